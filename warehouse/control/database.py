@@ -1,0 +1,200 @@
+"""The connection to the control database: SQLite file or PostgreSQL server, and every failure of either under one name.
+
+Invariants:
+- Whatever the database does wrong (gone, replaced, read-only, full, locked, stopped) surfaces as `ControlUnavailableError`,
+  and the next call tries afresh: nothing needs a restart.
+- A SQLite file is never made by connecting to it. A file that was removed or replaced is noticed before each use, by its
+  device and inode: an open connection would otherwise go on answering from the file that is gone.
+- A write takes SQLite's write lock at its beginning (`BEGIN IMMEDIATE`): two writers wait for each other instead of one
+  failing half-way, after it has read.
+"""
+
+import importlib.util
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
+
+from warehouse.control.schema import HEAD
+from warehouse.errors import ConflictError, ControlUnavailableError, SettingsError
+
+WAIT_SECONDS = 5
+"""How long to wait for a lock, a connection or a free place in the pool before calling the database unavailable."""
+
+_POSTGRES_ARGS: dict[str, object] = {
+    "connect_timeout": WAIT_SECONDS,
+    "application_name": "muniment",
+    # A server that vanished without a word (power, network) must fail a query, not hang it.
+    "tcp_user_timeout": WAIT_SECONDS * 1000,
+    "options": f"-c lock_timeout={WAIT_SECONDS}s -c statement_timeout={2 * WAIT_SECONDS}s",
+}
+
+
+def parse_url(url: str) -> URL:
+    """Read a control database's URL: `sqlite:///PATH` or `postgresql://…`.
+
+    Raises:
+        SettingsError: another database, a SQLite database in memory, or PostgreSQL without its driver. The message never
+            holds the URL's password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise SettingsError("control database URL: expected sqlite:///PATH or postgresql://…, got no URL") from exc
+    backend = parsed.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        if importlib.util.find_spec("psycopg") is None:
+            raise SettingsError(
+                "control database: postgresql:// needs psycopg 3, which is not installed",
+                hint="pip install 'muniment[postgres]'",
+            )
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise SettingsError(f"control database URL: expected sqlite or postgresql, got {backend}")
+    if parsed.database in {None, "", ":memory:"} or parsed.query:
+        raise SettingsError(f"control database URL: expected sqlite:///PATH, got {parsed.render_as_string()}")
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+class Database:
+    """Transactions on one control database. Safe to use from several threads; each transaction is one thread's."""
+
+    def __init__(self, url: URL, *, pooled: bool = True) -> None:
+        self.where = url.render_as_string(hide_password=True)
+        self.path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+        self._engine = _sqlite_engine(self.path, pooled) if self.path is not None else _postgres_engine(url, pooled)
+        self._writer = self._engine.execution_options(begin_with="BEGIN IMMEDIATE")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, on a database of the expected schema."""
+        with self._transaction(self._engine) as connection:
+            self._expect_head(connection)
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes: committed at the end of the block, rolled back when the block raises."""
+        with self._transaction(self._writer) as connection:
+            self._expect_head(connection)
+            yield connection
+
+    @contextmanager
+    def write_any_schema(self) -> Iterator[Connection]:
+        """A writing transaction on whatever schema is there, alone among all that migrate; for migrations only."""
+        with self._transaction(self._writer) as connection:
+            if self.path is None:
+                # Held to the end of the transaction; the number only has to differ from other users' of the database.
+                connection.execute(text("select pg_advisory_xact_lock(hashtext('muniment control schema'))"))
+            yield connection
+
+    def revision(self) -> str | None:
+        """The schema revision found in the database; None where there is none."""
+        with self._transaction(self._engine) as connection:
+            return revision_in(connection)
+
+    def close(self) -> None:
+        """Close the pooled connections. The database may be used again afterwards."""
+        self._engine.dispose()
+
+    def _expect_head(self, connection: Connection) -> None:
+        # Once a connection: a replaced file or a server restored from a backup comes with new connections.
+        if connection.info.get("revision") == HEAD:
+            return
+        found = revision_in(connection)
+        if found != HEAD:
+            raise ControlUnavailableError(
+                f"control database {self.where}: expected schema {HEAD}, got {found or 'no control data'}",
+                hint="put the lake's own control database back, or restart to bring its schema up to date",
+            )
+        connection.info["revision"] = found
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except IntegrityError as exc:
+            raise ConflictError("control data changed meanwhile: try again") from exc
+        except (DBAPIError, DisconnectionError, PoolTimeoutError, InvalidRequestError) as exc:
+            raise ControlUnavailableError(
+                f"control database {self.where} does not answer or cannot write: {_cause(exc)}",
+                hint="see that the file or server is there and may be written; no restart is needed",
+            ) from exc
+
+
+def revision_in(connection: Connection) -> str | None:
+    """The schema revision that a connection sees; None where there is none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def _cause(exc: Exception) -> str:
+    """The driver's own words, on one line: neither the SQL nor its parameters."""
+    cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    return " ".join(str(cause).split()) or type(cause).__name__
+
+
+def _postgres_engine(url: URL, pooled: bool) -> Engine:
+    arguments = {name: value for name, value in _POSTGRES_ARGS.items() if name not in url.query}
+    if not pooled:
+        return create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+    return create_engine(
+        url,
+        connect_args=arguments,
+        pool_pre_ping=True,
+        pool_timeout=WAIT_SECONDS,
+        hide_parameters=True,
+    )
+
+
+def _sqlite_engine(path: Path, pooled: bool) -> Engine:
+    def open_file() -> sqlite3.Connection:
+        # mode=rw: a missing file is an error, not a new, empty database.
+        address = f"file:{quote(str(path.absolute()))}?mode=rw"
+        # No isolation level: the driver opens no transaction of its own, `begin` below does.
+        connection = sqlite3.connect(
+            address, uri=True, timeout=WAIT_SECONDS, check_same_thread=False, isolation_level=None
+        )
+        # A deleted label or agent name is overwritten, not merely unlinked, and a revocation survives a power cut.
+        for pragma in ("foreign_keys = on", "secure_delete = on", "synchronous = full"):
+            connection.execute(f"pragma {pragma}")
+        return connection
+
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if pooled:
+        pool = {"poolclass": QueuePool, "pool_timeout": WAIT_SECONDS}
+    engine = create_engine("sqlite+pysqlite://", creator=open_file, hide_parameters=True, **pool)
+
+    @event.listens_for(engine, "connect")
+    def remember_file(_connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+        entry.info["file"] = _file_identity(path)
+
+    @event.listens_for(engine, "checkout")
+    def same_file(_c: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        if entry.info["file"] != _file_identity(path):
+            raise DisconnectionError(f"the file {path} was removed or replaced")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin_with", "BEGIN"))
+
+    return engine
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

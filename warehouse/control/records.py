@@ -1,0 +1,99 @@
+"""What the control database answers with: plain frozen records, none of which holds a secret's hash."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from warehouse.principals import Principal, PrincipalKind
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One whose records are kept apart from everybody else's. Times in nanoseconds since 1970."""
+
+    id: str
+    name: str
+    created_unix_nano: int
+    closed_unix_nano: int | None = None
+
+
+class KeyState(StrEnum):
+    """What a key is good for at some instant."""
+
+    ACTIVE = "active"
+    ROTATING = "rotating"
+    """Rotated, and its successor's overlap has not ended: both work."""
+    ROTATED = "rotated"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+    @property
+    def works(self) -> bool:
+        """Whether a request with this key is let in."""
+        return self in {KeyState.ACTIVE, KeyState.ROTATING}
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """An API key without its secret: whose it is, what it may send and until when.
+
+    `agent` and `event_patterns` are its scope, None meaning unscoped; patterns are shell-style, such as `approval.*`.
+    A key works from its creation up to, and not including, each of the instants that end it.
+    """
+
+    key_id: str
+    tenant_id: str
+    created_unix_nano: int
+    agent: str | None = None
+    event_patterns: tuple[str, ...] | None = None
+    label: str | None = None
+    expires_unix_nano: int | None = None
+    revoked_unix_nano: int | None = None
+    rotated_to: str | None = None
+    overlap_ends_unix_nano: int | None = None
+
+    @property
+    def recorded_by(self) -> str:
+        """The text that `recorded_by` holds in every row that this key sent."""
+        return self.principal().recorded_by
+
+    def principal(self) -> Principal:
+        """The principal of a request made with this key, bound to the key's tenant."""
+        return Principal(kind=PrincipalKind.API_KEY, id=self.key_id, tenants=frozenset({self.tenant_id}))
+
+    @property
+    def ends_unix_nano(self) -> int | None:
+        """The first instant at which the key no longer works, as far as is known now; None when there is none."""
+        ends = (self.expires_unix_nano, self.revoked_unix_nano, self.overlap_ends_unix_nano)
+        return min((end for end in ends if end is not None), default=None)
+
+    def state_at(self, unix_nano: int) -> KeyState:
+        """The key's state at an instant; a revocation outweighs an expiry, and that a rotation."""
+        if self.revoked_unix_nano is not None and unix_nano >= self.revoked_unix_nano:
+            return KeyState.REVOKED
+        if self.expires_unix_nano is not None and unix_nano >= self.expires_unix_nano:
+            return KeyState.EXPIRED
+        if self.overlap_ends_unix_nano is None:
+            return KeyState.ACTIVE
+        return KeyState.ROTATED if unix_nano >= self.overlap_ends_unix_nano else KeyState.ROTATING
+
+
+@dataclass(frozen=True)
+class IssuedKey:
+    """A new key with its secret, which exists here and nowhere else: show it once and let go of it."""
+
+    id: str
+    tenant: str
+    secret_text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """A shard's identity, and the process that claimed or opened it last (for messages, never for locking)."""
+
+    identity: str
+    name: str
+    owner_host: str
+    owner_pid: int
+    created_unix_nano: int
+    closed_unix_nano: int | None = None
+    closed_reason: str | None = None

@@ -1,0 +1,52 @@
+"""Tables of the control database; `migrations/versions` makes them, a test holds the two against each other.
+
+Every time is a count of nanoseconds since 1970-01-01 UTC (`…_unix_nano`), as everywhere in the lake: both databases sort
+and compare it alike, and no time zone setting of a server can shift it.
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
+
+HEAD = "r0001"
+"""Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
+
+METADATA = MetaData()
+
+TENANTS = Table(
+    "tenants",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("closed_unix_nano", BigInteger),
+)
+
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("label", Text),
+    Column("agent", Text),
+    Column("event_patterns", Text),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("expires_unix_nano", BigInteger),
+    Column("revoked_unix_nano", BigInteger),
+    Column("rotated_to", Text, ForeignKey("api_keys.id")),
+    Column("overlap_ends_unix_nano", BigInteger),
+    Index("api_keys_by_tenant", "tenant_id"),
+)
+
+SHARDS = Table(
+    "shards",
+    METADATA,
+    Column("identity", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("owner_host", Text, nullable=False),
+    Column("owner_pid", BigInteger, nullable=False),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("closed_unix_nano", BigInteger),
+    Column("closed_reason", Text),
+    Index("shards_by_name", "name"),
+)

@@ -1,0 +1,69 @@
+"""Files that survive power loss: write, fsync, rename, fsync the folder.
+
+`rename` is atomic and `fsync` of a folder makes its entries durable (POSIX rename(2), fsync(2)); without the second a
+file can be whole and yet absent after a crash.
+"""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+_SYNC_THREADS = 8
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the entries of `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(file: Path) -> None:
+    """Make the bytes of `file` durable."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_many(files: Iterable[Path]) -> None:
+    """Make many files durable, several at a time: a disk takes parallel flushes far faster than one after another."""
+    todo = list(files)
+    if len(todo) <= 1:
+        for file in todo:
+            sync_file(file)
+        return
+    with ThreadPoolExecutor(min(_SYNC_THREADS, len(todo))) as pool:
+        for _ in pool.map(sync_file, todo):
+            pass
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write `file` whole, mode 0600, so that a crash leaves the old bytes or the new ones and nothing between."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.rename(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(file.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its missing parents, mode 0700, each durable in its parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    sync_folder(folder.parent)
