@@ -1,0 +1,184 @@
+"""The intake: takes every request that waits, processes them as one group, and answers each.
+
+One worker thread. Grouping is what makes small requests cheap: sixty-four requests of eight spans cost about as much as
+one of five hundred and twelve. A request is answered when its rows are durable in the journal, its refused records are
+durable in quarantine, and each refused audit event has left a `record.rejected` event.
+"""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import msgspec
+
+from collectors.decode import DecodedGroup
+from collectors.exports import Export, Outcome, Sender, Signal
+from collectors.measures import IntakeMeasures
+from collectors.pipeline import GroupPipeline
+from warehouse.errors import MunimentError, OverloadedError, UnavailableError
+from warehouse.recent import RecentRequests
+
+_POLL_SECONDS = 0.25
+
+
+class IntakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much may wait, and how much is processed at once."""
+
+    queue_bytes: int = 128 * 1024 * 1024
+    queue_requests: int = 4096
+    group_bytes: int = 8 * 1024 * 1024
+    group_requests: int = 256
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    export: Export
+    answer: Future[Outcome]
+
+
+class Intake:
+    """Queues requests and answers them. `submit` is thread-safe; `start` and `stop` are called once each."""
+
+    def __init__(
+        self,
+        pipeline: GroupPipeline,
+        recent: RecentRequests,
+        *,
+        config: IntakeConfig,
+        measures: IntakeMeasures | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._recent = recent
+        self._config = config
+        self._measures = measures or IntakeMeasures()
+        self._queue: queue.Queue[_Waiting] = queue.Queue()
+        self._lock = threading.Lock()
+        self._waiting_bytes = 0
+        self._in_flight: dict[bytes, Future[Outcome]] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take requests."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what was submitted, then end."""
+        with self._lock:
+            self._stopping = True
+        self._thread.join()
+
+    @property
+    def waiting_requests(self) -> int:
+        """Requests submitted and not yet answered."""
+        return len(self._in_flight)
+
+    def submit(self, export: Export) -> Future[Outcome]:
+        """Queue a request; the future resolves once what it brought is durable.
+
+        A request sent again within the retry window gets its first answer and is not stored again.
+
+        Raises:
+            OverloadedError: too much waits already; the limit is named.
+            UnavailableError: the intake is stopping.
+        """
+        answer: Future[Outcome] = Future()
+        answer.set_running_or_notify_cancel()  # a client that goes away must not cancel what others may share
+        if (known := self._recent.find(export.digest)) is not None:
+            self._measures.repeated()
+            answer.set_result(Outcome(known.accepted, known.rejected, known.message))
+            return answer
+        with self._lock:
+            if self._stopping:
+                raise UnavailableError("the collector is stopping")
+            if (pending := self._in_flight.get(export.digest)) is not None:
+                self._measures.repeated()
+                return pending
+            self._check_room(len(export.body))
+            self._in_flight[export.digest] = answer
+            self._waiting_bytes += len(export.body)
+            self._queue.put(_Waiting(export, answer))
+        return answer
+
+    def undecodable(
+        self, signal: Signal, sender: Sender, *, content_type: str, size_bytes: int, reason: str, digest: bytes
+    ) -> None:
+        """Count and quarantine a body that is not what it claims: reason, size, type, key id and digest, nothing of it.
+
+        Raises:
+            UnavailableError: quarantine cannot be written.
+        """
+        self._measures.undecodable(signal.value)
+        self._pipeline.quarantine_body(
+            signal, sender, content_type=content_type, size_bytes=size_bytes, reason=reason, digest=digest
+        )
+
+    def _check_room(self, size_bytes: int) -> None:
+        config = self._config
+        if len(self._in_flight) >= config.queue_requests:
+            raise OverloadedError(
+                f"{len(self._in_flight)} requests wait, limit queue_requests {config.queue_requests}",
+                retry_after_seconds=1.0,
+            )
+        if self._waiting_bytes + size_bytes > config.queue_bytes and self._waiting_bytes:
+            raise OverloadedError(
+                f"{self._waiting_bytes} bytes wait, limit queue_bytes {config.queue_bytes}", retry_after_seconds=1.0
+            )
+
+    # -- worker thread
+
+    def _run(self) -> None:
+        while True:
+            group = self._take_group()
+            if group:
+                self._process(group)
+            elif self._stopping and self._queue.empty():
+                return
+
+    def _take_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        size = 0
+        with contextlib.suppress(queue.Empty):
+            while size < self._config.group_bytes and len(group) < self._config.group_requests:
+                waiting = self._queue.get(timeout=_POLL_SECONDS) if not group else self._queue.get_nowait()
+                group.append(waiting)
+                size += len(waiting.export.body)
+        return group
+
+    def _process(self, group: Sequence[_Waiting]) -> None:
+        try:
+            decoded, durable = self._pipeline.process([waiting.export for waiting in group])
+        except Exception as exc:  # noqa: BLE001 - the senders must hear of whatever went wrong, and the collector lives on
+            error = exc if isinstance(exc, MunimentError) else UnavailableError(f"intake failed: {exc}")
+            for waiting in group:
+                self._answer(waiting, error)
+            return
+        durable.add_done_callback(lambda done: self._answer_all(group, decoded, done))
+
+    def _answer_all(self, group: Sequence[_Waiting], decoded: DecodedGroup, done: Future[None]) -> None:
+        error = done.exception()
+        for waiting, outcome in zip(group, decoded.outcomes, strict=True):
+            if isinstance(error, Exception):
+                self._answer(waiting, error)
+            else:
+                self._answer(waiting, outcome)
+                if isinstance(outcome, Outcome):
+                    export = waiting.export
+                    self._measures.taken(
+                        export.signal.value,
+                        accepted=outcome.accepted,
+                        rejected=outcome.rejected,
+                        size_bytes=len(export.body),
+                    )
+
+    def _answer(self, waiting: _Waiting, outcome: Outcome | Exception) -> None:
+        with self._lock:
+            self._in_flight.pop(waiting.export.digest, None)
+            self._waiting_bytes -= len(waiting.export.body)
+        if isinstance(outcome, Exception):
+            waiting.answer.set_exception(outcome)
+        else:
+            waiting.answer.set_result(outcome)
