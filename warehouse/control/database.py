@@ -38,16 +38,20 @@ _POSTGRES_ARGS: dict[str, object] = {
 }
 
 
-def parse_url(url: str) -> URL:
-    """Read a control database's URL: `sqlite:///PATH` or `postgresql://…`.
+def parse_url(where: str | Path) -> URL:
+    """Read where a control database is: `sqlite:///PATH`, `postgresql://…`, or the path of a SQLite file.
+
+    A path may hold any character; in a URL a question mark would begin its options, of which SQLite's has none here.
 
     Raises:
         SettingsError: another database, a SQLite database in memory, or PostgreSQL without its driver. The message never
             holds the URL's password.
     """
+    if isinstance(where, Path):
+        return URL.create("sqlite+pysqlite", database=str(where.absolute()))
     try:
-        parsed = make_url(url)
-    except ArgumentError as exc:
+        parsed = make_url(where)
+    except (ArgumentError, ValueError) as exc:
         raise SettingsError("control database URL: expected sqlite:///PATH or postgresql://…, got no URL") from exc
     backend = parsed.get_backend_name()
     if backend in {"postgresql", "postgres"}:
@@ -59,9 +63,9 @@ def parse_url(url: str) -> URL:
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise SettingsError(f"control database URL: expected sqlite or postgresql, got {backend}")
-    if parsed.database in {None, "", ":memory:"} or parsed.query:
+    if parsed.database in {None, "", ":memory:"} or "?" in where:
         raise SettingsError(f"control database URL: expected sqlite:///PATH, got {parsed.render_as_string()}")
-    return parsed.set(drivername="sqlite+pysqlite")
+    return parse_url(Path(str(parsed.database)))
 
 
 class Database:

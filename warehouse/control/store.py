@@ -1,6 +1,7 @@
 """The control store: tenants, keys and shards over one database."""
 
 import secrets
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,9 +23,9 @@ class ControlStore(Tenants, Keys, Shards):
 
     @classmethod
     def open(
-        cls, url: str, *, clock: Clock, create: bool = True, random_bytes: RandomBytes = secrets.token_bytes
+        cls, where: str | Path, *, clock: Clock, create: bool = True, random_bytes: RandomBytes = secrets.token_bytes
     ) -> Self:
-        """Open the control database at `sqlite:///PATH` or `postgresql://…`, brought to the newest schema.
+        """Open the control database at a path, `sqlite:///PATH` or `postgresql://…`, brought to the newest schema.
 
         `create` makes what is missing: the SQLite file (mode 0600), or the tables in a PostgreSQL database, which itself
         must exist. Safe when several processes do it at once.
@@ -34,7 +35,7 @@ class ControlStore(Tenants, Keys, Shards):
             ControlUnavailableError: the database does not answer, is missing and `create` is False, or was written by a
                 newer version.
         """
-        database = open_migrated(parse_url(url), create=create, random_bytes=random_bytes)
+        database = open_migrated(parse_url(where), create=create, random_bytes=random_bytes)
         return cls(database, clock=clock, random_bytes=random_bytes)
 
     def close(self) -> None:

@@ -1,0 +1,64 @@
+# Everything a developer or CI runs, by name. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE :=
+LAKE ?= demo-lake
+
+.PHONY: help setup demo up test test-all lint format bench bench-quick lock docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.uv: requirements/bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, got " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+.venv/.runtime: .venv/.uv requirements/runtime.lock pyproject.toml
+	@echo "setting up .venv (once)"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/runtime.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --compile-bytecode -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.lock
+	@echo "adding what tests need (once)"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/dev.lock
+	@touch $@
+
+setup: .venv/.dev ## set up .venv with everything that development needs
+
+demo: .venv/.runtime ## a simulated agent fleet through everything, into ./demo-lake
+	@$(BIN)/muniment demo --lake $(LAKE)
+
+up: .venv/.runtime ## receivers and maintenance under one supervisor, Ctrl-C stops all
+	@$(BIN)/muniment up
+
+test: .venv/.dev ## the tests, without the long soak and fault runs
+	@bash tests/install_system.sh
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+
+test-all: .venv/.dev ## every test, the long ones too
+	@bash tests/install_system.sh
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+lint: .venv/.dev ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: .venv/.dev ## put the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/.dev ## every benchmark; writes benchmarks/results.json
+	@$(BIN)/python -m benchmarks
+
+lock: .venv/.uv ## resolve the locks anew from pyproject.toml
+	@bash requirements/lock.sh
+
+clean: ## remove .venv and the demo lake
+	@rm -rf .venv demo-lake build *.egg-info

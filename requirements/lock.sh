@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Resolves the three lock files. They hold versions and hashes, and name no index.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() { .venv/bin/uv pip compile "$@" --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 -q; }
+echo "uv" | compile - -o requirements/bootstrap.lock
+echo "setuptools" >requirements/.build.in
+compile pyproject.toml requirements/.build.in --extra postgres -o requirements/runtime.lock
+compile pyproject.toml requirements/.build.in --extra postgres --group dev --group connect -c requirements/runtime.lock -o requirements/dev.lock
+rm requirements/.build.in

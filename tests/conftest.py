@@ -1,0 +1,167 @@
+"""Fixtures that several kinds of tests share: a real PostgreSQL server, and the control database in both its forms."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 60
+SERVER_SETTINGS = {
+    # Nothing of a test outlives it: no need to survive a power cut.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+}
+
+
+@dataclass
+class PostgresServer:
+    """A PostgreSQL server of the test session's own, on loopback, with a random password."""
+
+    binaries: Path
+    folder: Path
+    user: str | None
+    password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    port: int = 0
+    process: subprocess.Popen | None = None
+
+    def url(self, database="postgres"):
+        """SQLAlchemy URL of one of the server's databases."""
+        return f"postgresql://muniment:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def make(self):
+        """Make the data folder (initdb), owned by the server's user, passwords by SCRAM."""
+        password_file = self.folder / "password"
+        password_file.write_text(self.password)
+        if self.user is not None:
+            shutil.chown(self.folder, self.user)
+            shutil.chown(password_file, self.user)
+        self._run(
+            "initdb", "--auth=scram-sha-256", "--username=muniment", f"--pwfile={password_file}", "--no-sync",
+            "--encoding=UTF8", "--locale=C", "--pgdata", str(self.folder / "data"),
+        )  # fmt: skip
+        self.port = free_port()
+
+    def start(self):
+        """Start the server in a process group of its own and wait until it answers."""
+        settings = [f"-c{name}={value}" for name, value in SERVER_SETTINGS.items()]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.folder / "data", f"-p{self.port}", *settings],
+                stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._identity(),
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'server.log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self):
+        """Shut down at once, cutting open connections (SIGINT is PostgreSQL's fast shutdown)."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    def execute(self, statement):
+        """Run one statement outside of a transaction, as superuser."""
+        import psycopg
+
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _answers(self):
+        import psycopg
+
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program, *arguments):
+        subprocess.run(
+            [self.binaries / program, *arguments], check=True, capture_output=True, cwd=self.folder, **self._identity()
+        )
+
+    def _identity(self):
+        # PostgreSQL refuses to run as root.
+        return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def postgres_binaries():
+    """The folder of the newest PostgreSQL server installed here; None where there is none."""
+    packaged = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: float(path.parent.parent.name)
+    )
+    found = packaged[-1] if packaged else shutil.which("postgres")
+    return None if found is None else Path(found).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server; a test that stops it must start it again."""
+    pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed; pip install 'muniment[postgres]'")
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL: no server is installed; `apt-get install postgresql` and run `make test` again")
+    folder = Path(tempfile.mkdtemp(prefix="muniment-postgres-"))
+    server = PostgresServer(binaries, folder, user="postgres" if os.geteuid() == 0 else None)
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server) -> str:
+    """URL of the running server's `postgres` database, with a user who may make others."""
+    return postgres_server.url()
+
+
+@pytest.fixture
+def postgres_database_url(postgres_server) -> Iterator[str]:
+    """URL of an empty PostgreSQL database, dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    postgres_server.execute(f"create database {name}")
+    yield postgres_server.url(name)
+    postgres_server.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path) -> str:
+    """URL of a SQLite control database that is not there yet."""
+    return f"sqlite:///{tmp_path / 'control.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def control_url(request) -> str:
+    """URL of an empty control database, SQLite and PostgreSQL in turn."""
+    return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_database_url")

@@ -1,0 +1,203 @@
+"""A query session: one consistent list of files, bound to a principal's tenants, behind two walls.
+
+The first wall is `warehouse.query.guard`, which lets through one SELECT over the session's views. The second is the
+connection itself: it may open exactly the listed files, has no other access to the machine, and its configuration is
+locked. A file of another tenant is refused by both. Rows committed after the session was opened are not seen by it.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.errors import DeniedError, QueryError
+from warehouse.lake import Lake
+from warehouse.names import LAKE_TENANT, check_name
+from warehouse.principals import Principal
+from warehouse.query.files import list_files
+from warehouse.query.guard import check_query
+from warehouse.query.settings import QuerySettings
+from warehouse.query.spill import spill_folder
+from warehouse.query.views import VIEWS, create_views, quote_text
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+"""Values for `?` in order, or for `$name` by name."""
+
+BATCH_ROWS = 65_536
+
+
+class QuerySession:
+    """Runs queries over one list of files. Made by `open_session`; safe to use from several threads."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        tenants: Sequence[str],
+        principal: Principal,
+        timeout_seconds: float,
+    ) -> None:
+        self.tenants = tuple(tenants)
+        self.principal = principal
+        self._connection = connection
+        self._timeout_seconds = timeout_seconds
+
+    def query(self, sql: str, params: Parameters = None, *, timeout_seconds: float | None = None) -> pa.Table:
+        """Run a query that anybody may have written, and return all its rows.
+
+        Raises:
+            QueryError: it may not run, it failed, or it took longer than `timeout_seconds`.
+        """
+        with self.stream(sql, params, timeout_seconds=timeout_seconds) as reader:
+            return reader.read_all()
+
+    @contextmanager
+    def stream(
+        self, sql: str, params: Parameters = None, *, timeout_seconds: float | None = None
+    ) -> Iterator[pa.RecordBatchReader]:
+        """As `query`, in record batches: for results that do not fit into memory. Read them inside the block.
+
+        Raises:
+            QueryError: as `query`; while the batches are read, too.
+        """
+        statement = check_query(sql, VIEWS).statement
+        with self._run(statement, params, timeout_seconds) as reader:
+            yield reader
+
+    def run_trusted(self, sql: str, params: Parameters = None, *, timeout_seconds: float | None = None) -> pa.Table:
+        """Run a query of Muniment's own: not guarded, but in the same walled connection. Never pass on a user's text.
+
+        Raises:
+            QueryError: it is not one SELECT, it failed, or it took longer than `timeout_seconds`.
+        """
+        statements = duckdb.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise QueryError(f"expected one statement of type SELECT, got {[str(s.type) for s in statements]}")
+        with self._run(statements[0], params, timeout_seconds) as reader:
+            return reader.read_all()
+
+    @contextmanager
+    def _run(
+        self, statement: duckdb.Statement, params: Parameters, timeout_seconds: float | None
+    ) -> Iterator[pa.RecordBatchReader]:
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        values = list(params) if isinstance(params, Sequence) else params
+        with contextlib.closing(self._connection.cursor()) as cursor, _Deadline(cursor, seconds) as deadline:
+            try:
+                reader = cursor.sql(statement, params=values).to_arrow_reader(BATCH_ROWS)
+            except duckdb.Error as exc:
+                raise deadline.error(exc) from exc
+            yield pa.RecordBatchReader.from_batches(reader.schema, _batches(reader, deadline))
+
+
+class _Deadline:
+    """Interrupts a cursor's query when its time is up."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, seconds: float) -> None:
+        self._cursor = cursor
+        self._seconds = seconds
+        self._expired = False
+        self._timer = threading.Timer(seconds, self._stop)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+
+    def _stop(self) -> None:
+        self._expired = True
+        self._cursor.interrupt()
+
+    def error(self, exc: Exception) -> QueryError:
+        """Say what stopped the query."""
+        if self._expired:
+            return QueryError(
+                f"query stopped after {self._seconds:g} s", hint="narrow it, e.g. by day, or allow it more time"
+            )
+        if "No such file" in str(exc):
+            return QueryError(
+                f"query failed on a file: {exc}", hint="files were replaced since the session was opened: run it again"
+            )
+        return QueryError(f"query failed: {exc}")
+
+
+def _batches(reader: pa.RecordBatchReader, deadline: _Deadline) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except (pa.ArrowException, duckdb.Error, OSError) as exc:
+        raise deadline.error(exc) from exc
+
+
+@contextmanager
+def open_session(
+    lake_dir: Path, *, tenants: Sequence[str], principal: Principal, settings: QuerySettings
+) -> Iterator[QuerySession]:
+    """Open a session over what is committed now and belongs to `tenants`.
+
+    The caller has asked `governance.access`; a principal bound to tenants is held to them here too.
+
+    Raises:
+        QueryError: no tenant was named.
+        NameRuleError: what was named cannot be a tenant.
+        DeniedError: the principal is bound to other tenants.
+        UnavailableError: the lake cannot be read now.
+    """
+    _check_tenants(tenants, principal)
+    lake = Lake(lake_dir.absolute())
+    files = list_files(lake, tenants)
+    with spill_folder(lake) as spill, contextlib.closing(_connect(settings, spill)) as connection:
+        create_views(connection, files)
+        _lock(connection, [file for paths in files.values() for file in paths])
+        yield QuerySession(
+            connection, tenants=sorted(set(tenants)), principal=principal, timeout_seconds=settings.timeout_seconds
+        )
+
+
+def _check_tenants(tenants: Sequence[str], principal: Principal) -> None:
+    if not tenants:
+        raise QueryError("expected at least one tenant to read, got none")
+    for tenant in tenants:
+        if tenant != LAKE_TENANT:
+            check_name(tenant, "tenant")
+        if principal.tenants is not None and tenant not in principal.tenants:
+            raise DeniedError(f"{principal.recorded_by} may not read tenant {tenant}: it is bound to other tenants")
+
+
+def _connect(settings: QuerySettings, spill: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": settings.threads,
+            "memory_limit": f"{settings.memory_limit_mib}MiB",
+            "temp_directory": str(spill),
+            "max_temp_directory_size": f"{settings.spill_limit_mib}MiB",
+            "python_enable_replacements": "false",
+            "autoload_known_extensions": "false",
+            "autoinstall_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_persistent_secrets": "false",
+            "allow_extension_repositories": "forbidden",
+            # On local files waiting in the query's own threads is faster: a trace of 5 million spans in 15 ms instead of 20.
+            "async_threads": 0,
+        },
+    )
+    # Footers are read once a session instead of once a query: a third of the time of a lookup in 90 files.
+    connection.execute("set global parquet_metadata_cache = true")
+    connection.execute("set global TimeZone = 'UTC'")
+    return connection
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+    # The order matters: paths can be allowed only while there is access, and nothing can be set once it is locked.
+    connection.execute(f"set allowed_paths = [{', '.join(map(quote_text, files))}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")

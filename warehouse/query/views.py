@@ -1,0 +1,62 @@
+"""The views that a session's queries see: one a table, over exactly the files that were listed for it."""
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.tables import PARTITION_COLUMNS, TABLES, Table
+
+TIME_COLUMN = "time"
+"""`time_unix_nano` as a TIMESTAMP in UTC, to the microsecond: the finest that most programs understand."""
+
+VIEWS: frozenset[str] = frozenset(TABLES)
+"""Names of the views: those of the tables."""
+
+_TYPES: Mapping[pa.DataType, str] = {
+    pa.string(): "VARCHAR",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.binary(): "BLOB",
+    pa.date32(): "DATE",
+}
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> None:
+    """Create the view of each table over its files; one without files has the same columns and no rows."""
+    for table in TABLES.values():
+        connection.execute(_view_sql(table, files.get(table.name, ())))
+
+
+def quote_text(text: str) -> str:
+    """Return `text` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _view_sql(table: Table, files: Sequence[str]) -> str:
+    # A view's definition takes no bound parameters: names are the schema's own, paths are quoted.
+    source = _files_sql(table, files) if files else _empty_sql(table)
+    columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in PARTITION_COLUMNS)
+    partition = ", ".join(PARTITION_COLUMNS)
+    time = f"make_timestamp(time_unix_nano // 1000) as {TIME_COLUMN}"
+    return f'create view "{table.name}" as select {partition}, {time}, {columns} from {source}'  # noqa: S608  nothing in it comes from a user
+
+
+def _files_sql(table: Table, files: Sequence[str]) -> str:
+    paths = ", ".join(map(quote_text, files))
+    types = ", ".join(
+        f"{column.name}: {_type_name(column.type)}" for column in table.columns if column.name in PARTITION_COLUMNS
+    )
+    # Files of an older schema version lack columns; looking for them opens every file before the first query.
+    union = ", union_by_name = true" if table.schema_version > 1 else ""
+    return f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{{types}}}{union})"
+
+
+def _empty_sql(table: Table) -> str:
+    columns = ", ".join(f'null::{_type_name(column.type)} as "{column.name}"' for column in table.columns)
+    return f"(select {columns} where false)"
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return f"{_type_name(kind.value_type)}[]" if pa.types.is_list(kind) else _TYPES[kind]

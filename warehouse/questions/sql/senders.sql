@@ -1,0 +1,22 @@
+-- Who sends what, in which dialect: the dialect is told by the attribute names that only it uses.
+with told as (
+    select
+        tenant_id, recorded_by, service_name, scope_name, received_unix_nano, cost_microusd, input_tokens,
+        case
+            when attributes like '%"openinference.%' then 'openinference'
+            when attributes like '%"ai.operationId"%' or attributes like '%"ai.model.%' then 'vercel-ai'
+            when attributes like '%"langfuse.%' then 'langfuse'
+            when attributes like '%"traceloop.%' then 'traceloop'
+            when attributes like '%"gen_ai.%' or operation is not null then 'otel-genai'
+            else 'other'
+        end as dialect
+    from spans
+)
+select
+    tenant_id, recorded_by, service_name, dialect,
+    count(*) as spans,
+    count(*) filter (where input_tokens is not null and cost_microusd is null) as cost_unknown,
+    max(received_unix_nano) as last_received_unix_nano
+from told
+group by all
+order by tenant_id, spans desc
