@@ -23,10 +23,14 @@ from warehouse.tables import PARTITION_COLUMNS, STATISTICS_COLUMNS, Table
 
 _HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _LOCK_TIMEOUT_SECONDS = 30.0
+GRACE_PROPERTY = "delta.deletedFileRetentionDuration"
+REMOVED_GRACE_SECONDS = 900
 _CONFIGURATION: dict[str, str | None] = {
     # delta-rs reads these names without the usual default of 32 indexed columns, so no payload value gets into the log
     "delta.dataSkippingStatsColumns": ",".join(STATISTICS_COLUMNS),
     "delta.logRetentionDuration": "interval 0 seconds",
+    # how long a file that a rewrite replaced stays on disk, for the queries that are reading it
+    GRACE_PROPERTY: f"interval {REMOVED_GRACE_SECONDS} seconds",
     "delta.enableExpiredLogCleanup": "false",
 }
 
@@ -128,6 +132,23 @@ class DeltaStore:
     def fresh(self) -> DeltaTable:
         """Return a handle of the caller's own at the newest version."""
         return DeltaTable(str(self.folder))
+
+    def set_removed_grace(self, seconds: int) -> None:
+        """Set for how many seconds a replaced file stays on disk; a commit only where it differs.
+
+        Raises:
+            UnavailableError: the log cannot be read or written.
+        """
+        wanted = f"interval {seconds} seconds"
+        with self._guard("settings"), self.commit_lock():
+            self._refresh()
+            if self._handle.metadata().configuration.get(GRACE_PROPERTY) == wanted:
+                return
+            DeltaTable(str(self.folder)).alter.set_table_properties(
+                {GRACE_PROPERTY: wanted}, post_commithook_properties=_HOOKS
+            )
+            self._refresh()
+            self._sync_entry(self._handle.version())
 
     def _commit(self, files: list[AddAction | RemoveAction], transactions: Iterable[tuple[str, int]]) -> None:
         self._handle.create_write_transaction(

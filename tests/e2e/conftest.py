@@ -243,9 +243,19 @@ class Examples:
     receiver: CaptureReceiver
     folder: Path
 
+    @property
+    def outside(self):
+        """Where connections to other machines are written down."""
+        return self.folder / "outside.log"
+
+    def write_guards(self):
+        """Put the guards where both languages load them from."""
+        (self.folder / "sitecustomize.py").write_text(PYTHON_GUARD)
+        (self.folder / "guard.cjs").write_text(NODE_GUARD)
+
     def python(self, name, **environment):
         """What a Python example prints."""
-        (self.folder / "sitecustomize.py").write_text(PYTHON_GUARD)
+        self.write_guards()
         path = os.pathsep.join([str(self.folder), str(ROOT)])
         script = EXAMPLES / "python" / name
         return self.run([sys.executable, "-B", script], self.folder, PYTHONPATH=path, **environment)
@@ -262,13 +272,11 @@ class Examples:
             if path.is_file():
                 shutil.copy(path, self.folder)
         self._install()
-        guard = self.folder / "guard.cjs"
-        guard.write_text(NODE_GUARD)
-        return self.run(["node", "--require", guard, self.folder / name], self.folder)
+        self.write_guards()
+        return self.run(["node", "--require", "./guard.cjs", self.folder / name], self.folder)
 
     def run(self, command, folder, **environment):
         """What a command prints, run with the receiver's address and key in its environment."""
-        outside = self.folder / "outside.log"
         result = subprocess.run(
             command,
             cwd=folder,
@@ -280,12 +288,12 @@ class Examples:
                 **os.environ,
                 "MUNIMENT_ENDPOINT": self.receiver.endpoint,
                 "MUNIMENT_API_KEY": self.receiver.api_key,
-                "OUTSIDE_LOG": str(outside),
+                "OUTSIDE_LOG": str(self.outside),
                 **environment,
             },
         )
         assert result.returncode == 0, result.stderr
-        assert not outside.exists(), f"reached outside this machine: {outside.read_text()}"
+        assert not self.outside.exists(), f"reached outside this machine: {self.outside.read_text()}"
         assert self.receiver.refused == []
         return result.stdout
 

@@ -64,6 +64,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def answers(port):
+    """Whether somebody listens on that port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def collector(receiver, tmp_path):
     """Address of a running Collector with the page's configuration, sending to the receiver."""
@@ -89,7 +95,7 @@ def collector(receiver, tmp_path):
         )
     deadline = time.monotonic() + 30
     try:
-        while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+        while not answers(port):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)

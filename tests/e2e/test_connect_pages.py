@@ -1,6 +1,8 @@
 """docs/connect: what the pages show is what the tests run."""
 
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,22 @@ def test_every_event_is_on_the_page():
     methods = {name for family in (IdentityEvents, ChangeEvents, WorkEvents) for name in vars(family)}
     missing = {name for name in methods if not name.startswith("_") and f"`{name}`" not in text}
     assert missing == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 443), 1)"],
+        [sys.executable, "-c", "import urllib.request as u; u.urlopen('https://telemetry.invalid', timeout=1)"],
+        ["node", "--require", "./guard.cjs", "-e", "fetch('https://telemetry.invalid').catch(() => {})"],
+        ["node", "--require", "./guard.cjs", "-e", "require('http').get('http://192.0.2.1/').on('error', () => {})"],
+    ],
+)
+def test_reaching_out_is_noticed(examples, command):
+    """The guard under which examples run stops and reports a connection to another machine, whoever swallows the error."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"JavaScript: {command[0]} is not installed")
+    examples.write_guards()
+    with pytest.raises(AssertionError, match=r"reached for|reached outside"):
+        examples.run(command, examples.folder, PYTHONPATH=str(examples.folder))
+    assert "192.0.2.1" in examples.outside.read_text() or "telemetry.invalid" in examples.outside.read_text()

@@ -3,15 +3,22 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from muniment.emit import Emitter, RefusedError, SpoolFullError, UndeliveredError
 
@@ -251,6 +258,48 @@ def test_nobody_there_raises_in_time_and_takes_no_number(receiver):
             emitted(emitter)
         assert not caught.value.maybe_stored
         assert "spool_dir" in caught.value.hint
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Files of a self-signed certificate for 127.0.0.1 and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (tmp_path / "receiver.crt").write_bytes(signed.public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "receiver.key").write_bytes(private)
+    return tmp_path / "receiver.crt", tmp_path / "receiver.key"
+
+
+def test_tls_is_verified(receiver, certificate):
+    """Over https a receiver with a known certificate is used, and another one is refused at once."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    endpoint = receiver.endpoint.replace("http:", "https:")
+    known = ssl.create_default_context(cafile=certificate[0])
+    with connected(endpoint, ssl_context=known) as emitter:
+        assert emitted(emitter)[0].acknowledged
+    with (
+        connected(endpoint) as emitter,
+        pytest.raises(RefusedError, match="certificate is not to be trusted") as caught,
+    ):
+        emitted(emitter)
+    assert caught.value.about_sender
+    assert receiver.numbers() == [0]
 
 
 def test_threads_share_one_emitter(receiver):

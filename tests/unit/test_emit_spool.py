@@ -146,6 +146,7 @@ def flip(path, offset):
         (lambda folder: [path.unlink() for path in segments(folder)], "every segment is missing"),
         (lambda folder: (folder / "stream").unlink(), "stream is missing"),
         (lambda folder: (folder / "acknowledged").write_text(f"{999:020d}"), "mark fits no entry.*got 999"),
+        (lambda folder: (folder / "acknowledged").write_text(""), "acknowledged is damaged: expected 20 digits"),
     ],
 )
 def test_damage_is_named(tmp_path, damage, message):
@@ -213,7 +214,7 @@ def test_a_failed_sync_takes_the_entry_back(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", failing)
-        with pytest.raises(SpoolError, match=r"cannot be written.*No space left"):
+        with pytest.raises(SpoolError, match=r"cannot be read or written.*No space left"):
             spool.append(body)
     assert spool.append(lambda number: b"later %d" % number) == 1
     assert drained(spool) == [(0, body(0)), (1, b"later 1")]
@@ -239,6 +240,33 @@ def test_a_spool_that_cannot_be_cut_back_takes_nothing_more(tmp_path, monkeypatc
     again = opened(tmp_path)
     assert again.append(body) in {1, 2}
     again.close()
+
+
+def test_a_new_segment_that_could_not_be_made_is_made_later(tmp_path, monkeypatch):
+    """A disk that refuses a new file refuses the entry; the next one finds its place all the same."""
+    spool = opened(tmp_path, max_bytes=1600)
+    assert [spool.append(body), spool.append(body)] == [0, 1]
+    real = os.fsync
+
+    def failing(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing)
+        with pytest.raises(SpoolError, match="No space left"):
+            spool.append(body)
+    assert spool.append(body) == 2
+    assert drained(spool) == [(number, body(number)) for number in range(3)]
+    spool.close()
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path):
+    """A spool_dir that is a file raises the queue's own error."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolError, match="cannot be read or written.*file"):
+        opened(tmp_path / "file")
 
 
 def test_threads_share_one_queue(tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 import pyarrow as pa
 
+from warehouse.errors import LakeError
 from warehouse.tables import PARTITION_COLUMNS, TABLES, Table
 
 TIME_COLUMN = "time"
@@ -23,15 +24,29 @@ _TYPES: Mapping[pa.DataType, str] = {
 }
 
 
+_SEPARATOR = "\x1f"  # ASCII unit separator
+
+
 def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> None:
-    """Create the view of each table over its files; one without files has the same columns and no rows."""
-    for table in TABLES.values():
-        connection.execute(_view_sql(table, files.get(table.name, ())))
+    """Create the view of each table named in `files`; one without files has the same columns and no rows."""
+    for name, paths in files.items():
+        connection.execute(_view_sql(TABLES[name], paths))
 
 
-def quote_text(text: str) -> str:
-    """Return `text` as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+def paths_sql(paths: Sequence[str]) -> str:
+    """SQL expression of a list of paths.
+
+    One text that is split, not a list of literals: of 11,000 paths DuckDB takes that in a third of the time.
+
+    Raises:
+        LakeError: a path holds the separator, a control character.
+    """
+    if any(_SEPARATOR in path for path in paths):
+        raise LakeError(f"the lake's path holds the control character {_SEPARATOR!r}: move it to another folder")
+    if not paths:
+        return "[]::varchar[]"
+    text = _SEPARATOR.join(paths).replace("'", "''")
+    return f"string_split('{text}', '{_SEPARATOR}')"
 
 
 def _view_sql(table: Table, files: Sequence[str]) -> str:
@@ -44,13 +59,12 @@ def _view_sql(table: Table, files: Sequence[str]) -> str:
 
 
 def _files_sql(table: Table, files: Sequence[str]) -> str:
-    paths = ", ".join(map(quote_text, files))
     types = ", ".join(
         f"{column.name}: {_type_name(column.type)}" for column in table.columns if column.name in PARTITION_COLUMNS
     )
     # Files of an older schema version lack columns; looking for them opens every file before the first query.
     union = ", union_by_name = true" if table.schema_version > 1 else ""
-    return f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{{types}}}{union})"
+    return f"read_parquet({paths_sql(files)}, hive_partitioning = true, hive_types = {{{types}}}{union})"
 
 
 def _empty_sql(table: Table) -> str:

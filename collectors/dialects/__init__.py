@@ -1,0 +1,1 @@
+"""Dialects of agent telemetry and the normalised columns they fill: alias tables as data, and their columnar reader."""

@@ -1,0 +1,223 @@
+"""Both receivers on one event loop in one thread: start, stop, TLS, and which ports they took.
+
+One loop, because gRPC's asynchronous server shares uvloop with uvicorn at less CPU than a thread pool of its own; one thread
+of its own, because the process has other work and signals belong to its main thread.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import uvicorn
+import uvloop
+
+from collectors.config import ReceiversConfig
+from collectors.exports import IntakeLimits
+from collectors.grpc import GrpcReceiver, server_options
+from collectors.http import HttpReceiver
+from collectors.reception import Admission, Intake, KeyResolver, Reception
+from warehouse.clock import Clock
+from warehouse.errors import ConflictError, SettingsError, UnavailableError
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than exporters' usual intervals (5 to 60 s): a connection closed just as it is used again costs a retry."""
+
+_START_SECONDS = 30.0
+_SPARE_STOP_SECONDS = 10.0
+_WORKERS = 4
+
+
+class Receivers:
+    """The HTTP and gRPC receivers of one collector.
+
+    `start` returns once both listen and is called once; `stop` returns once what was in hand is answered or its grace is
+    over, and is safe to call without a start and twice. The intake must run until `stop` has returned. `ready` names what
+    keeps the collector from taking requests (nothing: ready), `metrics_text` is Prometheus text; both may block.
+    """
+
+    def __init__(
+        self,
+        config: ReceiversConfig,
+        *,
+        intake: Intake,
+        keys: KeyResolver,
+        limits: IntakeLimits,
+        clock: Clock,
+        digest_key: bytes,
+        ready: Callable[[], list[str]],
+        metrics_text: Callable[[], bytes],
+    ) -> None:
+        config.check()
+        self._config = config
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="receivers")
+        self._reception = Reception(
+            intake=intake,
+            keys=keys,
+            clock=clock,
+            digest_key=digest_key,
+            limits=limits,
+            admission=Admission(config.max_concurrent_requests, config.max_concurrent_bytes),
+            workers=self._workers,
+        )
+        self._http = HttpReceiver(self._reception, ready=ready, metrics=metrics_text, body_seconds=config.body_seconds)
+        self._grpc = GrpcReceiver(self._reception, ready=ready)
+        self._listening: Future[tuple[int, int]] = Future()
+        self._ports = (0, 0)
+        self._grace_seconds = 0.0
+        self._thread = threading.Thread(target=self._run, name="receivers", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    @property
+    def http_port(self) -> int:
+        """The port that HTTP took."""
+        return self._ports[0]
+
+    @property
+    def grpc_port(self) -> int:
+        """The port that gRPC took."""
+        return self._ports[1]
+
+    @property
+    def answered(self) -> Counter[tuple[str, str, int]]:
+        """Requests answered so far, by protocol, signal and the protocol's status code."""
+        return self._reception.answered
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConflictError: a port is in use.
+            SettingsError: a host that is none of this machine's, or TLS files that cannot be used.
+        """
+        self._thread.start()
+        try:
+            self._ports = self._listening.result(_START_SECONDS)
+        except TimeoutError as exc:
+            raise UnavailableError(f"receivers: expected to listen within {_START_SECONDS:g} s, got nothing") from exc
+
+    def stop(self, grace_seconds: float = 10.0) -> None:
+        """Take no more requests, answer those in hand, then end. Requests unanswered after the grace are cut off."""
+        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
+            self._grace_seconds = grace_seconds
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread.ident is not None:
+            self._thread.join(grace_seconds + _SPARE_STOP_SECONDS)
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        try:
+            uvloop.run(self._serve())
+        except BaseException as exc:  # noqa: BLE001 - whoever waits for the start must hear of whatever went wrong
+            if not self._listening.done():
+                self._listening.set_exception(exc)
+
+    async def _serve(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        listener = _listen(self._config.host, self._config.http_port)
+        try:
+            http_server = self._http_server()
+            grpc_server, grpc_port = self._grpc_server()
+        except BaseException:
+            listener.close()
+            raise
+        await grpc_server.start()
+        http_task = asyncio.create_task(http_server.serve([listener]))
+        listening = asyncio.create_task(http_server.listening.wait())
+        await asyncio.wait({http_task, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if http_task.done():
+            await http_task
+        self._listening.set_result((listener.getsockname()[1], grpc_port))
+        await self._stopping.wait()
+        http_server.config.timeout_graceful_shutdown = max(1, round(self._grace_seconds))
+        http_server.should_exit = True
+        await asyncio.gather(http_task, grpc_server.stop(self._grace_seconds))
+
+    def _http_server(self) -> "_HttpServer":
+        config = self._config
+        settings = uvicorn.Config(
+            self._http,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            ssl_certfile=config.tls_cert_file,
+            ssl_keyfile=config.tls_key_file,
+            ssl_ca_certs=config.tls_client_ca_file,
+            ssl_cert_reqs=ssl.CERT_REQUIRED if config.tls_client_ca_file else ssl.CERT_NONE,
+        )
+        try:
+            settings.load()
+        except (OSError, ssl.SSLError) as exc:
+            raise SettingsError(
+                f"receivers: expected a certificate in {config.tls_cert_file} and its key in {config.tls_key_file},"
+                f" got {type(exc).__name__}: {exc}"
+            ) from exc
+        return _HttpServer(settings)
+
+    def _grpc_server(self) -> tuple[grpc.aio.Server, int]:
+        config = self._config
+        server = grpc.aio.server(options=server_options(self._reception.limits))
+        server.add_generic_rpc_handlers((self._grpc,))
+        address = f"[{config.host}]:{config.grpc_port}" if ":" in config.host else f"{config.host}:{config.grpc_port}"
+        try:
+            if config.tls_cert_file is None or config.tls_key_file is None:
+                return server, server.add_insecure_port(address)
+            ca = None if config.tls_client_ca_file is None else Path(config.tls_client_ca_file).read_bytes()
+            pair = (Path(config.tls_key_file).read_bytes(), Path(config.tls_cert_file).read_bytes())
+            credentials = grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
+            return server, server.add_secure_port(address, credentials)
+        except RuntimeError as exc:
+            raise _in_use(config.host, config.grpc_port, "grpc_port") from exc
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn, telling when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as exc:
+        raise SettingsError(f"receivers: expected a host of this machine, got {host}: {exc}") from exc
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as exc:
+        listener.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise _in_use(host, port, "http_port") from exc
+        raise SettingsError(f"receivers: expected to listen on {host}:{port}, got {exc}") from exc
+    return listener
+
+
+def _in_use(host: str, port: int, setting: str) -> ConflictError:
+    return ConflictError(
+        f"receivers: expected {setting} {port} on {host} to be free, got it in use by another process",
+        hint=f"`ss -ltnp 'sport = :{port}'` names the process; another collector of this lake may run already."
+        f" Stop it, or set receivers.{setting}",
+    )

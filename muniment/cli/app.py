@@ -1,0 +1,73 @@
+"""Assembles the commands and turns errors into messages and exit codes.
+
+Exit codes: 0 done, 1 the answer is no, 2 usage or bad input, 3 the lake is unavailable, 4 not established.
+"""
+
+import sys
+
+import click
+import typer
+
+from muniment import __version__
+from muniment.cli import collect, demo, doctor, imports, lake, maintenance, quarantine, query, status, tenants
+from muniment.cli.output import report_error
+from warehouse.errors import ConflictError, DeniedError, LakeError, MunimentError, Permanent, SettingsError, Transient
+
+EXIT_NO = 1
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 3
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="muniment",
+    help="The evidence lakehouse for AI agents: takes OpenTelemetry in, keeps it, and proves it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for module in (lake, collect, demo, imports, tenants, query, status, doctor, quarantine, maintenance):
+    module.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def root(*, version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """The evidence lakehouse for AI agents: takes OpenTelemetry in, keeps it, and proves it."""
+    if version:
+        typer.echo(f"muniment {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="muniment")
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except MunimentError as exc:
+        report_error(exc, as_json="--json" in arguments)
+        return exit_code(exc)
+    return code if isinstance(code, int) else 0
+
+
+def exit_code(error: MunimentError) -> int:
+    """Exit code for an error that ended a command."""
+    if isinstance(error, DeniedError | ConflictError):
+        return EXIT_NO
+    if isinstance(error, SettingsError):
+        return EXIT_USAGE
+    if isinstance(error, Transient | LakeError):
+        return EXIT_UNAVAILABLE
+    return EXIT_USAGE if isinstance(error, Permanent) else EXIT_UNAVAILABLE

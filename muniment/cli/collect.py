@@ -1,0 +1,79 @@
+"""`muniment collect` and `muniment up`."""
+
+import signal
+import threading
+
+import typer
+
+from muniment.cli.output import LakeOption, notes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("collect", epilog="Example: muniment collect --shard edge-1 --http-port 14318 --grpc-port 14317")(
+        collect
+    )
+    app.command("up", epilog="Example: muniment up --lake /srv/evidence")(up)
+
+
+def collect(
+    lake: LakeOption = None,
+    shard: str = typer.Option(
+        "main", "--shard", help="Name of this collector's shard; each running collector needs its own."
+    ),
+    host: str | None = typer.Option(
+        None, "--host", help="Address to listen on.", show_default="from settings, 127.0.0.1"
+    ),
+    grpc_port: int | None = typer.Option(
+        None, "--grpc-port", help="Port for OTLP/gRPC.", show_default="from settings, 4317"
+    ),
+    http_port: int | None = typer.Option(
+        None, "--http-port", help="Port for OTLP/HTTP.", show_default="from settings, 4318"
+    ),
+) -> None:
+    """Run the receivers alone, until SIGTERM or Ctrl-C: OTLP over gRPC and HTTP into this lake."""
+    from governance.access import Action
+    from muniment.collector import Collector
+    from muniment.wiring import command_context
+
+    context = command_context(lake)
+    context.check(Action.COLLECTOR_RUN)
+    given = {"host": host, "grpc_port": grpc_port, "http_port": http_port}
+    changed = {name: value for name, value in given.items() if value is not None}
+    import msgspec
+
+    receivers = msgspec.structs.replace(context.settings.receivers, **changed)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    collector = Collector(context, shard=shard, receivers=receivers)
+    collector.start()
+    notes.print(
+        f"collecting into {context.lake.path} as {collector.writer.shard}: "
+        f"OTLP/HTTP {receivers.host}:{collector.receivers.http_port}, "
+        f"OTLP/gRPC {receivers.host}:{collector.receivers.grpc_port}",
+        markup=False,
+        soft_wrap=True,
+    )
+    try:
+        stopping.wait()
+    finally:
+        collector.stop()
+    notes.print("stopped: everything accepted is committed", markup=False)
+
+
+def up(
+    lake: LakeOption = None,
+    shard: str = typer.Option("main", "--shard", help="Name of the collector's shard."),
+) -> None:
+    """Run what this lake needs under one supervisor: receivers and scheduled maintenance. Ctrl-C stops all."""
+    from governance.access import Action
+    from muniment.supervisor import Supervisor, services_of
+    from muniment.wiring import command_context
+
+    context = command_context(lake)
+    context.check(Action.COLLECTOR_RUN)
+    supervisor = Supervisor(services_of(context.lake, context.settings, shard=shard), say=notes.print)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.request_stop())
+    raise typer.Exit(supervisor.run())

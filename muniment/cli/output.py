@@ -1,0 +1,42 @@
+"""How commands print: tables and progress for people, JSON for machines, errors on standard error."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from warehouse.errors import MunimentError
+
+LakeOption = Annotated[
+    Path | None,
+    typer.Option("--lake", metavar="DIR", help="Folder of the lake.", show_default="$MUNIMENT_LAKE, else ./lake"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+TenantOption = Annotated[str, typer.Option("--tenant", metavar="T", help="Tenant.")]
+
+console = Console(highlight=False)
+notes = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def report_error(error: MunimentError, *, as_json: bool) -> None:
+    """Say what went wrong and what to do, on standard error."""
+    if as_json:
+        typer.echo(json.dumps({"error": str(error), "hint": error.hint}), err=True)
+        return
+    notes.print("[bold red]error:[/]", end=" ")
+    notes.print(str(error), markup=False)
+    if error.hint:
+        notes.print(f"  {error.hint}", markup=False, style="dim")
+
+
+def on_terminal() -> bool:
+    """Whether a person watches: progress is shown to people and kept out of pipes."""
+    return sys.stderr.isatty()

@@ -1,0 +1,73 @@
+"""`muniment quarantine list|show|replay`."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from muniment.cli.output import JsonOption, LakeOption, console, print_json
+
+TenantFilter = Annotated[str | None, typer.Option("--tenant", metavar="T", help="One tenant.", show_default="all")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(help="What was refused, why, and how to send it again.", no_args_is_help=True)
+    group.command("list", epilog="Example: muniment quarantine list --tenant acme")(list_)
+    group.command("show", epilog="Example: muniment quarantine show 9f86d081884c7d65")(show)
+    group.command("replay", epilog="Example: muniment quarantine replay --reason time-out-of-window")(replay)
+    app.add_typer(group, name="quarantine")
+
+
+def list_(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOption = False) -> None:
+    """List refused records and bodies, oldest first."""
+    from muniment.replaying import quarantined
+    from muniment.wiring import command_context
+    from warehouse.clock import utc_text
+
+    entries = quarantined(command_context(lake), tenant)
+    if json_:
+        print_json([{key: value for key, value in asdict(entry).items() if key != "record"} for entry in entries])
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("id", "tenant", "time", "signal", "reason", "message", "replayed"):
+        table.add_column(title)
+    for entry in entries:
+        table.add_row(
+            entry.id, entry.tenant_id, utc_text(entry.unix_nano), entry.signal, entry.reason, entry.message,
+            "yes" if entry.replayed else "",
+        )  # fmt: skip
+    console.print(table if entries else "quarantine is empty")
+
+
+def show(entry: Annotated[str, typer.Argument(metavar="ID")], lake: LakeOption = None) -> None:
+    """Show one entry whole, as JSON."""
+    from muniment.replaying import quarantined_entry
+    from muniment.wiring import command_context
+
+    print_json(asdict(quarantined_entry(command_context(lake), entry)))
+
+
+def replay(
+    entries: Annotated[list[str] | None, typer.Argument(metavar="[ID…]")] = None,
+    lake: LakeOption = None,
+    tenant: TenantFilter = None,
+    reason: str | None = typer.Option(None, "--reason", help="Every entry with this reason."),
+    json_: JsonOption = False,
+) -> None:
+    """Send refused records again, under the limits of an import; what is accepted now is marked as replayed."""
+    from muniment.replaying import replay_entries
+    from muniment.wiring import command_context
+    from warehouse.errors import InputError
+
+    if not entries and reason is None:
+        raise InputError("nothing to replay: expected ids or --reason", hint="see `muniment quarantine list`")
+    done = replay_entries(command_context(lake), ids=entries or [], tenant=tenant, reason=reason)
+    if json_:
+        print_json(done)
+        return
+    console.print(f"{done['accepted']} accepted, {done['refused']} refused again")
+    for message in done["messages"]:
+        console.print(f"  {message}", markup=False)

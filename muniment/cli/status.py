@@ -1,0 +1,141 @@
+"""`muniment status`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from muniment.cli.output import JsonOption, LakeOption, console, print_json
+
+if TYPE_CHECKING:
+    from muniment.wiring import CommandContext
+
+_MIB = 1024 * 1024
+_NANOS = 1_000_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("status", epilog="Example: muniment status --senders")(status)
+
+
+def status(
+    lake: LakeOption = None,
+    senders: bool = typer.Option(False, "--senders", help="Also who sends what, in which dialect."),
+    json_: JsonOption = False,
+) -> None:
+    """Tables, rows, files, lag and queue of this lake; with --senders who sends what."""
+    from muniment.wiring import command_context
+
+    context = command_context(lake)
+    content = read_status(context, senders=senders)
+    if json_:
+        print_json(content)
+        return
+    _print(content)
+
+
+def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
+    """Gather what `status` shows."""
+    from dataclasses import asdict
+
+    from governance.access import Action
+    from warehouse.names import LAKE_TENANT
+    from warehouse.questions.lake_status import table_status
+
+    context.check(Action.STATUS_READ)
+    tenants = [tenant.id for tenant in context.control.list_tenants()]
+    content: dict[str, Any] = {
+        "lake": str(context.lake.path),
+        "tables": [asdict(row) for row in table_status(context.lake, {*tenants, LAKE_TENANT})],
+        "collectors": [ask_collector(socket) for socket in sorted(context.lake.run.glob("collector-*.sock"))],
+        "shards": [
+            {"identity": shard.identity, "closed": shard.closed_reason} for shard in context.control.list_shards()
+        ],
+        "last_checkpoint": None,
+        "last_purge": None,
+    }
+    if senders:
+        from warehouse.query import open_session
+        from warehouse.questions.senders import read_senders
+
+        for tenant in tenants:
+            context.check(Action.RECORDS_READ, tenant)
+            context.record("data.exported", tenant, resource_type="status", resource_id="senders", action="read")
+        with open_session(
+            context.lake.path, tenants=tenants, principal=context.principal, settings=context.settings.query
+        ) as session:
+            content["senders"] = read_senders(session)
+    return content
+
+
+def ask_collector(socket: Path) -> dict[str, Any]:
+    """Ask the collector behind a local socket how it does; `ok` is false where it does not answer."""
+    from warehouse.errors import MunimentError
+    from warehouse.local_socket import call_local_socket
+
+    name = socket.name.removeprefix("collector-").removesuffix(".sock")
+    try:
+        answer: dict[str, Any] = json.loads(call_local_socket(socket, b'{"op":"state"}', timeout_seconds=5.0))
+    except (OSError, ValueError, MunimentError) as exc:
+        return {"shard_name": name, "ok": False, "error": str(exc)}
+    return {"shard_name": name, **answer}
+
+
+def _print(content: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    console.print(f"[bold]lake[/] {content['lake']}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("tenant", "table"):
+        table.add_column(title)
+    for title in ("rows", "files", "MiB", "newest"):
+        table.add_column(title, justify="right")
+    for row in content["tables"]:
+        table.add_row(
+            row["tenant_id"], row["table"], f"{row['rows']:,}", f"{row['files']:,}",
+            f"{row['size_bytes'] / _MIB:,.1f}", _time(row["newest_unix_nano"]),
+        )  # fmt: skip
+    console.print(table if content["tables"] else "[dim]no rows yet[/]")
+    if not content["collectors"]:
+        console.print("[dim]no collector runs[/]")
+    for collector in content["collectors"]:
+        _print_collector(collector)
+    console.print("last checkpoint: none yet   last purge: none yet", style="dim")
+    if "senders" in content:
+        senders = Table(box=None, pad_edge=False, header_style="dim", title="senders", title_justify="left")
+        for title in ("tenant", "key", "service", "dialect", "spans", "cost unknown", "last received"):
+            senders.add_column(title)
+        for row in content["senders"]:
+            senders.add_row(
+                row["tenant_id"], row["recorded_by"], row["service_name"] or "-", row["dialect"], f"{row['spans']:,}",
+                f"{row['cost_unknown']:,}", _time(row["last_received_unix_nano"]),
+            )  # fmt: skip
+        console.print(senders)
+
+
+def _print_collector(collector: dict[str, Any]) -> None:
+    if not collector.get("ok"):
+        console.print(f"collector {collector['shard_name']}: does not answer: {collector.get('error')}", markup=False)
+        return
+    from warehouse.clock import system_clock
+
+    writer = collector["writer"]
+    oldest = writer["oldest_pending_unix_nano"]
+    lag = (system_clock() - oldest) / _NANOS if oldest else 0.0
+    console.print(
+        f"collector {writer['shard']}: HTTP {collector['http_port']}, gRPC {collector['grpc_port']}; "
+        f"{collector['waiting_requests']} requests waiting, {writer['pending_rows']} rows in the journal, lag {lag:.1f} s; "
+        f"last commit {_time(writer['last_commit_unix_nano'])} took {writer['last_commit_seconds']:.2f} s",
+        markup=False,
+        soft_wrap=True,
+    )
+    for problem in collector["problems"]:
+        console.print(f"  problem: {problem}", markup=False, style="red", soft_wrap=True)
+
+
+def _time(unix_nano: int) -> str:
+    from warehouse.clock import utc_text
+
+    return utc_text(unix_nano) if unix_nano else "never"

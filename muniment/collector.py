@@ -1,0 +1,159 @@
+"""The collector process: receivers, intake, writer and local socket of one lake, started and stopped together."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from collectors.config import LimitsConfig, ReceiversConfig
+from collectors.intake import Intake
+from collectors.pipeline import GroupPipeline
+from collectors.server import Receivers
+from muniment import __version__
+from muniment.telemetry import prometheus_text, start_telemetry
+from muniment.wiring import CommandContext
+from warehouse.commit import open_stores
+from warehouse.control import KeyCache
+from warehouse.errors import MunimentError
+from warehouse.local_socket import LocalSocket
+from warehouse.measures import Measures
+from warehouse.own_events import OwnEvent, own_event_records
+from warehouse.quarantine import Quarantine
+from warehouse.writer import open_writer
+
+_RECORD_TIMEOUT_SECONDS = 5.0
+
+
+class Collector:
+    """One running collector. `start` once, then `stop` once; between them it answers senders and local commands."""
+
+    def __init__(
+        self,
+        context: CommandContext,
+        *,
+        shard: str = "main",
+        receivers: ReceiversConfig | None = None,
+        limits: LimitsConfig | None = None,
+    ) -> None:
+        self._context = context
+        settings = context.settings
+        limits = limits or settings.limits
+        lake = context.lake
+        self._telemetry = start_telemetry(settings.telemetry, version=__version__)
+        self.writer = open_writer(
+            lake,
+            shard,
+            context.claims,
+            open_stores(lake),
+            config=settings.writer,
+            clock=context.clock,
+            measures=Measures(),
+        )
+        pipeline = GroupPipeline(
+            sink=self.writer,
+            redactor=context.redactor,
+            quarantine=Quarantine(lake, self.writer.shard),
+            prices=context.prices,
+            limits=limits.limits(),
+            clock=context.clock,
+        )
+        self.intake = Intake(pipeline, self.writer.recent, config=settings.intake)
+        self.receivers = Receivers(
+            receivers or settings.receivers,
+            intake=self.intake,
+            keys=KeyCache(context.control, clock=context.clock),
+            limits=limits.limits(),
+            digest_key=context.keys.request_digest,
+            ready=self.problems,
+            metrics_text=prometheus_text,
+            clock=context.clock,
+        )
+        self._socket = LocalSocket(lake.run / f"collector-{shard}.sock", self._answer_local)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            UnavailableError: a port is taken; the message says which.
+        """
+        try:
+            self.intake.start()
+            self._socket.start()
+            self.receivers.start()
+            self._record_closed_logs()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop taking requests, answer those under way, commit, and give the shard back; safe to repeat."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self.receivers.stop()
+        self._socket.stop()
+        self.intake.stop()
+        self.writer.stop()
+        self._telemetry.shutdown()
+
+    def problems(self) -> list[str]:
+        """Why the collector cannot take records now; empty when it can."""
+        found = []
+        if problem := self.writer.state().problem:
+            found.append(problem)
+        try:
+            self._context.control.list_tenants()
+        except MunimentError as exc:
+            found.append(f"control database: {exc}")
+        return found
+
+    def _record_closed_logs(self) -> None:
+        events = [
+            OwnEvent(
+                "_lake",
+                "log.opened",
+                "muniment:collector",
+                fields={"resource_type": "shard", "resource_id": self.writer.shard, "reason": f"{identity}: {reason}"},
+            )
+            for identity, reason in self.writer.closed_logs
+        ]
+        if events:
+            self._append_own(events)
+
+    def _append_own(self, events: list[OwnEvent]) -> None:
+        records = own_event_records(events, now_unix_nano=self._context.clock())
+        self.writer.append(self._context.redactor.treat(records)).result(_RECORD_TIMEOUT_SECONDS)
+
+    # -- local socket
+
+    def _answer_local(self, payload: bytes) -> bytes:
+        operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "record": self._record,
+            "state": self._state,
+            "flush": self._flush,
+        }
+        try:
+            message = json.loads(payload)
+            answer = operations[message["op"]](message)
+        except (MunimentError, ValueError, KeyError, TypeError, TimeoutError) as exc:
+            return json.dumps({"ok": False, "error": f"{type(exc).__name__}: {exc}"}).encode()
+        return json.dumps({"ok": True, **answer}).encode()
+
+    def _record(self, message: dict[str, Any]) -> dict[str, Any]:
+        self._append_own([OwnEvent(**event) for event in message["events"]])
+        return {}
+
+    def _state(self, _message: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "writer": asdict(self.writer.state()),
+            "waiting_requests": self.intake.waiting_requests,
+            "http_port": self.receivers.http_port,
+            "grpc_port": self.receivers.grpc_port,
+            "problems": self.problems(),
+        }
+
+    def _flush(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.writer.flush(float(message.get("timeout_seconds", 30.0)))
+        return {}

@@ -1,0 +1,160 @@
+"""Wires the demo: a lake with tenants of its own, real receivers in a process of their own, the fleet, and tidying up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from collectors.config import LimitsConfig, ReceiversConfig
+from muniment.demo import TRUTH_FILE, DemoResult, Endpoints, Progress, run_demo, tenant_names, write_truth
+from muniment.setup import set_up_lake
+from muniment.tenancy import add_tenant, issue_key
+from muniment.wiring import CommandContext, command_context
+from warehouse.clock import system_clock
+from warehouse.commit import open_stores
+from warehouse.errors import ConflictError, UnavailableError
+from warehouse.local_socket import call_local_socket
+from warehouse.maintenance import run_maintenance
+
+SHARD = "demo"
+_DAY_SECONDS = 86_400
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+_FLUSH_SECONDS = 120.0
+
+
+@dataclass
+class DemoRun:
+    """What the demo did, and how long each part took, in seconds."""
+
+    lake: Path
+    result: DemoResult
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def make_demo(
+    folder: Path, *, seed: int, days: int, scale: float, progress: Progress, stage: Callable[[str], None]
+) -> DemoRun:
+    """Make the demo lake, send the fleet's records through real receivers, wait until they can be queried, tidy up.
+
+    Raises:
+        ConflictError: the lake has the demo's tenants already: a demo is made once.
+    """
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "set up"):
+        stage("setting up the lake")
+        lake, _made = set_up_lake(folder, name="demo", clock=system_clock)
+        context = command_context(lake.path)
+        keys = _make_tenants(context)
+    with _timed(seconds, "send"), _receivers(lake.path, days=days) as ports:
+        stage("sending with the OpenTelemetry SDK")
+        endpoints = Endpoints(grpc=f"http://127.0.0.1:{ports['grpc']}", http=f"http://127.0.0.1:{ports['http']}")
+        result = run_demo(
+            seed=seed,
+            end_unix_nano=system_clock(),
+            days=days,
+            endpoints=endpoints,
+            keys=keys,
+            scale=scale,
+            progress=progress,
+        )
+        stage("committing")
+        _flush(lake.run / f"collector-{SHARD}.sock")
+    write_truth(result.truth, lake.path / TRUTH_FILE)
+    with _timed(seconds, "compact"):
+        stage("compacting")
+        run_maintenance(lake, open_stores(lake), config=context.settings.maintenance, clock=system_clock)
+    context.control.close()
+    return DemoRun(lake.path, result, seconds)
+
+
+def existing_truth(folder: Path) -> dict[str, Any] | None:
+    """Return the truth of the demo that was made in this folder; None when there is none."""
+    file = folder / TRUTH_FILE
+    if not file.is_file():
+        return None
+    truth: dict[str, Any] = json.loads(file.read_bytes())
+    return truth
+
+
+def _make_tenants(context: CommandContext) -> dict[str, str]:
+    """Tenants and keys of the demo; each is recorded in its tenant's log."""
+    known = {tenant.id for tenant in context.control.list_tenants()}
+    if taken := known & set(tenant_names()):
+        raise ConflictError(
+            f"{context.lake.path} has the demo's tenants already: {', '.join(sorted(taken))}",
+            hint="make the demo in a new folder (--lake DIR), or remove this one",
+        )
+    keys = {}
+    for tenant in tenant_names():
+        acting = (context.control, context.access, context.principal, context.record)
+        add_tenant(*acting, tenant_id=tenant, name=None)
+        keys[tenant] = issue_key(*acting, tenant_id=tenant, label="demo fleet").secret_text
+    return keys
+
+
+@contextmanager
+def _receivers(lake: Path, *, days: int) -> Iterator[dict[str, int]]:
+    """Run the receivers in a process of their own; they stop when the block ends, or with this process."""
+    command = (sys.executable, "-m", "muniment.demo_lake", str(lake), str(days))
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603 - this module itself
+    assert child.stdin is not None  # noqa: S101 - PIPE was asked for
+    assert child.stdout is not None  # noqa: S101 - as above
+    try:
+        line = child.stdout.readline()
+        if not line:
+            raise UnavailableError(f"the demo's receivers did not start: exit code {child.wait(_START_SECONDS)}")
+        yield json.loads(line)
+    finally:
+        child.stdin.close()
+        try:
+            child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        child.stdout.close()
+
+
+def serve_receivers(lake: Path, *, days: int) -> None:
+    """Collect into the demo lake, with a window as wide as the demo's past, until standard input ends."""
+    from muniment.collector import Collector
+
+    context = command_context(lake)
+    collector = Collector(
+        context,
+        shard=SHARD,
+        receivers=ReceiversConfig(grpc_port=0, http_port=0),
+        limits=LimitsConfig(past_seconds=(days + 2) * _DAY_SECONDS),
+    )
+    collector.start()
+    sys.stdout.write(json.dumps({"grpc": collector.receivers.grpc_port, "http": collector.receivers.http_port}) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    collector.stop()
+    context.control.close()
+
+
+def _flush(socket: Path) -> None:
+    payload = json.dumps({"op": "flush", "timeout_seconds": _FLUSH_SECONDS}).encode()
+    answer = json.loads(call_local_socket(socket, payload, timeout_seconds=_FLUSH_SECONDS + 10))
+    if not answer.get("ok"):
+        raise UnavailableError(f"the demo's records are not committed: {answer.get('error')}")
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve_receivers(Path(sys.argv[1]), days=int(sys.argv[2]))

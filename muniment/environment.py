@@ -1,0 +1,21 @@
+"""The one module that reads the process's environment variables."""
+
+import os
+from pathlib import Path
+
+LAKE_VARIABLE = "MUNIMENT_LAKE"
+KEY_VARIABLE = "MUNIMENT_API_KEY"
+DEFAULT_LAKE = Path("lake")
+
+
+def lake_folder(option: Path | None) -> Path:
+    """Folder of the lake: the command's option, else `$MUNIMENT_LAKE`, else `./lake`."""
+    if option is not None:
+        return option
+    value = os.environ.get(LAKE_VARIABLE)
+    return Path(value) if value else DEFAULT_LAKE
+
+
+def api_key() -> str | None:
+    """API key for commands that send, from `$MUNIMENT_API_KEY`: unlike an argument it is not shown in process lists."""
+    return os.environ.get(KEY_VARIABLE) or None

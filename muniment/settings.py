@@ -1,0 +1,81 @@
+"""Settings of a lake: `LAKE/muniment.yaml`, read and checked at start.
+
+Every section is a frozen struct beside the code that it steers; an unknown key anywhere is an error.
+"""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from collectors.config import LimitsConfig, ReceiversConfig
+from collectors.intake import IntakeConfig
+from muniment.telemetry import TelemetryConfig
+from warehouse.errors import SettingsError
+from warehouse.lake import Lake
+from warehouse.maintenance import MaintenanceConfig
+from warehouse.names import check_name
+from warehouse.query import QuerySettings
+from warehouse.writer import WriterConfig
+
+
+class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that `muniment.yaml` may say.
+
+    `lake` is the lake's name, the first part of each log's origin. `control_url` names a control database other than
+    `LAKE/control.db`; `control_url_file` names a file that holds it, so that no password stands in the settings. `users`
+    gives roles to local users besides the owner: role → user names.
+    """
+
+    lake: str = "lake"
+    control_url: str | None = None
+    control_url_file: str | None = None
+    users: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    receivers: ReceiversConfig = msgspec.field(default_factory=ReceiversConfig)
+    limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
+    import_limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig.for_imports)
+    intake: IntakeConfig = msgspec.field(default_factory=IntakeConfig)
+    writer: WriterConfig = msgspec.field(default_factory=WriterConfig)
+    query: QuerySettings = msgspec.field(default_factory=QuerySettings)
+    maintenance: MaintenanceConfig = msgspec.field(default_factory=MaintenanceConfig)
+    telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
+
+
+def read_settings(lake: Lake) -> MunimentConfig:
+    """Read and check the lake's settings.
+
+    Raises:
+        SettingsError: not YAML, an unknown key, a wrong type, or a value out of range; the message names the place.
+    """
+    file = lake.settings_file
+    try:
+        content: Any = yaml.safe_load(file.read_text(encoding="utf8")) or {}
+        settings = msgspec.convert(content, MunimentConfig)
+    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{file}: {exc}", hint="docs/reference/settings.md lists every setting") from exc
+    check_name(settings.lake, "lake")
+    return settings
+
+
+def control_url(lake: Lake, settings: MunimentConfig) -> str | Path:
+    """URL of the lake's control database, or the path of its file.
+
+    Raises:
+        SettingsError: both ways of naming it are used, or the file cannot be read.
+    """
+    if settings.control_url and settings.control_url_file:
+        raise SettingsError("control_url and control_url_file are both set: expected at most one of them")
+    if settings.control_url_file:
+        try:
+            return Path(settings.control_url_file).read_text(encoding="utf8").strip()
+        except OSError as exc:
+            raise SettingsError(f"control_url_file {settings.control_url_file}: {exc.strerror}") from exc
+    return settings.control_url or lake.control_file
+
+
+def default_settings_text(name: str) -> str:
+    """Text of a new lake's `muniment.yaml`."""
+    template = resources.files("muniment").joinpath("default_settings.yaml").read_text(encoding="utf8")
+    return template.replace("{name}", name)

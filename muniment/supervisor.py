@@ -1,0 +1,130 @@
+"""The supervisor of `muniment up`: starts services, restarts what dies, stops all.
+
+Each service runs in its own process group, so that it can be ended with everything it started.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from muniment.settings import MunimentConfig
+from warehouse.lake import Lake
+
+_STOP_GRACE_SECONDS = 30.0
+_POLL_SECONDS = 0.2
+_FIRST_BACKOFF_SECONDS = 1.0
+_MAX_BACKOFF_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+EXIT_USAGE = 2
+
+
+@dataclass(frozen=True)
+class Service:
+    """One child: its name, its command line, and for a periodic one the seconds between its runs."""
+
+    name: str
+    command: tuple[str, ...]
+    every_seconds: float | None = None
+
+
+@dataclass
+class _Running:
+    service: Service
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    next_start: float = 0.0
+    backoff: float = field(default=_FIRST_BACKOFF_SECONDS)
+
+
+def services_of(lake: Lake, settings: MunimentConfig, *, shard: str) -> list[Service]:
+    """Return what `up` runs for this lake: its collector, and maintenance every so often."""
+    python = (sys.executable, "-m", "muniment")
+    where = ("--lake", str(lake.path))
+    return [
+        Service("collector", (*python, "collect", *where, "--shard", shard)),
+        Service(
+            "maintenance",
+            (*python, "maintenance", "run", *where, "--quiet"),
+            every_seconds=settings.maintenance.interval_seconds,
+        ),
+    ]
+
+
+class Supervisor:
+    """Runs services until `request_stop`, which is safe to call from a signal handler."""
+
+    def __init__(self, services: Sequence[Service], *, say: Callable[[str], None]) -> None:
+        self._running = [_Running(service) for service in services]
+        self._say = say
+        self._stopping = threading.Event()
+
+    def request_stop(self) -> None:
+        """Ask `run` to stop every service and return."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Run until asked to stop; the exit code is that of a service that refused to start, else 0."""
+        now = time.monotonic()
+        for running in self._running:
+            running.next_start = now + (running.service.every_seconds or 0.0)
+        code = 0
+        try:
+            while not self._stopping.is_set() and code == 0:
+                code = max(self._tend(running) for running in self._running)
+                self._stopping.wait(_POLL_SECONDS)
+        finally:
+            self._stop_all()
+        return code
+
+    def _tend(self, running: _Running) -> int:
+        now = time.monotonic()
+        if running.process is None:
+            if now >= running.next_start:
+                self._start(running)
+            return 0
+        code = running.process.poll()
+        if code is None:
+            return 0
+        running.process = None
+        service = running.service
+        if service.every_seconds is not None:
+            running.next_start = now + service.every_seconds
+            if code:
+                self._say(f"{service.name}: run ended with exit code {code}")
+            return 0
+        if code == EXIT_USAGE:
+            self._say(f"{service.name}: cannot run with these settings")
+            return code
+        steady = now - running.started >= _STEADY_SECONDS
+        running.backoff = _FIRST_BACKOFF_SECONDS if steady else min(running.backoff * 2, _MAX_BACKOFF_SECONDS)
+        running.next_start = now + running.backoff
+        self._say(f"{service.name}: ended with exit code {code}, starts again in {running.backoff:g} s")
+        return 0
+
+    def _start(self, running: _Running) -> None:
+        # the services are this program's own commands, built above, never a shell line
+        running.process = subprocess.Popen(running.service.command, start_new_session=True)  # noqa: S603 - see above
+        running.started = time.monotonic()
+
+    def _stop_all(self) -> None:
+        alive = [running.process for running in self._running if running.process is not None]
+        for process in alive:
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_GRACE_SECONDS
+        for process in alive:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal_group(process, signal.SIGKILL)
+                process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

@@ -1,0 +1,122 @@
+"""Puts the rooms together: what a command, the collector or the demo needs, opened from one lake folder."""
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from collectors.costs import PriceBook
+from governance.access import Access, Action, local_principal
+from muniment.environment import lake_folder
+from muniment.recorder import Recorder
+from muniment.settings import MunimentConfig, control_url, read_settings
+from warehouse.clock import Clock, system_clock
+from warehouse.control import ControlStore
+from warehouse.errors import ConflictError
+from warehouse.keys import LakeKeys, read_keys
+from warehouse.lake import Lake, find_lake
+from warehouse.own_events import OwnEvent
+from warehouse.principals import Principal
+from warehouse.treated import Redactor, UnsafeKeepAll
+
+
+class ControlClaims:
+    """Claims shard identities in the control database, for this host and process."""
+
+    def __init__(self, control: ControlStore) -> None:
+        self._control = control
+
+    def claim_shard(self, name: str) -> str:
+        """Make a new identity for `name`."""
+        return self._control.claim_shard(name, host=socket.gethostname(), pid=os.getpid())
+
+    def close_shard(self, identity: str, reason: str) -> None:
+        """Close an identity for good; safe to repeat."""
+        try:
+            self._control.close_shard(identity, reason)
+        except ConflictError:
+            return  # closed before: exactly what was asked for
+
+    def open_shards(self, name: str) -> Sequence[str]:
+        """Identities of `name` that are not closed."""
+        return [shard.identity for shard in self._control.list_shards(name) if shard.closed_unix_nano is None]
+
+
+@dataclass
+class CommandContext:
+    """One command's view of one lake: who acts, what it may do, and how what it does is recorded."""
+
+    lake: Lake
+    settings: MunimentConfig
+    access: Access
+    principal: Principal
+    clock: Clock = system_clock
+
+    @cached_property
+    def control(self) -> ControlStore:
+        """Control data, opened at first use."""
+        return ControlStore.open(control_url(self.lake, self.settings), clock=self.clock, create=False)
+
+    @cached_property
+    def keys(self) -> LakeKeys:
+        """The lake's derived keys."""
+        return read_keys(self.lake)
+
+    @cached_property
+    def claims(self) -> ControlClaims:
+        """Where shard identities are claimed."""
+        return ControlClaims(self.control)
+
+    @cached_property
+    def prices(self) -> PriceBook:
+        """The lake's price lists."""
+        return PriceBook.load(self.lake.policies / "prices")
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What every record passes before it reaches a disk."""
+        return make_redactor()
+
+    def check(self, action: Action, tenant: str | None = None) -> None:
+        """Ask whether the principal may do this.
+
+        Raises:
+            DeniedError: it may not.
+        """
+        self.access.check(self.principal, action, tenant)
+
+    def record(self, event_name: str, tenant: str, **fields: Any) -> None:
+        """Record that the principal does something; `fields` are columns of `audit_events`, `attributes` a mapping.
+
+        Raises:
+            UnavailableError: it cannot be recorded, and so must not be done.
+        """
+        attributes = fields.pop("attributes", {})
+        event = OwnEvent(tenant, event_name, self.principal.recorded_by, fields=fields, attributes=attributes)
+        self.recorder.record([event])
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """How own events are recorded."""
+        return Recorder(self.lake, self.claims, self.redactor, self.settings.writer, clock=self.clock)
+
+
+def make_redactor() -> Redactor:
+    """Return the redactor of this lake: the one place that names it."""
+    return UnsafeKeepAll()
+
+
+def command_context(lake_option: Path | None) -> CommandContext:
+    """Open the lake that a command was pointed at, as the local user.
+
+    Raises:
+        LakeNotFoundError: there is none.
+        SettingsError: its settings cannot be used.
+    """
+    lake = find_lake(lake_folder(lake_option))
+    settings = read_settings(lake)
+    access = Access.for_lake(lake.path, settings.users)
+    return CommandContext(lake, settings, access, local_principal())
