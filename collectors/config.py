@@ -22,7 +22,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     body_bytes: int = 16 * 1024 * 1024
     decompressed_bytes: int = 64 * 1024 * 1024
     attributes: int = 512
-    depth: int = 16
+    # Each level is up to three messages deep, and protobuf reads a hundred.
+    depth: Annotated[int, msgspec.Meta(ge=1, le=30)] = 16
     attribute_bytes: int = 1024 * 1024
     past_seconds: int = 7 * _DAY_SECONDS
     future_seconds: int = 3_600

@@ -64,6 +64,9 @@ KEYS: frozenset[str] = frozenset(
         # Frameworks
         "input",
         "output",
+        "history",
+        "thought",
+        "crew_inputs",
         "gcp.vertex.agent.data",
         "gcp.vertex.agent.llm_request",
         "gcp.vertex.agent.llm_response",

@@ -95,7 +95,9 @@ class HttpReceiver:
             except asyncio.CancelledError:
                 # The grace of a stop is over. Passed on, this would become a 500, which exporters take for final.
                 extra.append(_CLOSE)
-                fault = fault_of(UnavailableError("the collector is stopping; the request was not acknowledged"), "HTTP")
+                fault = fault_of(
+                    UnavailableError("the collector is stopping; the request was not acknowledged"), "HTTP"
+                )
             except Exception as exc:  # noqa: BLE001 - whatever went wrong is answered, and the receiver lives on
                 fault = fault_of(exc, "HTTP")
         if fault.http_status == 401:  # noqa: PLR2004 - a status is its own name

@@ -171,6 +171,9 @@ class Reception:
     limits: IntakeLimits
     admission: Admission
     workers: Executor
+    """For what waits: the control database, the quarantine, the state of readiness."""
+    decoders: Executor
+    """For large bodies. Apart, so that a database that hangs stops no decoding; few, so that few are unpacked at once."""
     answered: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     """Requests by protocol (`http`, `grpc`), signal and the protocol's status code."""
 
@@ -207,14 +210,15 @@ class Reception:
         """
         try:
             if len(arrival.body) > INLINE_BYTES and (arrival.encoding or arrival.content_type == JSON):
-                export = await self.aside(lambda: self._decode(arrival))
+                export = await asyncio.get_running_loop().run_in_executor(self.decoders, self._decode, arrival)
             else:
                 export = self._decode(arrival)
         except InputError as exc:
             reason = str(exc)
             await self.aside(lambda: self.report(arrival, reason, len(arrival.body)))
             raise
-        place.hold(len(export.body))
+        if export.body is not arrival.body:
+            place.hold(len(export.body))
         return await settled(self.intake.submit(export))
 
     def report(self, arrival: Arrival, reason: str, size_bytes: int) -> None:
@@ -229,7 +233,7 @@ class Reception:
         )
 
     async def aside(self, work: Callable[[], _Result]) -> _Result:
-        """Run what blocks beside the event loop."""
+        """Run what may wait beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.workers, work)
 
     def _decode(self, arrival: Arrival) -> Export:

@@ -22,6 +22,7 @@ from collectors.config import ReceiversConfig
 from collectors.exports import IntakeLimits
 from collectors.grpc import GrpcReceiver, server_options
 from collectors.http import HttpReceiver
+from collectors.http_connection import BoundedConnection
 from collectors.reception import Admission, Intake, KeyResolver, Reception
 from warehouse.clock import Clock
 from warehouse.errors import ConflictError, SettingsError, UnavailableError
@@ -32,6 +33,7 @@ KEEP_ALIVE_SECONDS = 75
 _START_SECONDS = 30.0
 _SPARE_STOP_SECONDS = 10.0
 _WORKERS = 4
+_DECODERS = 2
 
 
 class Receivers:
@@ -57,6 +59,7 @@ class Receivers:
         config.check()
         self._config = config
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="receivers")
+        self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="receivers-decode")
         self._reception = Reception(
             intake=intake,
             keys=keys,
@@ -65,6 +68,7 @@ class Receivers:
             limits=limits,
             admission=Admission(config.max_concurrent_requests, config.max_concurrent_bytes),
             workers=self._workers,
+            decoders=self._decoders,
         )
         self._http = HttpReceiver(self._reception, ready=ready, metrics=metrics_text, body_seconds=config.body_seconds)
         self._grpc = GrpcReceiver(self._reception, ready=ready)
@@ -111,6 +115,7 @@ class Receivers:
         if self._thread.ident is not None:
             self._thread.join(grace_seconds + _SPARE_STOP_SECONDS)
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._decoders.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         try:
@@ -145,7 +150,7 @@ class Receivers:
         settings = uvicorn.Config(
             self._http,
             loop="none",
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             lifespan="off",
             interface="asgi3",

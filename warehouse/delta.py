@@ -3,10 +3,14 @@
 Delta Lake's protocol leaves three things to its users, and this module does them: no commit is lost to power failure
 (delta-rs never calls fsync), no transaction is repeated (delta-rs refuses neither repeats nor lower versions), and no
 dead file is removed twice (its conflict check covers only what came after the handle's version).
+
+Invariant: under the commit lock every entry but the newest is durable. Whoever holds the lock makes the newest durable
+before it adds another, so a committer killed between its commit and its fsync leaves nothing behind that could be lost.
 """
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +20,16 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
-from warehouse.durable import make_folder, sync_file, sync_folder
+from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, replace_file, sync_file, sync_folder
 from warehouse.errors import ConflictError, CorruptionError, UnavailableError
 from warehouse.locks import locked
 from warehouse.tables import PARTITION_COLUMNS, STATISTICS_COLUMNS, Table
 
 _HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _LOCK_TIMEOUT_SECONDS = 30.0
+_ACTIONS_KEY = "muniment.actions"
+_ENTRY_NAME = re.compile(r"(?P<version>\d{20})\.json")
+_CHECKPOINT_NAME = re.compile(r"(?P<version>\d{20})\.checkpoint.*\.parquet")
 GRACE_PROPERTY = "delta.deletedFileRetentionDuration"
 REMOVED_GRACE_SECONDS = 900
 _CONFIGURATION: dict[str, str | None] = {
@@ -46,7 +53,10 @@ class DeltaStore:
         self.folder = folder
         self.log = folder / "_delta_log"
         self._thread_lock = threading.Lock()
-        self._handle = self._open()
+        self._durable_version = -1
+        self._doubtful: set[int] = set()
+        with self._guard("opening"):
+            self._handle = self._open()
 
     def _open(self) -> DeltaTable:
         make_folder(self.folder)
@@ -60,9 +70,12 @@ class DeltaStore:
                     configuration=_CONFIGURATION,
                     name=self.table.name,
                 )
-                self._sync_entry(handle.version())
+                self.log.chmod(PRIVATE_FOLDER)
+                self._make_durable(handle.version())
                 sync_folder(self.folder)
-            return DeltaTable(str(self.folder))
+            handle = DeltaTable(str(self.folder))
+            self._make_durable(handle.version())
+            return handle
 
     @contextmanager
     def commit_lock(self) -> Iterator[None]:
@@ -77,10 +90,24 @@ class DeltaStore:
             yield
 
     def committed(self, app_id: str) -> int:
-        """Highest version committed by `app_id`, -1 when none; read afresh."""
-        with self._thread_lock:
+        """Highest version committed by `app_id`, -1 when none; read afresh.
+
+        Raises:
+            UnavailableError: the log cannot be read.
+        """
+        with self._guard("reading"), self._thread_lock:
             self._refresh()
             return self._version_of(app_id)
+
+    def make_durable(self) -> None:
+        """Make every entry that is in the log now durable, whoever wrote it and whatever failed then.
+
+        Raises:
+            UnavailableError: the disk refuses still.
+        """
+        with self._guard("fsync"), self.commit_lock():
+            self._refresh()
+            self._make_durable(self._handle.version())
 
     def append(self, files: Sequence[AddAction], transactions: Sequence[tuple[str, int]]) -> bool:
         """Commit `files` with `transactions`, unless the first transaction is in the log already.
@@ -94,8 +121,8 @@ class DeltaStore:
         app_id, version = transactions[0]
         with self._guard("commit"), self.commit_lock():
             self._refresh()
+            self._make_durable(self._handle.version())
             if self._version_of(app_id) >= version:
-                self._sync_entry(self._handle.version())
                 return False
             self._commit(list(files), transactions)
             return True
@@ -116,22 +143,30 @@ class DeltaStore:
                 raise ConflictError(
                     f"{self.table.name}: {len(dead)} of {len(remove)} files to replace are gone, e.g. {dead[0]}"
                 )
+            self._refresh()
+            self._make_durable(self._handle.version())
             try:
                 handle.create_write_transaction(
                     [*remove, *add],
                     "append",
                     handle.schema(),
                     partition_by=list(PARTITION_COLUMNS),
+                    commit_properties=CommitProperties(custom_metadata={_ACTIONS_KEY: str(len(remove) + len(add))}),
                     post_commithook_properties=_HOOKS,
                 )
             except DeltaError as exc:
-                raise ConflictError(f"{self.table.name}: rewrite refused by the Delta log: {exc}") from exc
+                raise ConflictError(f"{self.table.name}: rewrite refused by the Delta log: {_first_line(exc)}") from exc
             self._refresh()
-            self._sync_entry(self._handle.version())
+            self._make_durable(self._handle.version())
 
     def fresh(self) -> DeltaTable:
-        """Return a handle of the caller's own at the newest version."""
-        return DeltaTable(str(self.folder))
+        """Return a handle of the caller's own at the newest version.
+
+        Raises:
+            UnavailableError: the log cannot be read.
+        """
+        with self._guard("reading"):
+            return DeltaTable(str(self.folder))
 
     def set_removed_grace(self, seconds: int) -> None:
         """Set for how many seconds a replaced file stays on disk; a commit only where it differs.
@@ -148,20 +183,23 @@ class DeltaStore:
                 {GRACE_PROPERTY: wanted}, post_commithook_properties=_HOOKS
             )
             self._refresh()
-            self._sync_entry(self._handle.version())
+            self._make_durable(self._handle.version())
 
-    def _commit(self, files: list[AddAction | RemoveAction], transactions: Iterable[tuple[str, int]]) -> None:
+    def _commit(self, files: list[AddAction | RemoveAction], transactions: Sequence[tuple[str, int]]) -> None:
         self._handle.create_write_transaction(
             files,
             "append",
             self._handle.schema(),
             partition_by=list(PARTITION_COLUMNS),
-            commit_properties=CommitProperties(app_transactions=[Transaction(*item) for item in transactions]),
+            commit_properties=CommitProperties(
+                custom_metadata={_ACTIONS_KEY: str(len(files) + len(transactions))},
+                app_transactions=[Transaction(*item) for item in transactions],
+            ),
             post_commithook_properties=_HOOKS,
         )
         # a commit does not advance the handle it was made on
         self._handle.update_incremental()
-        self._sync_entry(self._handle.version())
+        self._make_durable(self._handle.version())
 
     def _refresh(self) -> None:
         try:
@@ -174,47 +212,92 @@ class DeltaStore:
         version = self._handle.transaction_version(app_id)
         return -1 if version is None else version
 
-    def _sync_entry(self, version: int) -> None:
-        entry = self.log / f"{version:020d}.json"
-        if entry.exists():  # a checkpoint may have replaced it
-            sync_file(entry)
-        sync_folder(self.log)
+    def _make_durable(self, newest: int) -> None:
+        """Make the newest entry durable, and those that could not be made so when they were written."""
+        for version in sorted(self._doubtful):
+            # after a failed fsync the kernel holds the pages for clean: only writing them again makes another try
+            entry = self._entry(version)
+            if entry.exists():
+                replace_file(entry, entry.read_bytes())
+            self._doubtful.discard(version)
+        if newest <= self._durable_version:
+            return
+        try:
+            entry = self._entry(newest)
+            if entry.exists():  # a checkpoint may have replaced it
+                entry.chmod(PRIVATE_FILE)
+                sync_file(entry)
+            sync_folder(self.log)
+        except OSError:
+            self._doubtful.add(newest)
+            raise
+        self._durable_version = newest
+
+    def _entry(self, version: int) -> Path:
+        return self.log / f"{version:020d}.json"
 
     @contextmanager
     def _guard(self, what: str) -> Iterator[None]:
         try:
             yield
         except (OSError, DeltaError) as exc:
-            raise UnavailableError(f"table {self.table.name}: {what} failed: {exc}") from exc
+            raise UnavailableError(f"table {self.table.name}: {what} failed: {_first_line(exc)}") from exc
+
+
+def _first_line(exc: Exception) -> str:
+    """What an error says, without the stack trace that delta-rs appends."""
+    return str(exc).partition("\n")[0]
 
 
 def set_torn_entry_aside(log: Path) -> Path | None:
     """Move an empty or torn newest log entry aside and return its new path; None when the newest is whole.
 
     delta-rs takes an empty entry for a version without actions. A torn one can only come from a crash before its fsync,
-    so nothing of it was ever reported as committed, and the journal or the intent replays it.
+    so nothing of it was ever reported as committed, and the journal or the intent replays it. Entries that a checkpoint
+    covers are not looked at.
 
     Raises:
-        CorruptionError: an entry that is not the newest is torn; no crash explains that.
+        CorruptionError: an entry that is not the newest is torn or missing; no crash explains that.
     """
-    entries = sorted(log.glob("[0-9]*.json"))
-    torn = [entry for entry in entries[-2:] if not _is_whole(entry)]
-    if not torn:
-        return None
-    if torn[0] != entries[-1]:
-        raise CorruptionError(
-            f"{torn[0]} is torn, though {entries[-1].name} was written after it",
-            hint="restore this log entry from a backup; do not delete it",
-        )
-    aside = torn[0].with_suffix(f".torn-{torn[0].stat().st_mtime_ns}")
-    torn[0].rename(aside)
-    sync_folder(log)
-    return aside
+    checkpoint = max(_versions(log, _CHECKPOINT_NAME), default=-1)
+    versions = sorted(version for version in _versions(log, _ENTRY_NAME) if version > checkpoint)
+    for place, version in enumerate(versions):
+        entry = log / f"{version:020d}.json"
+        if version != checkpoint + 1 + place:
+            raise CorruptionError(
+                f"{log}: entry {checkpoint + 1 + place:020d}.json is missing, though {entry.name} was written after it",
+                hint="restore this log entry from a backup",
+            )
+        if _is_whole(entry.read_bytes()):
+            continue
+        if version != versions[-1]:
+            raise CorruptionError(
+                f"{entry} is torn, though {versions[-1]:020d}.json was written after it",
+                hint="restore this log entry from a backup; do not delete it",
+            )
+        aside = entry.with_suffix(f".torn-{entry.stat().st_mtime_ns}")
+        entry.rename(aside)
+        sync_folder(log)
+        return aside
+    return None
 
 
-def _is_whole(entry: Path) -> bool:
+def _versions(log: Path, name: re.Pattern[str]) -> list[int]:
+    if not log.is_dir():
+        return []
+    return [int(match["version"]) for match in map(name.fullmatch, os.listdir(log)) if match]
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether an entry ends where its writer ended it, and has no block that never reached the disk (zeros)."""
+    if b"\0" in content:
+        return False
+    lines = content.rstrip(b"\n").split(b"\n")
     try:
-        lines = entry.read_bytes().splitlines()
-        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
+        first, last = json.loads(lines[0]), json.loads(lines[-1])
     except ValueError:
         return False
+    if not isinstance(first, dict) or not isinstance(last, dict):
+        return False
+    expected = first.get("commitInfo", {}).get(_ACTIONS_KEY)
+    return expected is None or len(lines) == int(expected) + 1

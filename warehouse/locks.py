@@ -1,5 +1,6 @@
 """Operating-system locks between processes (flock(2)): released by the kernel when their holder dies."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -34,10 +35,19 @@ class FileLock:
         except BaseException:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, holder.encode())
         self._descriptor = descriptor
+        # the kernel has the lock already; a full disk must not turn the note about its holder into a lock for ever
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
         return True
+
+    def is_current(self) -> bool:
+        """Whether this lock is held and its file still stands under its name: the holder before may have removed it."""
+        try:
+            return self._descriptor is not None and os.fstat(self._descriptor).st_ino == self.file.stat().st_ino
+        except FileNotFoundError:
+            return False
 
     def holder(self) -> str:
         """What the holder wrote about itself; empty when unknown."""

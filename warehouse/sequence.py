@@ -2,9 +2,13 @@
 
 Within a group the rows of a tenant take consecutive indices in the order spans, audit events, logs. Pure but for the
 random bytes, which come in as an argument.
+
+Whatever could stop the commit later is refused here, before anybody is told that it was kept: a segment that no commit
+takes would hold up every other sender's records.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +22,11 @@ from warehouse.treated import RecordSet
 SALT_BYTES = 16
 LEDGERED = ("spans", "audit_events", "logs")
 RandomBytes = Callable[[int], bytes]
+
+_DAYS_LIMIT = 1_000_000
+# Arrow infers the type of a bare Python value anew at each call, and that costs more than the join
+_NOTHING, _COMMA, _OPEN, _CLOSE = (pa.scalar(text, pa.string()) for text in ("", ",", "[", "]"))
+_AFTER_PART, _AFTER_DIGEST = (pa.scalar(text, pa.string()) for text in (',"', '"]'))
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,11 @@ def sequence(
     """Assign shard, log_index, salt, content digests, and a metric point's segment and row.
 
     `metric_row` is the first free row number of the segment's metrics.
+
+    Raises:
+        ValueError: rows that are not what a decoder makes: another schema, no tenant or day, a content without owner.
     """
+    _check(records)
     given = {name: batch for name, batch in records.tables.items() if batch.num_rows}
     indices, after = _log_indices(given, next_index)
     tables: dict[str, pa.RecordBatch] = {}
@@ -95,25 +108,52 @@ def _log_indices(
     return dict(zip(names, np.split(indices, split), strict=True)), after
 
 
+def _check(records: RecordSet) -> None:
+    for name, batch in records.tables.items():
+        if name not in TABLES:
+            raise ValueError(f"table: expected one of {', '.join(TABLES)}, got {name!r}")
+        if not batch.schema.equals(TABLES[name].decoded_schema):
+            raise ValueError(f"{name}: expected the table's decoded schema, got {batch.schema.names}")
+        if not batch.num_rows:
+            continue
+        for column in ("tenant_id", "day"):
+            if nulls := batch.column(column).null_count:
+                raise ValueError(f"{name}: expected a {column} in every row, got {nulls} without")
+        days = batch.column("day").view(pa.int32()).to_numpy()
+        if days.min() < 0 or days.max() >= _DAYS_LIMIT:
+            raise ValueError(f"{name}: expected days from 1970 on, got {days.min()} to {days.max()} days after 1970")
+
+
 def _sequence_contents(
     batch: pa.RecordBatch, indices: Mapping[str, np.ndarray], shard: str, random_bytes: RandomBytes
 ) -> tuple[pa.RecordBatch, dict[str, tuple[np.ndarray, pa.Array]]]:
     """Contents with their owners' log indices and salts, and by owner table (owner rows, digest texts)."""
     rows = batch.num_rows
+    for column in ("owner_table", "owner_index", "part", "body"):
+        if nulls := batch.column(column).null_count:
+            raise ValueError(f"contents: expected a value of {column} in every row, got {nulls} without")
     owner_row = batch.column("owner_index").to_numpy()
     owner_table = batch.column("owner_table")
     salts = random_bytes(SALT_BYTES * rows)
     digest_texts = pc.binary_join_element_wise(
-        '["', _json_part(batch.column("part")), '","', _content_digests(salts, batch.column("body")), '"]', ""
-    )
-    owner_index = np.empty(rows, np.int64)
+        _OPEN, _json_texts(batch.column("part")), _AFTER_PART, _digests(salts, batch.column("body")), _AFTER_DIGEST,
+        _NOTHING,
+    )  # fmt: skip
+    owner_index = np.full(rows, -1, np.int64)
     digests = {}
     for name, index in indices.items():
-        mine = np.flatnonzero(pc.equal(owner_table, name).to_numpy(zero_copy_only=False))
+        mine = np.flatnonzero(pc.equal(owner_table, pa.scalar(name, pa.string())).to_numpy(zero_copy_only=False))
         if not len(mine):
             continue
-        owner_index[mine] = index[owner_row[mine]]
-        digests[name] = _join_by_owner(owner_row[mine], digest_texts.take(pa.array(mine)))
+        owners = owner_row[mine]
+        if owners.min() < 0 or owners.max() >= len(index):
+            raise ValueError(
+                f"contents: expected owners among {len(index)} {name}, got rows {owners.min()} to {owners.max()}"
+            )
+        owner_index[mine] = index[owners]
+        digests[name] = _join_by_owner(owners, digest_texts.take(pa.array(mine)))
+    if len(orphans := np.flatnonzero(owner_index < 0)):
+        raise ValueError(f"contents: expected an owner for each part, got {len(orphans)} without one in this set")
     assigned = {
         "shard": _constant(shard, rows),
         "owner_index": pa.array(owner_index),
@@ -122,21 +162,22 @@ def _sequence_contents(
     return _complete(TABLES["contents"], batch, assigned), digests
 
 
-def _json_part(parts: pa.Array) -> pa.Array:
-    """Part names as JSON string contents; they are attribute keys, so a quote or backslash is rare but possible."""
-    escaped = pc.replace_substring(pc.replace_substring(parts, "\\", "\\\\"), '"', '\\"')
-    return pc.replace_substring_regex(escaped, r"[\x00-\x1f]", " ")
+def _json_texts(parts: pa.Array) -> pa.Array:
+    """Part names as JSON strings: few different ones, so each is escaped once."""
+    encoded = parts.dictionary_encode()
+    texts = [json.dumps(part, ensure_ascii=False) for part in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(encoded.indices)
 
 
-def _content_digests(salts: bytes, bodies: pa.Array) -> pa.Array:
+def _digests(salts: bytes, bodies: pa.Array) -> pa.Array:
     """SHA-256(body_salt ‖ body) in hex for each part."""
-    view = memoryview(salts)
-    values = bodies.cast(pa.binary()).to_pylist()
+    size = SALT_BYTES
+    starts = range(0, len(salts), size)
     sha256 = hashlib.sha256
     return pa.array(
         [
-            sha256(view[at : at + SALT_BYTES].tobytes() + value).hexdigest()
-            for at, value in zip(range(0, len(salts), SALT_BYTES), values, strict=True)
+            sha256(salts[at : at + size] + body).hexdigest()
+            for at, body in zip(starts, bodies.cast(pa.binary()).to_pylist(), strict=True)
         ],
         pa.string(),
     )
@@ -149,7 +190,7 @@ def _join_by_owner(owner_row: np.ndarray, texts: pa.Array) -> tuple[np.ndarray, 
     owners, starts = np.unique(sorted_rows, return_index=True)
     offsets = pa.array(np.append(starts, len(order)).astype(np.int32))
     lists = pa.ListArray.from_arrays(offsets, texts.take(pa.array(order)))
-    return owners, pc.binary_join_element_wise("[", pc.binary_join(lists, ","), "]", "")
+    return owners, pc.binary_join_element_wise(_OPEN, pc.binary_join(lists, _COMMA), _CLOSE, _NOTHING)
 
 
 def _spread(digests: tuple[np.ndarray, pa.Array], rows: int) -> pa.Array:

@@ -8,6 +8,8 @@
 | bytes | `{"$bytes":"<base64>"}` |
 | none set | `null` |
 
+A key of a nested list that begins with `$` is written with one `$` more, so that `$bytes` and `$double` stay unambiguous.
+
 Nested values are parsed one level at a time (see `wire`), never deeper than the limit.
 """
 
@@ -88,7 +90,10 @@ def value_sizes(values: pa.StructArray) -> Ints:
         child = values.field(name)
         if child.null_count < len(child):
             lists = child.field("values")
-            sizes = sizes + steps(offsets_of(lists.values)[offsets_of(lists)])
+            members = lists.values
+            parts = [members.field("key"), members.field("value")] if pa.types.is_struct(members.type) else [members]
+            for part in parts:
+                sizes = sizes + steps(offsets_of(part)[offsets_of(lists)])
     return sizes
 
 
@@ -154,7 +159,7 @@ def _containers(lists: pa.ListArray, is_kind: Flags, kind: int, *, depth: int) -
         texts = compose(bounds, _array_glue(), None, child)
     else:
         encoded = keys.dictionary_encode()
-        glue = object_glue(tuple(encoded.dictionary.to_pylist()))
+        glue = object_glue(tuple(_untagged(key) for key in encoded.dictionary.to_pylist()))
         texts = compose(bounds, glue, encoded.indices.to_numpy(), child)
     owners = [_owners(bounds, np.concatenate(found)) for found in ((child.too_deep,), (child.unreadable, broken))]
     return rows, Rendered(texts, every, np.zeros(len(rows), np.bool_), owners[0], owners[1])
@@ -218,6 +223,11 @@ def compose(
     closing[filled] = 1 + quoted[offsets[1:][filled] - 1]
     index[ends] = closing
     return gather(pa.concat_arrays([glue, members.pieces]), index, np.concatenate(([0], ends + 1)))
+
+
+def _untagged(key: str) -> str:
+    """Keys inside values that begin with `$` get another, so that no list can pass for tagged bytes or doubles."""
+    return f"${key}" if key.startswith("$") else key
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ import typer
 from muniment.cli.output import JsonOption, LakeOption, console, print_json
 
 if TYPE_CHECKING:
-    from collectors.probe import Step, Target
+    from collectors.probe import Step
     from muniment.wiring import CommandContext
 
 _KEY_SECONDS = 300

@@ -10,9 +10,10 @@ from muniment.demo.fleet import Agent, Model, Tool
 
 @dataclass(frozen=True)
 class Task:
-    """One run of an agent: what was asked, by whom, as a part of which workflow."""
+    """One run of an agent as it is then: what was asked, by whom, as a part of which workflow."""
 
     agent: Agent
+    model: Model
     version: str
     workflow: str
     text: str

@@ -53,7 +53,7 @@ class GenAi:
         """`invoke_agent {name}`."""
         return f"invoke_agent {task.agent.name}", {
             "gen_ai.operation.name": "invoke_agent",
-            "gen_ai.provider.name": task.agent.model.provider,
+            "gen_ai.provider.name": task.model.provider,
             "gen_ai.agent.description": task.agent.instructions,
             **self._who(task),
             "gen_ai.input.messages": _json([{"role": "user", "parts": [{"type": "text", "content": task.text}]}]),
@@ -226,8 +226,8 @@ class Vercel:
         """`ai.generateText`."""
         return "ai.generateText", {
             **self._operation("ai.generateText", task),
-            "ai.model.id": task.agent.model.name,
-            "ai.model.provider": f"{task.agent.model.provider}.responses",
+            "ai.model.id": task.model.name,
+            "ai.model.provider": f"{task.model.provider}.responses",
             "ai.settings.maxRetries": 2,
             "ai.telemetry.metadata.userId": task.user,
             "ai.telemetry.metadata.sessionId": task.session,

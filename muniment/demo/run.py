@@ -73,14 +73,14 @@ class Run:
         self, text: str, answer: str, *, wants: ToolUse | None = None, history: Sequence[tuple[str, str]] = ()
     ) -> None:
         """Call the model: `text` goes in after `history`, `answer` comes out, with a tool call when one is wanted."""
-        world, state = self.world, self.world.state(self.agent)
+        world, state, began = self.world, self.world.state(self.agent), self.now
         self._answer = answer
         call = self._model_call(text, answer, wants, history)
         seconds = call.first_token_seconds + call.output_tokens * world.around(call.model.seconds_per_token, 0.15)
         slow = world.troubles.slowdown(self.agent, self.now)
         if slow is not None:
             seconds *= slow.data["factor"]
-            slow.seen_in(self.trace_id)
+            slow.seen_in(self.trace_id, self.now)
         name, attributes = self._vocabulary.model(self.task, call)
         if world.chance(_RATE_LIMITED_SHARE):
             self._rate_limited(name, attributes, call)
@@ -90,7 +90,7 @@ class Run:
         span.end(self.now)
         switched = world.troubles.model_switched
         if self.agent.id == switched.agent and state.model.name == switched.data["to_model"]:
-            switched.seen_in(self.trace_id)
+            switched.seen_in(self.trace_id, began)
         self._recorder.measure(
             seconds=seconds,
             tokens={"input": call.input_tokens, "output": call.output_tokens},
@@ -159,7 +159,7 @@ class Run:
         for attempt in range(1, _ATTEMPTS + 1):
             trouble = self.world.troubles.failing(self.agent, use.tool.name, self.now)
             if trouble is not None:
-                trouble.seen_in(self.trace_id)
+                trouble.seen_in(self.trace_id, self.now)
             if trouble is None and not self.world.chance(use.tool.failing_share):
                 self._call_once(use, None)
                 return True
@@ -326,6 +326,7 @@ def start_run(
     """Start a run: a trace of its own, linked to `links`, or a part of the trace of `within`, whose time it takes."""
     task = Task(
         agent=agent,
+        model=world.state(agent).model,
         version=world.state(agent).version,
         workflow=workflow,
         text=text,

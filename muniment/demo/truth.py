@@ -20,8 +20,8 @@ TRUTH_FILE = "demo-truth.json"
 class Trouble:
     """One seeded trouble.
 
-    `time` is when it begins, `until` when it ends (None: a moment), nanoseconds since 1970. `trace_ids` are exactly the
-    traces that show it, in order of time. `data` holds what a rule needs to recognise it.
+    `time` is when it begins, `until` when it ends (None: a moment), nanoseconds since 1970. `seen` holds
+    exactly the traces that show it, with the time they first do. `data` holds what a rule needs to recognise it.
     """
 
     rule: str
@@ -30,17 +30,21 @@ class Trouble:
     time: int
     detail: str
     until: int | None = None
-    trace_ids: list[str] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
     def covers(self, at: int) -> bool:
         """Whether an instant lies in the trouble's time."""
         return self.time <= at and (self.until is None or at < self.until)
 
-    def seen_in(self, trace_id: str) -> None:
-        """Note a trace that shows the trouble, once."""
-        if trace_id not in self.trace_ids:
-            self.trace_ids.append(trace_id)
+    def seen_in(self, trace_id: str, at: int) -> None:
+        """Note that a trace shows the trouble at an instant."""
+        self.seen[trace_id] = min(at, self.seen.get(trace_id, at))
+
+    @property
+    def trace_ids(self) -> list[str]:
+        """The traces that show the trouble, in order of time."""
+        return sorted(self.seen, key=lambda trace_id: (self.seen[trace_id], trace_id))
 
     def as_json(self) -> dict[str, Any]:
         """The trouble with its times as RFC 3339 text and as nanoseconds."""

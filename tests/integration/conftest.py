@@ -2,7 +2,7 @@
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +27,8 @@ REQUESTS = {
 
 @dataclass(frozen=True)
 class FakeKey:
+    """A key as receivers see it."""
+
     tenant_id: str
     key_id: str
     agent: str | None = None
@@ -43,9 +45,11 @@ class FakeKeys:
         self.resolved_on = []
 
     def peek(self, key_text):
+        """Tell a key that was resolved before."""
         return self.keys[key_text] if key_text in self._seen and self.error is None else None
 
     def resolve(self, key_text):
+        """Find a key, or raise what the test asks for."""
         self.resolved_on.append(threading.current_thread().name)
         if self.error is not None:
             raise self.error
@@ -72,6 +76,7 @@ class RecordingIntake:
         self._thread = ThreadPoolExecutor(1)
 
     def submit(self, export):
+        """Take an export, or raise what the test asks for."""
         self.submitted += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -85,9 +90,12 @@ class RecordingIntake:
         except ProtobufError as exc:
             raise DecodeError("body: expected protobuf, got bytes that are not") from exc
         self.exports.append(export)
-        return self.outcome or Outcome(count_records(message), len(export.refused), "; ".join(r.message for r in export.refused))
+        return self.outcome or Outcome(
+            count_records(message), len(export.refused), "; ".join(r.message for r in export.refused)
+        )
 
     def undecodable(self, signal, sender, *, content_type, size_bytes, reason, digest):
+        """Remember what was reported."""
         self.undecoded.append((signal, sender, content_type, size_bytes, reason, digest))
 
     def messages(self):
@@ -95,6 +103,7 @@ class RecordingIntake:
         return [REQUESTS[export.signal].FromString(export.body) for export in self.exports]
 
     def close(self):
+        """Answer what waits, then end."""
         self.hold.clear()
         self._thread.shutdown()
 
@@ -124,10 +133,12 @@ class Harness:
 
     @property
     def http(self):
+        """Base URL of the HTTP receiver."""
         return f"http://127.0.0.1:{self.receivers.http_port}"
 
     @property
     def grpc(self):
+        """Target of the gRPC receiver."""
         return f"127.0.0.1:{self.receivers.grpc_port}"
 
 

@@ -30,6 +30,7 @@ def serve():
 
 
 def long_path(tmp_path):
+    """A path longer than a socket address holds."""
     folder = tmp_path / ("a" * 80) / ("b" * 80)
     folder.mkdir(parents=True)
     path = folder / "collector-main.sock"
@@ -67,7 +68,9 @@ def test_several_at_once(tmp_path, serve):
     serve(tmp_path / "s.sock", meet)
     answers = []
     calls = [
-        threading.Thread(target=lambda: answers.append(call_local_socket(tmp_path / "s.sock", b"x", timeout_seconds=10)))
+        threading.Thread(
+            target=lambda: answers.append(call_local_socket(tmp_path / "s.sock", b"x", timeout_seconds=10))
+        )
         for _ in range(2)
     ]
     for call in calls:

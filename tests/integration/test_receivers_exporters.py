@@ -29,7 +29,8 @@ PROTOCOLS = [("grpc", False), ("grpc", True), ("http", False), ("http", True)]
 IDS = [f"{protocol}{'-gzip' if gzip else ''}" for protocol, gzip in PROTOCOLS]
 
 
-def exporter_of(kinds, path, harness, protocol, gzip, key=None):
+def exporter_of(kinds, path, harness, *, protocol, gzip, key=None):
+    """One of the two exporters of a signal, pointed at the receivers."""
     headers = {"authorization": f"Bearer {key or harness.key}"}
     if protocol == "grpc":
         compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
@@ -39,7 +40,10 @@ def exporter_of(kinds, path, harness, protocol, gzip, key=None):
 
 
 def span_exporter(harness, protocol, gzip=False, key=None):
-    return exporter_of((GrpcSpanExporter, HttpSpanExporter), "/v1/traces", harness, protocol, gzip, key)
+    """A span exporter pointed at the receivers."""
+    return exporter_of(
+        (GrpcSpanExporter, HttpSpanExporter), "/v1/traces", harness, protocol=protocol, gzip=gzip, key=key
+    )
 
 
 def ended_spans(names):
@@ -77,7 +81,7 @@ def test_spans_arrive(harness, protocol, gzip):
 @pytest.mark.parametrize(("protocol", "gzip"), PROTOCOLS, ids=IDS)
 def test_log_records_arrive(harness, protocol, gzip):
     """A log record with an event name sent with the SDK reaches the intake."""
-    exporter = exporter_of((GrpcLogExporter, HttpLogExporter), "/v1/logs", harness, protocol, gzip)
+    exporter = exporter_of((GrpcLogExporter, HttpLogExporter), "/v1/logs", harness, protocol=protocol, gzip=gzip)
     provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     provider.get_logger("test").emit(
@@ -91,7 +95,9 @@ def test_log_records_arrive(harness, protocol, gzip):
 @pytest.mark.parametrize(("protocol", "gzip"), PROTOCOLS, ids=IDS)
 def test_metrics_arrive(harness, protocol, gzip):
     """A counter sent with the SDK reaches the intake."""
-    exporter = exporter_of((GrpcMetricExporter, HttpMetricExporter), "/v1/metrics", harness, protocol, gzip)
+    exporter = exporter_of(
+        (GrpcMetricExporter, HttpMetricExporter), "/v1/metrics", harness, protocol=protocol, gzip=gzip
+    )
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=60_000)
     provider = MeterProvider([reader], resource=RESOURCE, shutdown_on_exit=False)
     provider.get_meter("test").create_counter("runs").add(3)

@@ -12,7 +12,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collectors.exports import IntakeLimits
 
-SPAN = {"trace_id": b"\1" * 16, "span_id": b"\1" * 8, "name": "chat", "attributes": [{"key": "a", "value": {"int_value": 1}}]}
+SPAN = {
+    "trace_id": b"\1" * 16,
+    "span_id": b"\1" * 8,
+    "name": "chat",
+    "attributes": [{"key": "a", "value": {"int_value": 1}}],
+}
 GOOD_PROTOBUF = ExportTraceServiceRequest(resource_spans=[{"scope_spans": [{"spans": [SPAN]}]}]).SerializeToString()
 GOOD_JSON = json.dumps(
     {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "01" * 16, "spanId": "01" * 8, "name": "chat"}]}]}]}

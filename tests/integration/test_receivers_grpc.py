@@ -37,10 +37,12 @@ def connect():
 
 
 def metadata_of(harness):
+    """Metadata with the harness's key."""
     return (("authorization", f"Bearer {harness.key}"),)
 
 
 def request_of(name="chat"):
+    """A request of one span."""
     span = {"trace_id": b"\1" * 16, "span_id": b"\1" * 8, "name": name}
     return ExportTraceServiceRequest(resource_spans=[{"scope_spans": [{"spans": [span]}]}])
 
@@ -49,9 +51,7 @@ def test_the_three_services(harness, connect):
     """The stubs generated from OTLP's service definitions reach the right signal."""
     channel = connect(harness)
     for stub, signal in ((TraceServiceStub, "trace"), (LogsServiceStub, "logs"), (MetricsServiceStub, "metrics")):
-        module = __import__(
-            f"opentelemetry.proto.collector.{signal}.v1.{signal}_service_pb2", fromlist=["x"]
-        )
+        module = __import__(f"opentelemetry.proto.collector.{signal}.v1.{signal}_service_pb2", fromlist=["x"])
         request = getattr(module, f"Export{'Trace' if signal == 'trace' else signal.title()}ServiceRequest")()
         answer = stub(channel).Export(request, metadata=metadata_of(harness), timeout=10)
         assert not answer.HasField("partial_success")
@@ -89,7 +89,7 @@ def test_no_valid_key(harness, connect, metadata):
         (ZeroDivisionError("secret text"), grpc.StatusCode.INTERNAL, None),
     ],
 )
-def test_errors_of_the_intake(harness, connect, error, expected, retry_seconds, caplog):
+def test_errors_of_the_intake(harness, connect, caplog, *, error, expected, retry_seconds):
     """What the sender cannot help is UNAVAILABLE with RetryInfo; a defect of ours is INTERNAL with nothing of its text."""
     harness.intake.errors = [error]
     with pytest.raises(grpc.RpcError) as refused:
@@ -126,7 +126,7 @@ def test_partial_success(harness, connect):
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 @pytest.mark.parametrize("size", [1, 500, 300_000])
 def test_compressed_messages(harness, connect, compression, size):
-    """gzip and deflate messages arrive as they were before compression."""
+    """Gzip and deflate messages arrive as they were before compression."""
     request = request_of("x" * size)
     TraceServiceStub(connect(harness)).Export(
         request, metadata=metadata_of(harness), compression=compression, timeout=10

@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from collectors.exports import IntakeLimits, Outcome, Signal
+from collectors.http_connection import BoundedConnection
 from warehouse.errors import (
     ControlUnavailableError,
     CorruptionError,
@@ -32,15 +33,18 @@ SPAN_JSON = {"traceId": "0" * 31 + "1", "spanId": "0" * 15 + "1", "name": "chat"
 
 
 def traces_json(*spans):
+    """A JSON request of these spans."""
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}).encode()
 
 
 def traces_protobuf(name="chat"):
+    """A protobuf request of one span."""
     span = {"trace_id": b"\1" * 16, "span_id": b"\1" * 8, "name": name}
     return ExportTraceServiceRequest(resource_spans=[{"scope_spans": [{"spans": [span]}]}]).SerializeToString()
 
 
 def call(harness, path, body=b"", *, method="POST", content_type=PROTOBUF, key="bearer", **headers):
+    """Send one request on a connection of its own; return status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if content_type is not None:
@@ -50,7 +54,7 @@ def call(harness, path, body=b"", *, method="POST", content_type=PROTOBUF, key="
     try:
         connection.request(method, path, body, sent)
         response = connection.getresponse()
-        return response.status, dict((k.lower(), v) for k, v in response.getheaders()), response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     finally:
         connection.close()
 
@@ -280,7 +284,10 @@ def test_a_client_that_leaves_frees_its_place(make_harness):
 
 @pytest.mark.parametrize(
     ("settings", "body"),
-    [({"max_concurrent_requests": 1}, traces_protobuf()), ({"max_concurrent_bytes": 10_000}, traces_protobuf("z" * 6_000))],
+    [
+        ({"max_concurrent_requests": 1}, traces_protobuf()),
+        ({"max_concurrent_bytes": 10_000}, traces_protobuf("z" * 6_000)),
+    ],
 )
 def test_more_than_fits_at_once_is_told_to_come_back(make_harness, settings, body):
     """Requests over what may be in hand are answered with 503 and Retry-After, naming the bound, not queued."""
@@ -288,7 +295,6 @@ def test_more_than_fits_at_once_is_told_to_come_back(make_harness, settings, bod
     harness.intake.hold.set()
     first = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
     headers = {"content-type": PROTOBUF, "x-api-key": harness.key}
-    # Held twice: as it came and as it waits in the intake; half the bound each.
     first.request("POST", "/v1/traces", traces_protobuf("z" * 4_000), headers)
     deadline = time.monotonic() + 10
     while harness.intake.submitted == 0:
@@ -327,3 +333,33 @@ def test_a_forwarded_address_is_not_believed(harness):
     """The peer is the address that the receiver saw, whatever a header claims."""
     call(harness, "/v1/traces", traces_protobuf(), x_forwarded_for="203.0.113.9", forwarded="for=203.0.113.9")
     assert harness.intake.exports[0].sender.peer.startswith("127.0.0.1:")
+
+
+def test_a_head_without_end_is_cut_off(harness):
+    """Headers over their bound end the connection, key or none, however they are cut into packets."""
+    for head in (b"GET /healthz HTTP/1.1\r\nx-long: ", b"GET /", b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 100):
+        with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as connection:
+            connection.sendall(head)
+            answer = b""
+            try:
+                for _ in range(1000):
+                    connection.sendall(b"x" * 10_000)
+                answer = connection.recv(4096)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_connection_that_says_nothing_is_closed(make_harness, monkeypatch):
+    """A connection whose first request does not come is closed; one in use stays open."""
+    monkeypatch.setattr(BoundedConnection, "head_seconds", 0.2)
+    harness = make_harness()
+    with (
+        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as silent,
+        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as used,
+    ):
+        used.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b"alive" in used.recv(4096)
+        assert silent.recv(4096) == b""
+        used.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b"alive" in used.recv(4096)

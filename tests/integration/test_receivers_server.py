@@ -1,6 +1,6 @@
 """Starting, stopping, ports and TLS of the receivers."""
 
-import datetime
+import datetime as dt
 import http.client
 import ipaddress
 import json
@@ -33,15 +33,15 @@ def certificate_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "muniment test")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + dt.timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -49,9 +49,7 @@ def certificate_files(tmp_path_factory):
     certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate_file, key_file
 
@@ -64,6 +62,7 @@ def own_authority_alone(monkeypatch):
 
 
 def receivers_of(**settings):
+    """Receivers with settings of a test, not started."""
     return Receivers(
         ReceiversConfig(**{"grpc_port": 0, "http_port": 0, **settings}),
         intake=None,
@@ -77,12 +76,14 @@ def receivers_of(**settings):
 
 
 def ended_span():
+    """A span ended and not exported."""
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("chat")
     span.end()
     return span
 
 
 def http_exporter(harness, **arguments):
+    """A span exporter that speaks to the harness over TLS."""
     url = f"https://127.0.0.1:{harness.receivers.http_port}/v1/traces"
     return HttpSpanExporter(endpoint=url, headers={"x-api-key": harness.key}, timeout=10, **arguments)
 
@@ -114,8 +115,7 @@ def test_a_client_certificate_is_asked_for_where_configured(make_harness, certif
     trusting = ssl.create_default_context(cafile=certificate_file)
     connection = http.client.HTTPSConnection("127.0.0.1", harness.receivers.http_port, timeout=10, context=trusting)
     with pytest.raises(OSError) as refused:  # noqa: PT011 - an SSL alert or a reset, whichever comes first
-        connection.request("GET", "/healthz")
-        connection.getresponse()
+        ask(connection)
     assert not isinstance(refused.value, ssl.SSLCertVerificationError)
     connection.close()
     exporter = http_exporter(
@@ -140,8 +140,7 @@ def test_plain_text_is_not_spoken_on_a_tls_port(make_harness, certificate_files)
     harness = make_harness(tls_cert_file=str(certificate_file), tls_key_file=str(key_file))
     connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
     with pytest.raises((OSError, http.client.HTTPException)):
-        connection.request("GET", "/healthz")
-        connection.getresponse()
+        ask(connection)
     connection.close()
 
 
@@ -176,12 +175,12 @@ def test_settings_of_another_shape(content):
 def test_certificate_files_that_cannot_be_used(tmp_path, certificate_files):
     """Files that are absent or no certificate stop the start with a message that names them."""
     absent = receivers_of(tls_cert_file=str(tmp_path / "none.pem"), tls_key_file=str(certificate_files[1]))
-    with pytest.raises(SettingsError, match="none.pem"):
+    with pytest.raises(SettingsError, match=r"none\.pem"):
         absent.start()
     absent.stop()
     (tmp_path / "empty.pem").write_text("")
     empty = receivers_of(tls_cert_file=str(tmp_path / "empty.pem"), tls_key_file=str(certificate_files[1]))
-    with pytest.raises(SettingsError, match="empty.pem"):
+    with pytest.raises(SettingsError, match=r"empty\.pem"):
         empty.start()
     empty.stop()
 
@@ -269,7 +268,14 @@ def test_a_stop_does_not_wait_longer_than_its_grace(make_harness):
     connection.close()
 
 
+def ask(connection):
+    """Send a request and wait for the head of its answer."""
+    connection.request("GET", "/healthz")
+    return connection.getresponse()
+
+
 def not_refused(port):
+    """Whether something still listens at the port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except ConnectionRefusedError:

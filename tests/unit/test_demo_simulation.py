@@ -39,12 +39,15 @@ class Memory:
     point_count: int = 0
 
     def spans(self, batch):
+        """Keep spans."""
         self.span_exporter.export(batch)
 
     def logs(self, batch):
+        """Keep log records."""
         self.log_exporter.export(batch)
 
     def metrics(self, data, points):
+        """Keep metric points."""
         self.points.append(data)
         self.point_count += points
 
@@ -58,14 +61,17 @@ class Played:
 
     @property
     def spans(self) -> list[ReadableSpan]:
+        """All spans."""
         return [span for outlet in self.outlets.values() for span in outlet.span_exporter.get_finished_spans()]
 
     @property
     def logs(self) -> list[ReadableLogRecord]:
+        """All log records, audit events among them."""
         return [log for outlet in self.outlets.values() for log in outlet.log_exporter.get_finished_logs()]
 
     @property
     def events(self) -> list[ReadableLogRecord]:
+        """The audit events."""
         return [log for log in self.logs if log.log_record.event_name]
 
     def as_bytes(self) -> list[bytes]:
@@ -77,6 +83,7 @@ class Played:
 
 
 def play(seed: int = 7, days: int = 8, scale: float = 0.02, end: int = END) -> Played:
+    """Simulate a small fleet."""
     outlets: dict[str, Memory] = {}
 
     def outlet_for(service: Service) -> Memory:
@@ -88,14 +95,17 @@ def play(seed: int = 7, days: int = 8, scale: float = 0.02, end: int = END) -> P
 
 @pytest.fixture(scope="module")
 def played() -> Played:
+    """A month of a small fleet."""
     return play(days=30)
 
 
 def tenant_of(record: ReadableSpan | ReadableLogRecord) -> str:
+    """The tenant that a record says it is of."""
     return str(record.resource.attributes["service.namespace"])
 
 
 def texts(played: Played, tenant: str) -> Iterator[str]:
+    """The text of each of a tenant's records."""
     for span in played.spans:
         if tenant_of(span) == tenant:
             yield json.dumps(dict(span.attributes or {}), ensure_ascii=False).replace('\\"', '"')

@@ -35,10 +35,12 @@ class Rows:
     logs: list[dict[str, Any]] = field(default_factory=list)
 
     def trouble(self, rule: str) -> dict[str, Any]:
+        """The one trouble of a rule."""
         (found,) = (trouble for trouble in self.truth["troubles"] if trouble["rule"] == rule)
         return found
 
     def events(self, name: str) -> list[dict[str, Any]]:
+        """Audit events of a name."""
         return [row for row in self.logs if row["event"] == name]
 
 
@@ -50,6 +52,7 @@ class Tabulating:
         self.rows = rows
 
     def spans(self, batch):
+        """Keep spans as rows."""
         for span in batch:
             self.rows.spans.append(
                 {
@@ -64,6 +67,7 @@ class Tabulating:
             )
 
     def logs(self, batch):
+        """Keep log records as rows."""
         for log in batch:
             record = log.log_record
             self.rows.logs.append(
@@ -77,13 +81,14 @@ class Tabulating:
             )
 
     def metrics(self, data, points):
-        pass
+        """Metric points play no part here."""
 
 
 @pytest.fixture(
     scope="module", params=[(7, 30), (11, 30), (12, 7), (13, 9)], ids=lambda case: f"seed{case[0]}-{case[1]}d"
 )
 def rows(request) -> Rows:
+    """A small fleet, for several seeds and lengths."""
     seed, days = request.param
     found = Rows()
     found.truth = simulate(
@@ -97,6 +102,7 @@ def rows(request) -> Rows:
 
 
 def traces(found: list[dict[str, Any]]) -> list[str]:
+    """Trace ids of rows, each once, in order of time."""
     return list(dict.fromkeys(row["trace"] for row in sorted(found, key=lambda row: row["time"])))
 
 

@@ -265,7 +265,7 @@ def test_a_new_segment_that_could_not_be_made_is_made_later(tmp_path, monkeypatc
 def test_a_folder_that_cannot_be_used_is_named(tmp_path):
     """A spool_dir that is a file raises the queue's own error."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpoolError, match="cannot be read or written.*file"):
+    with pytest.raises(SpoolError, match=r"cannot be read or written.*file"):
         opened(tmp_path / "file")
 
 

@@ -29,6 +29,7 @@ Parameters = Sequence[Any] | Mapping[str, Any] | None
 """Values for `?` in order, or for `$name` by name."""
 
 BATCH_ROWS = 65_536
+_FILE_IS_GONE = ("No such file", "No files found")
 
 
 class QuerySession:
@@ -125,7 +126,7 @@ class _Deadline:
             return QueryError(
                 f"query stopped after {self._seconds:g} s", hint="narrow it, e.g. by day, or allow it more time"
             )
-        if "No such file" in str(exc):
+        if any(sign in str(exc) for sign in _FILE_IS_GONE):
             return QueryError(
                 f"query failed on a file: {exc}", hint="files were replaced since the session was opened: run it again"
             )

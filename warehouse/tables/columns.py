@@ -1,6 +1,7 @@
 """A column, a table, and the columns that every ledgered row carries."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -41,17 +42,17 @@ class Table:
     bloom: tuple[str, ...]
     schema_version: int = 1
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Arrow schema of whole rows, as they are stored."""
         return pa.schema([pa.field(c.name, c.type) for c in self.columns])
 
-    @property
+    @cached_property
     def decoded_schema(self) -> pa.Schema:
         """Arrow schema of rows before they are sequenced: without the assigned columns."""
         return pa.schema([pa.field(c.name, c.type) for c in self.columns if c.name not in self.assigned])
 
-    @property
+    @cached_property
     def file_schema(self) -> pa.Schema:
         """Arrow schema of a Parquet file: without the partition columns, which the path holds."""
         return pa.schema([pa.field(c.name, c.type) for c in self.columns if c.name not in PARTITION_COLUMNS])

@@ -47,7 +47,7 @@ def _assess(world: World, agent: Agent, at: int, claim: str, total: int, *, regi
     text = f"Claim {claim} of {patient.name} ({patient.email}): {treatment}, {total} EUR. Diagnosis: {patient.health_note}."
     with start_run(world, agent, at, workflow=_WORKFLOW, text=text, user=patient.id) as run:
         if late:
-            world.troubles.late_approval.seen_in(run.trace_id)
+            world.troubles.late_approval.seen_in(run.trace_id, run.now)
         run.act(
             text,
             "I read the documents.",
@@ -95,7 +95,7 @@ def _route(run: Run, region: str | None) -> None:
     """Record where the model call with health data goes."""
     model = run.world.state(run.agent).model
     if region is not None:
-        run.world.troubles.health_data_abroad.seen_in(run.trace_id)
+        run.world.troubles.health_data_abroad.seen_in(run.trace_id, run.now)
     run.record(
         Event(
             "route.decided", run.actor, "route", "model", f"{model.provider}/{model.name}", policy=_ROUTING,
@@ -140,7 +140,7 @@ def _wait_too_long(run: Run, approval: Approval) -> None:
             world, approval.agent, now, workflow=approval.workflow, text=f"Pay {approval.resource[1]}", user=approval.user,
             links=(approval.asked_in,), conversation=approval.conversation,
         ) as paying:  # fmt: skip
-            trouble.seen_in(paying.trace_id)
+            trouble.seen_in(paying.trace_id, paying.now)
             paying.call(approval.use)
             paying.chat("Confirm.", "The claim is paid.")
 

@@ -88,7 +88,7 @@ def change_account(denied: ToolUse, text: str, employee: str, asked_in: SpanCont
         with start_run(
             world, agent, at, workflow="supplier-change", text=text, user=employee, links=(asked_in,)
         ) as run:
-            world.troubles.denied_then_executed.seen_in(run.trace_id)
+            world.troubles.denied_then_executed.seen_in(run.trace_id, run.now)
             run.handoff("accepted", handoff, agent.id, from_agent=PROCUREMENT.id)
             run.act(text, "I change the account.", run.plan(denied.tool.name, denied.arguments, denied.result))
             run.handoff("completed", handoff, agent.id, from_agent=PROCUREMENT.id)

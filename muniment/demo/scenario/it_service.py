@@ -57,7 +57,7 @@ def solve_from_elsewhere(world: World, agent: Agent, at: int) -> None:
     trouble.data["credential_id"] = world.state(agent).credential_id
     with _ticket(world, agent, at, employee, "Add me to vpn-users.") as run:
         run.use_source(SECOND_ADDRESS)
-        trouble.seen_in(run.trace_id)
+        trouble.seen_in(run.trace_id, run.now)
         _grant(run, employee, "vpn-users")
 
 

@@ -103,7 +103,7 @@ def denied_then_handed_over(world: World, agent: Agent, at: int) -> None:
 
     def attempt(world: World, agent: Agent, now: int, *, number: int) -> None:
         with start_run(world, agent, now, workflow="supplier-change", text=text, user=employee) as run:
-            trouble.seen_in(run.trace_id)
+            trouble.seen_in(run.trace_id, run.now)
             use = run.plan("change_supplier_bank_account", arguments, {"changed": True})
             run.chat(text, "I change the account." if number == 1 else "I try once more.", wants=use)
             run.decided(

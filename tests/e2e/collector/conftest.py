@@ -1,0 +1,159 @@
+"""A real lake made by the real command line, and a real `muniment collect` in a process group of its own."""
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from warehouse.local_socket import call_local_socket
+
+START_SECONDS = 60
+STOP_SECONDS = 60
+FLUSH_SECONDS = 60
+PROTOBUF = "application/x-protobuf"
+
+
+@dataclass
+class LakeUnderTest:
+    """A lake on disk, its tenant's key, and the collectors that a test started."""
+
+    path: Path
+    tenant: str = "acme"
+    key: str = field(default="", repr=False)
+    started: list[subprocess.Popen] = field(default_factory=list)
+
+    def muniment(self, *arguments, check=True, stdin=None):
+        """Run one command on this lake."""
+        command = [sys.executable, "-m", "muniment", *map(str, arguments), "--lake", str(self.path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, input=stdin)
+        assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def sql(self, text):
+        """Rows of a query as dicts."""
+        return json.loads(self.muniment("sql", text, "--tenant", self.tenant, "--format", "json").stdout)
+
+    def collect(self, *arguments, shard="main"):
+        """Start a collector and wait until it listens."""
+        command = [
+            sys.executable, "-m", "muniment", "collect", "--lake", str(self.path), "--shard", shard,
+            "--http-port", "0", "--grpc-port", "0", *arguments,
+        ]  # fmt: skip
+        log = (self.path.parent / f"collector-{shard}.log").open("ab")
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self.started.append(process)
+        collector = RunningCollector(self, process, shard)
+        collector.wait_until_ready(Path(log.name))
+        return collector
+
+
+@dataclass
+class RunningCollector:
+    """One running collector process."""
+
+    lake: LakeUnderTest
+    process: subprocess.Popen
+    shard: str
+    http_port: int = 0
+    grpc_port: int = 0
+
+    def ask(self, operation, **fields):
+        """Ask through the local socket."""
+        socket = self.lake.path / "run" / f"collector-{self.shard}.sock"
+        payload = json.dumps({"op": operation, **fields}).encode()
+        return json.loads(call_local_socket(socket, payload, timeout_seconds=FLUSH_SECONDS))
+
+    def wait_until_ready(self, log):
+        """Poll until the receivers listen."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            assert self.process.poll() is None, f"collector ended: {log.read_text()}"
+            assert time.monotonic() < deadline, f"collector does not listen: {log.read_text()}"
+            with contextlib.suppress(Exception):
+                state = self.ask("state")
+                if state["ok"] and state["http_port"]:
+                    self.http_port, self.grpc_port = state["http_port"], state["grpc_port"]
+                    return
+            time.sleep(0.05)
+
+    def flush(self):
+        """Wait until everything acknowledged can be queried."""
+        answer = self.ask("flush", timeout_seconds=FLUSH_SECONDS)
+        assert answer["ok"], answer
+
+    def post(self, body, path="/v1/traces", content_type=PROTOBUF, **headers):
+        """Send one request; returns (status, body)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
+        try:
+            connection.request(
+                "POST", path, body=body, headers={"content-type": content_type, "x-api-key": self.lake.key, **headers}
+            )
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def kill(self):
+        """Kill -9 the whole group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM, and wait for the end."""
+        self.process.terminate()
+        return self.process.wait(STOP_SECONDS)
+
+
+def make_lake(path) -> LakeUnderTest:
+    """Make a lake with one tenant and one key by the command line."""
+    lake = LakeUnderTest(path)
+    lake.muniment("init")
+    lake.muniment("tenant", "add", lake.tenant)
+    lake.key = json.loads(lake.muniment("key", "issue", "--tenant", lake.tenant, "--json").stdout)["key"]
+    return lake
+
+
+@pytest.fixture
+def lake(tmp_path) -> Iterator[LakeUnderTest]:
+    """A lake with one tenant and one key; collectors that a test leaves running are ended."""
+    made = make_lake(tmp_path / "lake")
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def span_request(batch, spans=8, now=None, service="e2e"):
+    """Serialized request of `spans` spans that share the attribute `batch`."""
+    now = now or time.time_ns()
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    attribute = resource.resource.attributes.add()
+    attribute.key, attribute.value.string_value = "service.name", service
+    scope = resource.scope_spans.add()
+    trace_id = secrets.token_bytes(16)
+    for number in range(spans):
+        span = scope.spans.add()
+        span.trace_id, span.span_id, span.name = trace_id, secrets.token_bytes(8), f"{batch}"
+        span.start_time_unix_nano, span.end_time_unix_nano = now + number, now + number + 1_000_000
+        attribute = span.attributes.add()
+        attribute.key, attribute.value.string_value = "test.batch", str(batch)
+    return request.SerializeToString()
+
+
+@pytest.fixture
+def spans():
+    """Builds a serialized request of spans."""
+    return span_request

@@ -1,0 +1,103 @@
+"""`muniment import` as users run it: formats, resuming after kill -9, and the same file again."""
+
+import gzip
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def line(number, spans=20, now=None):
+    now = now or time.time_ns()
+    return json.dumps({
+        "resourceSpans": [{
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "file"}}]},
+            "scopeSpans": [{
+                "scope": {"name": "s"},
+                "spans": [
+                    {
+                        "traceId": f"{number + 1:032x}", "spanId": f"{number * spans + at + 1:016x}", "name": f"line-{number}",
+                        "startTimeUnixNano": str(now), "endTimeUnixNano": now + 5,
+                        "attributes": [{"key": "padding", "value": {"stringValue": "x" * 400}}],
+                    }
+                    for at in range(spans)
+                ],
+            }],
+        }],
+    })  # fmt: skip
+
+
+def test_json_lines_with_a_bad_line_keeps_the_good_ones(lake, tmp_path):
+    """A line that is no request goes to quarantine; the others arrive."""
+    file = tmp_path / "mixed.jsonl"
+    file.write_text("\n".join([line(0), "{broken", line(1)]) + "\n")
+    answer = json.loads(lake.muniment("import", file, "--tenant", "acme", "--json").stdout)[0]
+    assert (answer["accepted"], answer["rejected"]) == (40, 1)
+    assert lake.sql("select count(*) as n from spans") == [{"n": 40}]
+    entries = json.loads(lake.muniment("quarantine", "list", "--json").stdout)
+    assert [entry["reason"] for entry in entries] == ["undecodable"]
+
+
+@pytest.mark.parametrize("form", ["pretty", "gzip", "protobuf", "delimited"])
+def test_formats(lake, tmp_path, spans, form):
+    """One pretty JSON value, gzipped lines, one protobuf message, and length-delimited messages all arrive."""
+    file = tmp_path / "input"
+    message = spans("proto")
+    content = {
+        "pretty": json.dumps(json.loads(line(0, spans=8)), indent=2).encode(),
+        "gzip": gzip.compress(line(0, spans=8).encode()),
+        "protobuf": message,
+        "delimited": struct.pack(">I", len(message)) + message,
+    }[form]
+    file.write_bytes(content)
+    lake.muniment("import", file, "--tenant", "acme")
+    assert lake.sql("select count(*) as n from spans") == [{"n": 8}]
+
+
+def test_a_file_again_is_recognised(lake, tmp_path):
+    """The same bytes under another name answer `already imported` and add nothing; for another tenant they are new."""
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text(line(0) + "\n")
+    second.write_bytes(first.read_bytes())
+    lake.muniment("import", first, "--tenant", "acme")
+    again = lake.muniment("import", second, "--tenant", "acme")
+    assert "already imported" in again.stdout
+    assert lake.sql("select count(*) as n from spans") == [{"n": 20}]
+    lake.muniment("tenant", "add", "other")
+    assert "20 records imported" in lake.muniment("import", second, "--tenant", "other").stdout
+
+
+def test_killed_import_goes_on_where_it_was(lake, tmp_path):
+    """After kill -9 the same command goes on after the last committed chunk; every span is there once."""
+    file = tmp_path / "long.jsonl"
+    now = time.time_ns()
+    file.write_text("\n".join(line(number, now=now) for number in range(3000)) + "\n")
+    command = [sys.executable, "-m", "muniment", "import", str(file), "--tenant", "acme", "--lake", str(lake.path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((lake.path / "tables" / "spans").glob("tenant_id=acme/*/*.parquet")):
+        assert process.poll() is None, "the import ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = json.loads(lake.muniment("import", file, "--tenant", "acme", "--json").stdout)[0]
+    assert resumed["accepted"] < 60_000
+    (row,) = lake.sql("select count(*) as n, count(distinct span_id) as d from spans")
+    assert (row["n"], row["d"]) == (60_000, 60_000)
+
+
+def test_unknown_tenant_and_empty_file(lake, tmp_path):
+    """Bad input is refused with what to do, and exit code 2."""
+    file = tmp_path / "empty.jsonl"
+    file.write_text("")
+    assert lake.muniment("import", file, "--tenant", "acme", check=False).returncode == 2
+    file.write_text(line(0))
+    refused = lake.muniment("import", file, "--tenant", "nobody", check=False)
+    assert refused.returncode == 2
+    assert "nobody" in refused.stderr
