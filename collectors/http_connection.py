@@ -22,10 +22,12 @@ class BoundedConnection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._in_head = True
+        self._moved_on = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+        """Start the time that the first head has."""
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self.head_seconds, transport.close)
 
@@ -36,8 +38,12 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, and refuse a head that has grown too long."""
+        self._moved_on = False
         super().data_received(data)
-        if self._in_head:
+        if self._moved_on:
+            # What begins the next head in the same packet is not worth telling apart.
+            self._head_bytes = 0
+        elif self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.head_bytes and not self.transport.is_closing():
                 self.send_400_response(f"head: expected at most {self.head_bytes} bytes of request line and headers")
@@ -45,6 +51,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Note that a head is whole."""
         self._in_head = False
+        self._moved_on = True
         self._stop_timer()
         super().on_headers_complete()
 
@@ -52,7 +59,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Expect the next head."""
         super().on_message_complete()
         self._in_head = True
-        self._head_bytes = 0
+        self._moved_on = True
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from collectors.actions import TenantKey, add_action_digests
 from collectors.costs import PriceBook
 from collectors.decode import DecodedGroup, decode_group
 from collectors.exports import Export, IntakeLimits, Refusal, Sender, Signal
@@ -36,7 +37,10 @@ class BatchSink(Protocol):
 
 @dataclass(frozen=True)
 class GroupPipeline:
-    """Everything that a group passes through, in order. Thread-safe as far as its parts are."""
+    """Everything that a group passes through, in order. Thread-safe as far as its parts are.
+
+    `action_key` gives a tenant's key of action digests.
+    """
 
     sink: BatchSink
     redactor: Redactor
@@ -44,6 +48,7 @@ class GroupPipeline:
     prices: PriceBook
     limits: IntakeLimits
     clock: Clock
+    action_key: TenantKey
 
     def process(
         self, exports: Sequence[Export], *, transactions: tuple[tuple[str, int], ...] = ()
@@ -62,7 +67,7 @@ class GroupPipeline:
             events = own_event_records(rejections, now_unix_nano=self.clock())
             # waited for, so that the group's own future covers these events too
             self.sink.append(self.redactor.treat(events)).result()
-        records = decoded.records
+        records = add_action_digests(decoded.records, self.action_key)
         if transactions:
             records = replace(records, requests=(), transactions=transactions)
         return decoded, self.sink.append(self.redactor.treat(records))

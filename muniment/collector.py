@@ -55,6 +55,7 @@ class Collector:
             redactor=context.redactor,
             quarantine=Quarantine(lake, self.writer.shard),
             prices=context.prices,
+            action_key=context.keys.action,
             limits=limits.limits(),
             clock=context.clock,
         )

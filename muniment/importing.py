@@ -77,6 +77,7 @@ def import_pipeline(context: CommandContext, *, record_refusals: bool = True) ->
                 redactor=context.redactor,
                 quarantine=quarantine(context.lake, writer.shard),
                 prices=context.prices,
+                action_key=context.keys.action,
                 limits=context.settings.import_limits.limits(),
                 clock=context.clock,
             ),

@@ -25,11 +25,12 @@ _NANOS_PER_MILLI = 1_000_000
 
 @dataclass(frozen=True)
 class ClosedSegment:
-    """A segment that takes no more frames: its number, its frames, and where the shard stands after it."""
+    """A segment that takes no more frames: its number, its frames, where the shard stands after it, its frames' size."""
 
     number: int
     frames: Sequence[Frame]
     closing: Position
+    size_bytes: int = 0
 
     @property
     def requests(self) -> list[RequestRow]:
@@ -74,15 +75,19 @@ class Committer:
 
     def _commit(self, segment: ClosedSegment) -> CommitReport:
         rows = {name: _gather(name, segment.frames) for name in TABLES}
-        pending = {name: table for name, table in rows.items() if self._is_pending(name, table, segment)}
-        parts = {name: self._write(name, table, segment.number) for name, table in pending.items()}
         extra = _last_versions(segment.frames)
+        # spans carry the further transactions even without rows: it is committed last, so what it says holds for all
+        wanted = [name for name, table in rows.items() if table.num_rows or (name == "spans" and extra)]
+        pending = [name for name in wanted if self._is_pending(name, segment)]
+        parts = {name: self._write(name, rows[name], segment.number) for name in pending}
         modified = self._clock() // _NANOS_PER_MILLI
         for name in pending:
             transactions = [
                 (f"{self._shard}/{name}", segment.number),
                 *((f"{app}/{name}", version) for app, version in extra.items()),
             ]
+            if name == wanted[-1]:
+                transactions.append((whole_app(self._shard), segment.number))
             self._stores[name].append([part.add_action(modified) for part in parts[name]], transactions)
         self._finish(segment)
         written = [part for group in parts.values() for part in group]
@@ -93,10 +98,13 @@ class Committer:
             size_bytes=sum(part.size_bytes for part in written),
         )
 
-    def _is_pending(self, name: str, rows: pa.Table, segment: ClosedSegment) -> bool:
-        # spans carry the further transactions even without rows: it is committed last, so what it says holds for all
-        wanted = rows.num_rows > 0 or (name == "spans" and any(frame.transactions for frame in segment.frames))
-        return wanted and self._stores[name].committed(f"{self._shard}/{name}") < segment.number
+    def _is_pending(self, name: str, segment: ClosedSegment) -> bool:
+        store = self._stores[name]
+        if store.committed(f"{self._shard}/{name}") < segment.number:
+            return True
+        # an attempt before this one may have ended between the entry and its fsync; the segment goes after this
+        store.make_durable()
+        return False
 
     def _write(self, name: str, rows: pa.Table, number: int) -> list[Part]:
         if not rows.num_rows:
@@ -114,13 +122,31 @@ class Committer:
 
 
 def open_stores(lake: Lake) -> dict[str, DeltaStore]:
-    """Open every table's Delta log, making the tables that do not exist yet."""
+    """Open every table's Delta log, making the tables that do not exist yet.
+
+    Raises:
+        UnavailableError: a table can be neither opened nor made.
+        CorruptionError: a log entry is torn or missing where no crash tears one.
+    """
     return {name: DeltaStore(table, lake.table(name)) for name, table in TABLES.items()}
 
 
 def committed_segment(stores: Mapping[str, DeltaStore], shard: str) -> int:
-    """Highest segment of `shard` in any table, -1 for none."""
+    """Highest segment of `shard` in any table, -1 for none; of the last one some tables may still be missing."""
     return max(store.committed(f"{shard}/{name}") for name, store in stores.items())
+
+
+def whole_segment(stores: Mapping[str, DeltaStore], shard: str) -> int:
+    """Highest segment of `shard` that all its tables hold, -1 for none."""
+    return max(store.committed(whole_app(shard)) for store in stores.values())
+
+
+def whole_app(shard: str) -> str:
+    """Delta application whose version says up to which segment a shard is in all tables.
+
+    It goes with the last commit of a segment. The mark in the journal's folder says the same, but may be lost with it.
+    """
+    return f"{shard}/segment"
 
 
 def _gather(name: str, frames: Sequence[Frame]) -> pa.Table:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,7 +137,8 @@ class DeltaStore:
             ConflictError: a file to be removed is not live any more; start again from reading.
         """
         with self._guard("rewrite"), self.commit_lock():
-            live = set(DeltaTable(str(self.folder)).get_add_actions().column("path").to_pylist())
+            self._refresh()
+            live = set(self._handle.get_add_actions().column("path").to_pylist())
             dead = [action.path for action in remove if action.path not in live]
             if dead:
                 raise ConflictError(
@@ -285,7 +286,7 @@ def set_torn_entry_aside(log: Path) -> Path | None:
 def _versions(log: Path, name: re.Pattern[str]) -> list[int]:
     if not log.is_dir():
         return []
-    return [int(match["version"]) for match in map(name.fullmatch, os.listdir(log)) if match]
+    return [int(match["version"]) for file in log.iterdir() if (match := name.fullmatch(file.name))]
 
 
 def _is_whole(content: bytes) -> bool:

@@ -30,6 +30,10 @@ class LakeKeys:
         """The tenant's lookup key: finds a value again without storing it."""
         return self.derive(f"lookup:{tenant_id}")
 
+    def action(self, tenant_id: str) -> bytes:
+        """The tenant's key of action digests."""
+        return self.derive(f"action:{tenant_id}")
+
     @property
     def request_digest(self) -> bytes:
         """Key of the digests by which a request sent again is recognised."""

@@ -12,12 +12,17 @@ import pyarrow as pa
 
 from warehouse.catalogue import CATALOGUE
 from warehouse.clock import utc_date
+from warehouse.principals import PrincipalKind
 from warehouse.tables import AUDIT_EVENTS
 from warehouse.treated import RecordSet
 
 SERVICE_NAME = "muniment"
 _SEVERITY_INFO = 9
-_COLUMNS = frozenset(AUDIT_EVENTS.decoded_schema.names)
+_GIVEN = frozenset({
+    "tenant_id", "day", "schema_version", "received_unix_nano", "recorded_by", "peer", "event_name", "attributes",
+})  # fmt: skip
+_FIELDS = frozenset(AUDIT_EVENTS.decoded_schema.names) - _GIVEN
+_HUMANS = frozenset({PrincipalKind.LOCAL_USER, PrincipalKind.OIDC_USER})
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def own_event_records(events: Sequence[OwnEvent], *, now_unix_nano: int) -> Reco
     """Rows of `audit_events` for `events`.
 
     Raises:
-        ValueError: a name outside the catalogue, or a field that is no column.
+        ValueError: a name outside the catalogue, or a field that is no column or that says who recorded what, when.
     """
     rows = [_row(event, now_unix_nano) for event in events]
     schema = AUDIT_EVENTS.decoded_schema
@@ -62,8 +67,8 @@ def own_event_records(events: Sequence[OwnEvent], *, now_unix_nano: int) -> Reco
 def _row(event: OwnEvent, now_unix_nano: int) -> dict[str, Any]:
     if event.name not in CATALOGUE:
         raise ValueError(f"own event name: expected one of the audit catalogue, got {event.name!r}")
-    if unknown := set(event.fields) - _COLUMNS:
-        raise ValueError(f"own event {event.name}: expected columns of audit_events, got {sorted(unknown)}")
+    if unknown := set(event.fields) - _FIELDS:
+        raise ValueError(f"own event {event.name}: expected free columns of audit_events, got {sorted(unknown)}")
     kind, _, actor = event.recorded_by.partition(":")
     return {
         "tenant_id": event.tenant_id,
@@ -78,7 +83,7 @@ def _row(event: OwnEvent, now_unix_nano: int) -> dict[str, Any]:
         "scope_name": SERVICE_NAME,
         "event_name": event.name,
         "actor_id": actor,
-        "actor_type": "service" if kind == "muniment" else "human",
+        "actor_type": "human" if kind in _HUMANS else "service",
         "resource": json.dumps({"service.name": SERVICE_NAME}, separators=(",", ":")),
         "attributes": json.dumps(dict(event.attributes), separators=(",", ":"), sort_keys=True),
         "severity_number": _SEVERITY_INFO,

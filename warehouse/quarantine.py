@@ -5,6 +5,7 @@ came with is answered. A record's text passes the redactor's rules before it get
 decoded nothing is kept but reason, size, type, key id and a keyed digest.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -60,12 +61,9 @@ class Quarantine:
             value["id"] = entry.id or secrets.token_hex(8)
             file = self._root / entry.tenant_id / day / f"{self._name}.jsonl"
             by_file.setdefault(file, []).append(json.dumps(value, separators=(",", ":")))
-        try:
-            with self._lock:
-                for file, lines in by_file.items():
-                    _append_durably(file, lines)
-        except OSError as exc:
-            raise UnavailableError(f"quarantine cannot be written: {exc.strerror or exc}") from exc
+        with self._lock:
+            for file, lines in by_file.items():
+                _append_durably(file, lines)
 
 
 def read_quarantine(lake: Lake, tenants: Iterable[str]) -> Iterator[QuarantineEntry]:
@@ -74,7 +72,7 @@ def read_quarantine(lake: Lake, tenants: Iterable[str]) -> Iterator[QuarantineEn
         for folder in sorted((lake.quarantine / tenant).glob("*")):
             values, replayed = [], set()
             for file in sorted(folder.glob("*.jsonl")):
-                for line in file.read_text(encoding="utf8").splitlines():
+                for line in file.read_text(encoding="utf8", errors="replace").splitlines():
                     value = _parse(line)
                     if value is None:
                         continue  # a torn last line: its request was not acknowledged
@@ -99,26 +97,41 @@ def find_entry(lake: Lake, tenants: Iterable[str], entry_id: str) -> QuarantineE
 
 
 def mark_replayed(lake: Lake, entry: QuarantineEntry) -> None:
-    """Record durably that an entry was accepted by a replay."""
+    """Record durably that an entry was accepted by a replay.
+
+    Raises:
+        UnavailableError: the disk refused; a further replay would find the entry unmarked.
+    """
     folder = lake.quarantine / entry.tenant_id / utc_date(entry.unix_nano).isoformat()
     _append_durably(folder / "replayed.jsonl", [json.dumps({"replayed_id": entry.id})])
 
 
 def _append_durably(file: Path, lines: list[str]) -> None:
-    make_folder(file.parent)
-    new = not file.exists()
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
     try:
-        size = os.fstat(descriptor).st_size
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        content = memoryview(("\n" * torn + "\n".join(lines) + "\n").encode())
+        make_folder(file.parent)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            _write_lines(descriptor, lines)
+        finally:
+            os.close(descriptor)
+        sync_folder(file.parent)
+    except OSError as exc:
+        raise UnavailableError(f"quarantine cannot be written: {exc.strerror or exc}") from exc
+
+
+def _write_lines(descriptor: int, lines: list[str]) -> None:
+    size = os.fstat(descriptor).st_size
+    torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    content = memoryview(("\n" * torn + "\n".join(lines) + "\n").encode())
+    try:
         while content:
             content = content[os.write(descriptor, content) :]
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if new:
-        sync_folder(file.parent)
+    except OSError:
+        # the request is not acknowledged and comes again: what there is of it must not be counted twice
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
 
 
 def _parse(line: str) -> dict[str, object] | None:

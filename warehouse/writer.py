@@ -3,6 +3,8 @@
 Two threads. The *sequencer* takes every batch that waits, gives its rows their places, appends one frame a batch, makes
 them durable with one fdatasync, and only then resolves their futures. The *committer* brings closed segments into the
 tables. A batch is acknowledged when its frame is durable: a crash afterwards replays it.
+
+Neither thread ends on a failure: senders get the reason, and what failed is tried again until it works.
 """
 
 import contextlib
@@ -10,27 +12,28 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import msgspec
 
 from warehouse.clock import Clock
-from warehouse.commit import ClosedSegment, CommitReport, Committer, committed_segment
+from warehouse.commit import ClosedSegment, CommitReport, Committer, committed_segment, whole_segment
 from warehouse.delta import DeltaStore
-from warehouse.errors import OverloadedError, UnavailableError
-from warehouse.journal import Frame, Position, SegmentWriter, frame_payload, read_segment, segment_file
+from warehouse.errors import MunimentError, OverloadedError, UnavailableError
+from warehouse.journal import Frame, Position, SegmentWriter, read_segment, segment_file
 from warehouse.lake import Lake
 from warehouse.measures import Measures
 from warehouse.recent import RecentRequests
-from warehouse.sequence import RandomBytes, sequence
-from warehouse.shard import ShardClaims, ShardFolder, closing_position, open_shard
+from warehouse.sequence import RandomBytes, Sequenced, sequence
+from warehouse.shard import CommittedSegments, ShardClaims, ShardFolder, closing_position, open_shard
 from warehouse.treated import RequestMark, TreatedBatch
 
 _RETRY_SECONDS = 1.0
 _COMMIT_SHARE = 4.0
 _IDLE_POLL_SECONDS = 0.25
+_NONCE_BYTES = 8
 
 
 class WriterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,14 +66,22 @@ class WriterState:
     problem: str
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    batch: TreatedBatch
+    durable: Future[None]
+
+
 @dataclass
 class _OpenSegment:
     writer: SegmentWriter
     frames: list[Frame]
     rows: int
     metric_rows: int
+    size_bytes: int
     opened_unix_nano: int
     opened_monotonic: float
+    failed: bool = False
 
 
 class Writer:
@@ -99,13 +110,18 @@ class Writer:
         self._committer = Committer(lake, self.shard, stores, self.recent, clock=clock)
         self._position = folder.head
         self._segment: _OpenSegment | None = None
-        self._queue: queue.Queue[tuple[TreatedBatch, Future[None]]] = queue.Queue(config.queue_batches)
-        self._closed: queue.Queue[ClosedSegment] = queue.Queue()
+        # None only wakes the sequencer
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(config.queue_batches)
+        self._closed: queue.Queue[ClosedSegment | None] = queue.Queue()
         self._state = threading.Condition()
+        self._appended = 0
+        self._handled = 0
+        self._committed = folder.head.segment - 1
         self._uncommitted_bytes = 0
         self._interval = config.commit_interval_seconds
         self._last_commit = (0, 0.0)
         self._problem = ""
+        self._journal_problem = ""
         self._flush_wanted = 0
         self._stopping = False
         self._threads = [
@@ -122,10 +138,12 @@ class Writer:
         self.recent.load()
         for segment in self._folder.waiting:
             closing = closing_position(segment)
-            replayed = ClosedSegment(segment.opening.segment, segment.frames, closing)
+            replayed = ClosedSegment(segment.number, segment.frames, closing)
             self._report(self._committer.commit(replayed), 0.0)
             self.recent.add(replayed.requests)
             self._position = closing
+            self._committed = segment.number
+        self._folder.waiting.clear()
         for thread in self._threads:
             thread.start()
 
@@ -137,27 +155,30 @@ class Writer:
             UnavailableError: the last commit failed; the message has the reason.
             TypeError: it is not a `TreatedBatch`.
         """
-        if not isinstance(batch, TreatedBatch):
-            raise TypeError(f"append takes a TreatedBatch, got {type(batch).__name__}")
-        if self._problem:
-            raise UnavailableError(self._problem)
-        if self._uncommitted_bytes > self._config.pending_bytes:
-            raise OverloadedError(
-                f"{self._uncommitted_bytes} bytes wait for their commit, limit pending_bytes {self._config.pending_bytes}",
-                retry_after_seconds=1.0,
-            )
-        future: Future[None] = Future()
+        if type(batch) is not TreatedBatch:
+            raise TypeError(f"append takes a TreatedBatch made by Redactor.treat, got {type(batch).__name__}")
+        waiting = _Waiting(batch, Future())
+        waiting.durable.set_running_or_notify_cancel()  # whoever gives up waiting must not undo what others see
         with self._state:
             if self._stopping:
                 raise UnavailableError("the writer is stopping")
+            if self._problem:
+                raise UnavailableError(self._problem)
+            if self._uncommitted_bytes > self._config.pending_bytes:
+                raise OverloadedError(
+                    f"{self._uncommitted_bytes} bytes wait for their commit, "
+                    f"limit pending_bytes {self._config.pending_bytes}",
+                    retry_after_seconds=1.0,
+                )
             try:
-                self._queue.put_nowait((batch, future))
+                self._queue.put_nowait(waiting)
             except queue.Full:
                 raise OverloadedError(
                     f"the writer's queue is full: limit queue_batches {self._config.queue_batches}",
                     retry_after_seconds=1.0,
                 ) from None
-        return future
+            self._appended += 1
+        return waiting.durable
 
     def flush(self, timeout_seconds: float = 60.0) -> None:
         """Wait until everything appended so far is committed and can be queried.
@@ -168,14 +189,12 @@ class Writer:
         deadline = time.monotonic() + timeout_seconds
         with self._state:
             self._flush_wanted += 1
+            appended = self._appended
+            self._wake()
             try:
-                while self._queue.unfinished_tasks or self._segment or self._closed.unfinished_tasks:
-                    if not self._state.wait(max(0.0, min(0.05, deadline - time.monotonic()))) and (
-                        time.monotonic() >= deadline
-                    ):
-                        raise UnavailableError(
-                            f"not committed within {timeout_seconds:g} s: {self._problem or 'commits are slow'}"
-                        )
+                self._wait_for(lambda: self._handled >= appended, deadline, timeout_seconds)
+                newest = self._newest_segment()
+                self._wait_for(lambda: self._committed >= newest, deadline, timeout_seconds)
             finally:
                 self._flush_wanted -= 1
 
@@ -184,6 +203,7 @@ class Writer:
         with self._state:
             self._stopping = True
             self._state.notify_all()
+            self._wake()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -201,8 +221,24 @@ class Writer:
             last_commit_unix_nano=self._last_commit[0],
             last_commit_seconds=self._last_commit[1],
             commit_interval_seconds=self._interval,
-            problem=self._problem,
+            problem=self._problem or self._journal_problem,
         )
+
+    def _wake(self) -> None:
+        with contextlib.suppress(queue.Full):  # a full queue keeps the sequencer awake anyway
+            self._queue.put_nowait(None)
+
+    def _newest_segment(self) -> int:
+        """Number of the newest segment that holds rows."""
+        return self._position.segment if self._segment and self._segment.frames else self._position.segment - 1
+
+    def _wait_for(self, done: Callable[[], bool], deadline: float, timeout_seconds: float) -> None:
+        while not done():
+            left = deadline - time.monotonic()
+            if left <= 0 or not any(thread.is_alive() for thread in self._threads):
+                problem = self._problem or self._journal_problem or "commits are slow"
+                raise UnavailableError(f"not committed within {timeout_seconds:g} s: {problem}")
+            self._state.wait(min(left, _IDLE_POLL_SECONDS))
 
     # -- sequencer thread
 
@@ -211,92 +247,129 @@ class Writer:
             group = self._take_group()
             if group:
                 self._write_group(group)
-                for _ in group:
-                    self._queue.task_done()
+                with self._state:
+                    self._handled += len(group)
+                    self._state.notify_all()
             elif self._stopping and self._queue.empty():
-                if self._segment is None or self._segment.writer.usable:
+                if self._segment is None or self._cut_is_durable(self._segment):
                     self._close_segment()
-                self._closed.put(ClosedSegment(-1, (), self._position))
+                self._closed.put(None)
                 return
             if self._should_close():
                 self._close_segment()
 
-    def _take_group(self) -> list[tuple[TreatedBatch, Future[None]]]:
-        group = []
+    def _take_group(self) -> list[_Waiting]:
+        taken = []
         with contextlib.suppress(queue.Empty):
-            group.append(self._queue.get(timeout=self._seconds_to_wait()))
+            taken.append(self._queue.get(timeout=self._seconds_to_wait()))
             while True:
-                group.append(self._queue.get_nowait())
-        return group
+                taken.append(self._queue.get_nowait())
+        return [waiting for waiting in taken if waiting is not None]
 
     def _seconds_to_wait(self) -> float:
-        if self._stopping or self._flush_wanted:
-            return 0.005
         if self._segment is None:
-            return _IDLE_POLL_SECONDS / 5
+            return _IDLE_POLL_SECONDS
+        if self._stopping or (self._flush_wanted and not self._closed.unfinished_tasks):
+            return 0.0
         due = self._segment.opened_monotonic + self._interval - time.monotonic()
         return min(_IDLE_POLL_SECONDS, max(0.005, due))
 
-    def _write_group(self, group: list[tuple[TreatedBatch, Future[None]]]) -> None:
+    def _write_group(self, group: list[_Waiting]) -> None:
         started = time.perf_counter()
         try:
             segment = self._open_segment()
-            frames, position, metric_rows = self._sequence_group(group, segment)
-            size = 0
-            for frame in frames:
-                payload = frame_payload(frame)
-                size += len(payload)
+        except (MunimentError, OSError) as exc:
+            self._fail(group, exc)
+            return
+        taken, frames, after = self._sequence_group(group, segment)
+        try:
+            payloads = [segment.writer.payload(frame) for frame in frames]
+            for payload in payloads:
                 segment.writer.write(payload)
             segment.writer.sync()
         except Exception as exc:  # noqa: BLE001 - whatever it was, the senders must hear of it and nothing is acknowledged
-            error = exc if isinstance(exc, UnavailableError) else UnavailableError(f"journal: {exc}")
-            for _, future in group:
-                future.set_exception(error)
+            segment.failed = True
+            segment.writer.abandon()
+            self._fail(taken, exc)
             return
-        self._position = position
+        size_bytes = sum(map(len, payloads))
+        rows = sum(waiting.batch.records.rows for waiting in taken)
+        self._position = Position(self._position.segment, after.next_index)
         segment.frames.extend(frames)
-        segment.metric_rows = metric_rows
-        rows = sum(batch.records.rows for batch, _ in group)
+        segment.metric_rows = after.metric_rows
         segment.rows += rows
+        segment.size_bytes += size_bytes
+        self._journal_problem = ""
         with self._state:
-            self._uncommitted_bytes += size
+            self._uncommitted_bytes += size_bytes
         self.recent.add(request for frame in frames for request in frame.requests)
-        self._measures.journaled(rows=rows, size_bytes=size, seconds=time.perf_counter() - started)
-        for _, future in group:
-            future.set_result(None)
+        self._measures.journaled(rows=rows, size_bytes=size_bytes, seconds=time.perf_counter() - started)
+        for waiting in taken:
+            waiting.durable.set_result(None)
+
+    def _fail(self, group: list[_Waiting], exc: Exception) -> None:
+        error = exc if isinstance(exc, MunimentError) else UnavailableError(f"journal: {exc}")
+        self._journal_problem = str(error)
+        for waiting in group:
+            waiting.durable.set_exception(error)
 
     def _sequence_group(
-        self, group: list[tuple[TreatedBatch, Future[None]]], segment: _OpenSegment
-    ) -> tuple[list[Frame], Position, int]:
-        next_index, metric_row, frames = dict(self._position.next_index), segment.metric_rows, []
-        for batch, _ in group:
-            done = sequence(
-                batch.records,
-                shard=self.shard,
-                segment=self._position.segment,
-                metric_row=metric_row,
-                next_index=next_index,
-                random_bytes=self._random_bytes,
-            )
-            next_index, metric_row = done.next_index, metric_row + done.metric_rows
-            requests = tuple(_request_row(mark) for mark in batch.records.requests)
-            frames.append(Frame(done.tables, requests, batch.records.transactions))
-        return frames, Position(self._position.segment, next_index), metric_row
+        self, group: list[_Waiting], segment: _OpenSegment
+    ) -> tuple[list[_Waiting], list[Frame], Sequenced]:
+        """Give each batch its places; one that cannot be sequenced is refused alone."""
+        after = Sequenced({}, dict(self._position.next_index), segment.metric_rows)
+        taken, frames = [], []
+        for waiting in group:
+            records = waiting.batch.records
+            try:
+                done = sequence(
+                    records,
+                    shard=self.shard,
+                    segment=self._position.segment,
+                    metric_row=after.metric_rows,
+                    next_index=after.next_index,
+                    random_bytes=self._random_bytes,
+                )
+            except Exception as exc:  # noqa: BLE001 - rows that no decoder makes; the other senders' batches go on
+                waiting.durable.set_exception(UnavailableError(f"cannot sequence: {exc}"))
+                continue
+            after = Sequenced({}, done.next_index, after.metric_rows + done.metric_rows)
+            taken.append(waiting)
+            frames.append(Frame(done.tables, tuple(map(_request_row, records.requests)), records.transactions))
+        return taken, frames, after
 
     def _open_segment(self) -> _OpenSegment:
         if self._segment is not None:
-            return self._segment
+            if not self._segment.failed:
+                return self._segment
+            # none of its indices is used again before its cut is durable, and then in a segment of its own
+            if not self._cut_is_durable(self._segment):
+                raise UnavailableError(self._journal_problem)
+            self._close_segment()
         file = segment_file(self._folder.folder, self._position.segment)
         if file.exists() and not read_segment(file, shard=self.shard).frames:
             file.unlink()  # left by an opening that failed halfway: nothing in it was acknowledged
-        writer = SegmentWriter(self._folder.folder, shard=self.shard, opening=self._position)
-        self._segment = _OpenSegment(writer, [], 0, 0, self._clock(), time.monotonic())
+        writer = SegmentWriter(
+            self._folder.folder,
+            shard=self.shard,
+            opening=self._position,
+            nonce=self._random_bytes(_NONCE_BYTES).hex(),
+        )
+        self._segment = _OpenSegment(writer, [], 0, 0, 0, self._clock(), time.monotonic())
         return self._segment
+
+    @staticmethod
+    def _cut_is_durable(segment: _OpenSegment) -> bool:
+        return segment.writer.usable or segment.writer.abandon()
 
     def _should_close(self) -> bool:
         segment = self._segment
-        if segment is None or not segment.frames or not segment.writer.usable:
-            return False  # after a failed sync no later segment may use its indices before the cut is durable
+        if segment is None:
+            return False
+        if segment.failed:
+            return self._cut_is_durable(segment)
+        if not segment.frames:
+            return False
         if self._stopping or segment.writer.synced_bytes >= self._config.segment_bytes:
             return True
         if self._closed.unfinished_tasks:  # one commit at a time: the open segment grows meanwhile
@@ -304,53 +377,53 @@ class Writer:
         return bool(self._flush_wanted) or time.monotonic() - segment.opened_monotonic >= self._interval
 
     def _close_segment(self) -> None:
-        segment, self._segment = self._segment, None
+        segment = self._segment
         if segment is None:
             return
-        segment.writer.close()
-        if not segment.frames:
+        with contextlib.suppress(OSError):  # everything acknowledged is synced
+            segment.writer.close()
+        with self._state:
+            self._segment = None
+            if segment.frames:
+                number = self._position.segment
+                self._position = Position(number + 1, self._position.next_index)
+                self._closed.put(ClosedSegment(number, segment.frames, self._position, segment.size_bytes))
+                return
+        with contextlib.suppress(OSError):  # the next opening removes it
             segment.writer.file.unlink(missing_ok=True)
-            return
-        number = self._position.segment
-        self._position = Position(number + 1, self._position.next_index)
-        self._closed.put(ClosedSegment(number, segment.frames, self._position))
 
     # -- committer thread
 
     def _run_committer(self) -> None:
-        while True:
-            segment = self._closed.get()
-            if segment.number < 0:
+        while (segment := self._closed.get()) is not None:
+            if not self._commit_until_done(segment):
                 return
-            self._commit_until_done(segment)
             self._closed.task_done()
-            self.recent.forget_old()
-            with self._state:
-                self._state.notify_all()
-            if self._stopping and self._problem:
-                return
+            self._wake()
+            with contextlib.suppress(OSError):  # an old file that stays costs nothing
+                self.recent.forget_old()
 
-    def _commit_until_done(self, segment: ClosedSegment) -> None:
-        size = segment_file(self._folder.folder, segment.number)
-        size_bytes = size.stat().st_size if size.exists() else 0
+    def _commit_until_done(self, segment: ClosedSegment) -> bool:
+        """Whether it was committed; not when the writer stops before that works."""
         while True:
             started = time.perf_counter()
             try:
                 report = self._committer.commit(segment)
             except Exception as exc:  # noqa: BLE001 - a commit must be tried again whatever stopped it; senders get the reason
-                self._problem = f"tables cannot be written: {exc}"
                 self._measures.commit_failed()
-                if self._stopping:
-                    return
-                time.sleep(_RETRY_SECONDS)
+                with self._state:
+                    self._problem = f"tables cannot be written: {exc}"
+                    if self._stopping:
+                        return False
+                    self._state.wait_for(lambda: self._stopping, _RETRY_SECONDS)
                 continue
-            self._problem = ""
-            with self._state:
-                self._uncommitted_bytes = max(0, self._uncommitted_bytes - size_bytes)
-                if self._closed.qsize() == 0 and self._segment is None:
-                    self._uncommitted_bytes = 0
             self._report(report, time.perf_counter() - started)
-            return
+            with self._state:
+                self._problem = ""
+                self._committed = segment.number
+                self._uncommitted_bytes -= segment.size_bytes
+                self._state.notify_all()
+            return True
 
     def _report(self, report: CommitReport, seconds: float) -> None:
         self._last_commit = (self._clock(), seconds)
@@ -378,7 +451,11 @@ def open_writer(
         CorruptionError: the journal is damaged where no crash damages it.
         UnavailableError: the tables or the control database cannot be written.
     """
-    folder = open_shard(lake, name, claims, committed=lambda shard: committed_segment(stores, shard), clock=clock)
+    committed = CommittedSegments(
+        in_any_table=lambda shard: committed_segment(stores, shard),
+        in_all_tables=lambda shard: whole_segment(stores, shard),
+    )
+    folder = open_shard(lake, name, claims, committed=committed, clock=clock)
     try:
         writer = Writer(lake, folder, stores, config=config, clock=clock, measures=measures)
         writer.start()

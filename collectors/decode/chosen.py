@@ -6,12 +6,13 @@ falling rank, so that the best one is written last and stays.
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.decode.anyvalue import ARRAY, BOOL, DOUBLE, INT, PAIRS, STRING
 from collectors.decode.attributes import Attributes
-from collectors.decode.texts import Flags, Ints, integers_of, lengths_of, literal, nonzero_rows, quote, wrapped
+from collectors.decode.texts import Flags, Ints, integers_of, lengths_of, nonzero_rows, quote, wrapped
 from collectors.dialects.aliases import Form
 from collectors.dialects.readers import Reader
 
@@ -24,7 +25,7 @@ for _form, _kinds in {
     Form.REASONS: (STRING, ARRAY),
 }.items():
     _USABLE[_FORMS[_form], list(_kinds)] = True
-_COUNT_TEXT = r"^\s*[0-9]{1,18}(\.0*)?\s*$"
+_COUNT_TEXT = r"^\s*[0-9]{1,19}(\.0*)?\s*$"
 _AMOUNT_TEXT = r"^\s*[0-9]{0,15}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?\s*$"
 _MOST_AMOUNT = 1e12
 _EXACT = float(2**53)
@@ -166,10 +167,7 @@ class Chosen:
         numbers = integers_of(self._attributes.values.field("int_value"))[own]
         odd = np.flatnonzero(found & ((sources >= self._rows) | (self._attributes.kinds[own] != INT)))
         if len(odd):
-            parsed = self._parsed(sources[odd])
-            whole = np.isfinite(parsed) & (parsed == np.floor(parsed)) & (np.abs(parsed) < _EXACT * 1024)
-            exact = self._texts(sources[odd])
-            numbers[odd] = np.where(whole, _exact_integers(exact, parsed, whole), -1)
+            numbers[odd] = _whole_numbers(self._texts(sources[odd]))
         return pa.array(numbers, mask=~(found & (numbers >= 0)))
 
     def amounts(self, column: str) -> npt.NDArray[np.float64]:
@@ -183,11 +181,8 @@ class Chosen:
         return amounts
 
     def _parsed(self, sources: Ints) -> npt.NDArray[np.float64]:
-        """Values of these sources as doubles."""
-        texts = self._texts(sources)
-        plain = pc.match_substring_regex(texts, r"^\s*[-+0-9.eE]+\s*$").fill_null(False)
-        texts = pc.if_else(plain, pc.utf8_trim_whitespace(texts), literal("nan"))
-        numbers: npt.NDArray[np.float64] = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        """Values of these sources as doubles, NaN for what is no number."""
+        numbers: npt.NDArray[np.float64] = _numbers(self._texts(sources), pl.Float64).to_numpy()
         return numbers
 
     def reasons(self, column: str) -> pa.StringArray:
@@ -211,11 +206,14 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _exact_integers(texts: pa.StringArray, parsed: npt.NDArray[np.float64], whole: Flags) -> Ints:
-    """Integers of texts without going through a double where the text is an integer: exact beyond 2^53."""
-    digits = pc.match_substring_regex(texts, r"^\s*[0-9]{1,18}\s*$").fill_null(False)
-    exact = (
-        pc.if_else(digits, pc.utf8_trim_whitespace(texts), literal("0")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    )
-    rounded = np.where(whole, parsed, 0).astype(np.int64)
-    return np.where(digits.to_numpy(zero_copy_only=False), exact, rounded)
+def _numbers(texts: pa.StringArray, kind: type[pl.Float64 | pl.Int64]) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String).str.strip_chars().cast(kind, strict=False)
+
+
+def _whole_numbers(texts: pa.StringArray) -> Ints:
+    """Whole numbers of texts such as `12` (exact, however large) and `12.0`; -1 for others."""
+    doubles = _numbers(texts, pl.Float64)
+    whole = doubles.is_finite() & (doubles == doubles.floor()) & (doubles.abs() < _EXACT)
+    rounded = doubles.set(~whole.fill_null(value=False), None).cast(pl.Int64)
+    numbers: Ints = _numbers(texts, pl.Int64).fill_null(rounded).fill_null(-1).to_numpy()
+    return numbers

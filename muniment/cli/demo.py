@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     lake: LakeOption = None,
     seed: int = typer.Option(DEFAULT_SEED, "--seed", help="The same seed makes the same fleet."),
-    days: int = typer.Option(30, "--days", min=3, max=90, help="Days simulated, ending now."),
+    days: int = typer.Option(30, "--days", min=7, max=90, help="Days simulated, ending now."),
     scale: float = typer.Option(1.0, "--scale", min=0.01, max=20.0, help="More or fewer runs of the agents."),
     fresh: bool = typer.Option(False, "--fresh", help="Remove the demo lake that is there and make it anew."),
     json_: JsonOption = False,
@@ -62,7 +62,7 @@ def demo(
     if json_:
         print_json({"lake": str(run.lake), "seconds": run.seconds, "truth": run.result.truth})
         return
-    console.print(render_summary(run.result, run.seconds, lake=run.lake))
+    console.print(render_summary(run.result, run.seconds, lake=run.lake), soft_wrap=True)
 
 
 def _show_existing(folder: Path, truth: dict[str, Any], *, json_: bool) -> None:

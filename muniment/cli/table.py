@@ -27,12 +27,17 @@ def print_table(reader: pa.RecordBatchReader, out: Console, notes: Console) -> i
         rows += batch.num_rows
     frame = pl.concat(shown) if shown else plain_frame(pa.RecordBatch.from_pylist([], schema=reader.schema))
     fitting = frame.width if not out.is_terminal else max(1, out.width // (_LEAST_COLUMN_WIDTH + 1))
-    out.print(_table(frame[:, :fitting]), width=None if out.is_terminal else _PIPE_WIDTH)
+    wide_enough(out, _PIPE_WIDTH).print(_table(frame[:, :fitting]))
     if frame.width > fitting:
         notes.print(f"{frame.width - fitting} more columns not shown: --format json shows all", style="dim")
     if rows > kept:
         notes.print(f"the first {kept:,} rows: --format csv shows all", style="dim")
     return rows
+
+
+def wide_enough(out: Console, width: int) -> Console:
+    """Return `out` where it is a terminal, else a console of `width` characters on the same file: pipes have no edge."""
+    return out if out.is_terminal else Console(file=out.file, width=width, highlight=False)
 
 
 def _table(frame: pl.DataFrame) -> Table:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from muniment.cli.table import wide_enough
 from warehouse.clock import utc_text
 from warehouse.questions.trace import Event, Node, Place, Span, Totals, Trace
 
@@ -37,7 +38,7 @@ def print_trace(trace: Trace, out: Console) -> None:
     table.add_column("status", no_wrap=True, overflow="ellipsis", max_width=24)
     for row in _rows(trace):
         table.add_row(*row)
-    out.print(table, width=None if out.is_terminal else _PIPE_WIDTH)
+    wide_enough(out, _PIPE_WIDTH).print(table)
 
 
 def trace_json(trace: Trace) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def test_every_attribute_is_kept(name):
     group = decoded(name)
     rows = group.records.tables["spans"].to_pylist()
     parts = {(part["owner_index"], part["part"]): part["body"] for part in group.records.tables["contents"].to_pylist()}
-    spans = [span for request in requests(name) for r in request.resource_spans for s in r.scope_spans for span in s.spans]
+    spans = [
+        span for request in requests(name) for r in request.resource_spans for s in r.scope_spans for span in s.spans
+    ]
     assert len(rows) == len(spans)
     checked = 0
     for number, (row, span) in enumerate(zip(rows, spans, strict=True)):
@@ -136,7 +138,12 @@ FRAMEWORK_SPANS = {
     ),
     "ADK agent, named by its span": (
         ("openinference.instrumentation.google_adk", "agent_run [hello_agent]"),
-        {"operation": "invoke_agent", "agent_name": "hello_agent", "session_id": "demo-session", "user_id": "demo-user"},
+        {
+            "operation": "invoke_agent",
+            "agent_name": "hello_agent",
+            "session_id": "demo-session",
+            "user_id": "demo-user",
+        },
     ),
     "ADK tool": (
         ("openinference.instrumentation.google_adk", "execute_tool say_hello"),

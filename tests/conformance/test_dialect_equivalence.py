@@ -50,8 +50,10 @@ def _value(value: Any) -> AnyValue:
 
 def tables(name: str) -> dict[str, list[dict[str, Any]]]:
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(
-        trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=NOW, name="call"
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=NOW, name="call")
     )
     for key, value in json.loads((DIALECTS / name).read_text(encoding="utf-8")).items():
         span.attributes.add(key=key).value.CopyFrom(_value(value))

@@ -201,6 +201,17 @@ def test_content_encodings(harness, encoding, compress, size):
     assert harness.intake.exports[0].body == body
 
 
+def test_large_bodies_one_after_another(harness):
+    """Bodies larger than a head may be, on one connection: the bound on heads counts heads alone."""
+    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
+    for size in (70_000, 300_000, 1_000_000) * 3:
+        body = traces_protobuf("x" * size)
+        connection.request("POST", "/v1/traces", body, {"content-type": PROTOBUF, "x-api-key": harness.key})
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, b"")
+    connection.close()
+
+
 def test_a_gzip_bomb_is_refused(make_harness):
     """A body that inflates past the limit is refused with the limit's name and value, and reported without its content."""
     harness = make_harness(IntakeLimits(decompressed_bytes=1_000_000))

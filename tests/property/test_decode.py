@@ -22,8 +22,10 @@ NOW = 1_790_000_000_000_000_000
 SENDER = Sender(tenant_id="acme", key_id="k1", recorded_by="key:k1", peer="127.0.0.1:5")
 BOOK = PriceBook()
 
-texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(['"', "\\", "\x00\x1f\n\t", "$bytes", "é€😀", "a,b"])
-scalars = (
+texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ['"', "\\", "\x00\x1f\n\t", "$bytes", "é€😀", "a,b"]
+)
+scalar_values = (
     st.none()
     | st.builds(lambda v: AnyValue(string_value=v), texts)
     | st.builds(lambda v: AnyValue(bool_value=v), st.booleans())
@@ -48,7 +50,7 @@ def _pairs(pairs: list[tuple[str, AnyValue | None]]) -> AnyValue:
 
 
 values = st.recursive(
-    scalars,
+    scalar_values,
     lambda inner: st.lists(inner, max_size=4).map(_array) | st.lists(st.tuples(texts, inner), max_size=4).map(_pairs),
     max_leaves=12,
 )
@@ -75,11 +77,8 @@ def inverse(node: Any) -> AnyValue:
         return _pairs([(key[1:] if key.startswith("$$") else key, inverse(member)) for key, member in node])
     if isinstance(node, list):
         return _array([inverse(member) for member in node])
-    if isinstance(node, bool):
-        return AnyValue(bool_value=node)
-    if isinstance(node, int):
-        return AnyValue(int_value=node)
-    return AnyValue(double_value=node) if isinstance(node, float) else AnyValue(string_value=node)
+    scalars = {bool: "bool_value", int: "int_value", float: "double_value", str: "string_value"}
+    return AnyValue(**{scalars[type(node)]: node})
 
 
 def canonical(value: AnyValue) -> bytes:
@@ -89,9 +88,11 @@ def canonical(value: AnyValue) -> bytes:
     if value.WhichOneof("value") == "array_value":
         return b"[" + b",".join(canonical(member) for member in value.array_value.values) + b"]"
     if value.WhichOneof("value") == "kvlist_value":
-        return b"{" + b",".join(
-            pair.key.encode() + b":" + canonical(pair.value) for pair in value.kvlist_value.values
-        ) + b"}"
+        return (
+            b"{"
+            + b",".join(pair.key.encode() + b":" + canonical(pair.value) for pair in value.kvlist_value.values)
+            + b"}"
+        )
     return value.SerializeToString()
 
 
@@ -154,7 +155,9 @@ def test_a_group_is_the_sum_of_its_requests(requests):
     together = decode(*exports)
     alone = [decode(single) for single in exports]
     assert together.outcomes == [outcome for group in alone for outcome in group.outcomes]
-    rows = [row for group in alone if "spans" in group.records.tables for row in group.records.tables["spans"].to_pylist()]
+    rows = [
+        row for group in alone if "spans" in group.records.tables for row in group.records.tables["spans"].to_pylist()
+    ]
     found = together.records.tables["spans"].to_pylist() if "spans" in together.records.tables else []
     assert found == rows
 
@@ -173,7 +176,10 @@ def test_random_bytes_never_crash(body, signal):
 @settings(max_examples=150, deadline=None)
 def test_mutated_requests_never_crash(data):
     """A real request with bytes cut or changed gives an outcome or a decode error."""
-    pairs = [("gen_ai.input.messages", _array([AnyValue(string_value="x")])), ("n", _pairs([("a", AnyValue(int_value=3))]))]
+    pairs = [
+        ("gen_ai.input.messages", _array([AnyValue(string_value="x")])),
+        ("n", _pairs([("a", AnyValue(int_value=3))])),
+    ]
     body = bytearray(trace_request([pairs, pairs]).SerializeToString())
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))

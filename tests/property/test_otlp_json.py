@@ -165,8 +165,16 @@ NAMES = st.sampled_from(
         "key",
         "value",
         "kind",
+        "stringValue",
+        "intValue",
+        "arrayValue",
+        "values",
+        "events",
+        "status",
+        "code",
+        "startTimeUnixNano",
+        "schemaUrl",
     ]
-    + ["stringValue", "intValue", "arrayValue", "values", "events", "status", "code", "startTimeUnixNano", "schemaUrl"]
 )
 any_json = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts),

@@ -158,7 +158,7 @@ CASES: dict[str, tuple[Span, str, str]] = {
         "value is nested too deep: expected at most 2 levels (limit depth)",
     ),
     "event value too deep": (
-        with_event_attributes(a=nested(20)),
+        with_event_attributes(a=nested(5)),
         "value-too-deep",
         "value is nested too deep: expected at most 2 levels (limit depth)",
     ),

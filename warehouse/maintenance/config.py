@@ -18,11 +18,12 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     settled_after_hours: float = 6.0
     target_bytes: int = 256 * MIB
     target_rows: int = 4_000_000
-    sort_bytes: int = 64 * MIB
+    sort_bytes: int = 48 * MIB
     removed_grace_seconds: int = 900
     leftover_age_seconds: int = 3600
     checkpoint_entries: int = 50
     attempts: int = 5
+    interval_seconds: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse values that could not work."""

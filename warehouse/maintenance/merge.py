@@ -20,6 +20,8 @@ from warehouse.parquet import COMPACT_LEVEL, ROW_GROUP_ROWS, file_options, sort_
 from warehouse.tables import Table
 
 _READ_ROWS = 8192
+_MIN_READ_ROWS = 16
+_READ_BYTES = 8 * 1024 * 1024
 _RUN_BATCH_BYTES = 1024 * 1024
 _GROUP_BYTES = 64 * 1024 * 1024
 _MIN_GROUP_ROWS = 1024
@@ -58,8 +60,15 @@ def _read(table: Table, inputs: Sequence[Path]) -> Iterator[pa.Table]:
     schema = table.file_schema
     for file in inputs:
         with pq.ParquetFile(file, pre_buffer=False) as parquet:
-            for batch in parquet.iter_batches(batch_size=_READ_ROWS, use_threads=False):
+            for batch in parquet.iter_batches(batch_size=_batch_rows(parquet.metadata), use_threads=False):
                 yield _conform(pa.table(batch), schema)
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """How many rows to read at a time: long contents make few."""
+    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    row_bytes = max(1, size // max(1, metadata.num_rows))
+    return int(min(_READ_ROWS, max(_MIN_READ_ROWS, _READ_BYTES // row_bytes)))
 
 
 def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -121,16 +130,24 @@ def _merge_runs(table: Table, files: Sequence[Path]) -> Iterator[pa.Table]:
         if not held:
             return
         numbers = list(held)
-        rows = pa.concat_tables([held[number] for number in numbers])
-        order = np.asarray(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in table.sort_by]))
+        keys = pa.concat_tables([held[number].select(table.sort_by) for number in numbers])
+        order = np.asarray(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in table.sort_by]))
         ends = np.cumsum([held[number].num_rows for number in numbers])
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         cut = int(place[ends - 1].min()) + 1
-        yield rows.take(pa.array(order[:cut]))
-        left = np.sort(order[cut:])
-        rest = np.split(left, np.searchsorted(left, ends[:-1]))
-        held = {number: rows.take(pa.array(keep)) for number, keep in zip(numbers, rest, strict=True) if len(keep)}
+        # the sort is stable and each batch is sorted, so what goes of a batch is its beginning
+        going = np.bincount(np.searchsorted(ends, order[:cut], side="right"), minlength=len(numbers)).tolist()
+        heads = pa.concat_tables([held[number].slice(0, count) for number, count in zip(numbers, going, strict=True)])
+        yield heads.take(pa.array(np.argsort(_places_of_heads(place, ends, going))))
+        rest = {number: held[number].slice(count) for number, count in zip(numbers, going, strict=True)}
+        held = {number: batch for number, batch in rest.items() if batch.num_rows}
+
+
+def _places_of_heads(place: np.ndarray, ends: np.ndarray, going: Sequence[int]) -> np.ndarray:
+    """Sorted places of the rows that go, batch after batch."""
+    starts = np.concatenate(([0], ends[:-1]))
+    return np.concatenate([place[start : start + count] for start, count in zip(starts, going, strict=True)])
 
 
 def _run_batches(file: Path) -> Iterator[pa.Table]:

@@ -71,7 +71,7 @@ def run_maintenance(
     """
     if unknown := set(tables or ()) - set(stores):
         raise InputError(f"table: expected some of {', '.join(sorted(stores))}, got {', '.join(sorted(unknown))}")
-    reports = []
+    reports: list[TableReport] = []
     for name, store in stores.items():
         if tables is not None and name not in tables:
             continue

@@ -13,6 +13,6 @@ class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """
 
     memory_limit_mib: Annotated[int, msgspec.Meta(ge=64)] = 1024
-    spill_limit_mib: Annotated[int, msgspec.Meta(ge=1)] = 10_240
+    spill_limit_mib: Annotated[int, msgspec.Meta(ge=0)] = 10_240
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60.0

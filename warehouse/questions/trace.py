@@ -248,4 +248,4 @@ def _no_trace(trace_id: str, session: QuerySession) -> NotFoundError:
 
 
 def _sql(name: str) -> str:
-    return resources.files("warehouse.questions").joinpath(name).read_text(encoding="utf8")
+    return resources.files("warehouse.questions").joinpath(f"sql/{name}").read_text(encoding="utf8")

@@ -251,7 +251,7 @@ def test_large_intermediate_results_spill_into_the_lake_and_go_with_the_session(
 
 def test_a_query_over_its_memory_and_spill_fails(query_lake):
     """Without room to spill, the memory limit ends a query, not the process."""
-    settings = QuerySettings(memory_limit_mib=64, spill_limit_mib=1, threads=1)
+    settings = QuerySettings(memory_limit_mib=64, spill_limit_mib=0, threads=1)
     with (
         query_lake.session(settings=settings) as session,
         pytest.raises(QueryError, match="query failed: Out of Memory"),
