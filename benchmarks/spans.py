@@ -38,8 +38,8 @@ MODELS = (
 TOOLS = ("search_orders", "read_mail", "create_ticket", "approve_invoice", "lookup_vendor", "check_budget")
 
 _LENGTH = struct.Struct("<I")
-_CHAT_WORDS = ((55, 135), (20, 95))
-_TOOL_WORDS = ((10, 55), (40, 160))
+_CHAT_WORDS = ((48, 120), (16, 82))
+_TOOL_WORDS = ((8, 46), (32, 136))
 _PROMPTS = 48
 _CHUNK_SPANS = 8192
 _NANOS = 1_000_000_000

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from opentelemetry import metrics
+
 from collectors.config import LimitsConfig, ReceiversConfig
 from collectors.intake import Intake
 from collectors.pipeline import GroupPipeline
@@ -13,6 +15,7 @@ from collectors.server import Receivers
 from muniment import __version__
 from muniment.telemetry import prometheus_text, start_telemetry
 from muniment.wiring import CommandContext
+from warehouse.clock import NANOS_PER_SECOND
 from warehouse.commit import open_stores
 from warehouse.control import KeyCache
 from warehouse.errors import MunimentError
@@ -20,6 +23,7 @@ from warehouse.local_socket import LocalSocket
 from warehouse.measures import Measures
 from warehouse.own_events import OwnEvent, own_event_records
 from warehouse.quarantine import Quarantine
+from warehouse.query import sweep_spill
 from warehouse.writer import open_writer
 
 _RECORD_TIMEOUT_SECONDS = 5.0
@@ -40,6 +44,7 @@ class Collector:
         settings = context.settings
         limits = limits or settings.limits
         lake = context.lake
+        sweep_spill(lake)
         self._telemetry = start_telemetry(settings.telemetry, version=__version__)
         self.writer = open_writer(
             lake,
@@ -72,6 +77,7 @@ class Collector:
         )
         self._socket = LocalSocket(lake.run / f"collector-{shard}.sock", self._answer_local)
         self._stopped = threading.Event()
+        self._observe()
 
     def start(self) -> None:
         """Listen.
@@ -109,6 +115,24 @@ class Collector:
         except MunimentError as exc:
             found.append(f"control database: {exc}")
         return found
+
+    def _observe(self) -> None:
+        """Publish what is only known when asked: queue depth, what waits for its commit, and for how long."""
+        meter = metrics.get_meter("muniment.collector")
+
+        def gauge(name: str, unit: str, description: str, read: Callable[[], float]) -> None:
+            meter.create_observable_gauge(
+                name, [lambda _options: [metrics.Observation(read())]], unit=unit, description=description
+            )
+
+        gauge("muniment.queue.requests", "{request}", "requests waiting", lambda: self.intake.waiting_requests)
+        gauge("muniment.queue.batches", "{batch}", "batches waiting", lambda: self.writer.state().queued_batches)
+        gauge("muniment.pending.size", "By", "bytes not committed yet", lambda: self.writer.state().pending_bytes)
+        gauge("muniment.commit.lag", "s", "age of the oldest row not committed yet", self._lag_seconds)
+
+    def _lag_seconds(self) -> float:
+        oldest = self.writer.state().oldest_pending_unix_nano
+        return (self._context.clock() - oldest) / NANOS_PER_SECOND if oldest else 0.0
 
     def _record_closed_logs(self) -> None:
         events = [

@@ -1,5 +1,6 @@
-"""Fixtures that several kinds of tests share: a real PostgreSQL server, and the control database in both its forms."""
+"""Fixtures that several kinds of tests share: a real PostgreSQL server, the control database in both its forms, lakes."""
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -13,6 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from warehouse.commit import open_stores
+from warehouse.lake import make_lake
+from warehouse.writer import WriterConfig, open_writer
 
 START_SECONDS = 60
 SERVER_SETTINGS = {
@@ -165,3 +170,61 @@ def sqlite_url(tmp_path) -> str:
 def control_url(request) -> str:
     """URL of an empty control database, SQLite and PostgreSQL in turn."""
     return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_database_url")
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Builders of rows and readers of lakes: the module `tests/rows.py`, which processes of tests import by its name."""
+    specification = importlib.util.spec_from_file_location("rows", Path(__file__).with_name("rows.py"))
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """An empty lake: its folders and keys, no settings and no control database."""
+    return make_lake(tmp_path / "lake")
+
+
+class LakeWriters:
+    """Opens writers on one lake, keeping claims and clock between them; stops what is left at the end."""
+
+    def __init__(self, lake, claims, now):
+        self.lake = lake
+        self.claims = claims
+        self.now = now
+        self._opened = []
+
+    def __call__(self, name="main", **settings):
+        """Open a writer of the shard `name`; it commits only when told, unless settings say otherwise."""
+        hour = {"commit_interval_seconds": 3600.0, "max_commit_interval_seconds": 3600.0}
+        writer = open_writer(
+            self.lake, name, self.claims, open_stores(self.lake),
+            config=WriterConfig(**{**hour, **settings}), clock=lambda: self.now,
+        )  # fmt: skip
+        self._opened.append(writer)
+        return writer
+
+    def abandon(self, writer):
+        """Let go of a shard as a killed process does: nothing is committed, the lock is free."""
+        writer._committer.commit = _refuse_for_ever
+        writer.stop()
+        self._opened.remove(writer)
+
+    def stop(self):
+        """Stop every writer that is still open."""
+        for writer in self._opened:
+            writer.stop()
+
+
+def _refuse_for_ever(segment):
+    raise OSError("this writer was abandoned")
+
+
+@pytest.fixture
+def writers(lake, rows):
+    """Opens writers on `lake`."""
+    opener = LakeWriters(lake, rows.MemoryClaims(), rows.NOW)
+    yield opener
+    opener.stop()

@@ -144,7 +144,6 @@ class DeltaStore:
                 raise ConflictError(
                     f"{self.table.name}: {len(dead)} of {len(remove)} files to replace are gone, e.g. {dead[0]}"
                 )
-            self._refresh()
             self._make_durable(self._handle.version())
             try:
                 handle.create_write_transaction(
@@ -180,6 +179,7 @@ class DeltaStore:
             self._refresh()
             if self._handle.metadata().configuration.get(GRACE_PROPERTY) == wanted:
                 return
+            self._make_durable(self._handle.version())
             DeltaTable(str(self.folder)).alter.set_table_properties(
                 {GRACE_PROPERTY: wanted}, post_commithook_properties=_HOOKS
             )

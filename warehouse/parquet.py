@@ -113,7 +113,7 @@ def write_file(table: Table, rows: pa.Table, file: Path, *, level: int) -> int:
     """Write one Parquet file, mode 0600, and return its size; `rows` have the table's file schema and order."""
     group_rows = max(1, min(rows.num_rows, ROW_GROUP_ROWS))
     if rows.num_rows < SMALL_FILE_ROWS:
-        options = _small_file_options(table.name, level)
+        options = _small_file_options(table.name) | {"bloom_filter_options": _bloom(table, group_rows)}
     else:
         options = file_options(table, level=level, group_rows=group_rows)
     sink = pa.BufferOutputStream()
@@ -153,34 +153,19 @@ def _column_options(table_name: str, level: int) -> dict[str, Any]:
 
 
 @cache
-def _small_file_options(table_name: str, rows: int) -> dict[str, Any]:
+def _small_file_options(table_name: str) -> dict[str, Any]:
     table = TABLES[table_name]
     return {
         "compression": {_leaf(f): "zstd" if f.name in _LONG else "none" for f in table.file_schema},
         "compression_level": {f.name: WRITE_LEVEL for f in table.file_schema if f.name in _LONG},
         "use_dictionary": False,
         "write_statistics": [f.name for f in table.file_schema if f.name in _BOUNDED],
-        "bloom_filter_options": _bloom(table, max(rows, 1)),
         "store_schema": False,
     }
 
 
 def _bloom(table: Table, distinct: int) -> dict[str, dict[str, int]] | None:
     return {name: {"ndv": distinct} for name in table.bloom} or None
-
-
-@cache
-def _small_file_options(table_name: str, level: int) -> dict[str, Any]:
-    table = TABLES[table_name]
-    leaves = [_leaf(field) for field in table.file_schema]
-    return {
-        "compression": {leaf: "zstd" if leaf in _LONG else "none" for leaf in leaves},
-        "compression_level": {leaf: level for leaf in leaves if leaf in _LONG},
-        "use_dictionary": False,
-        "write_statistics": [name for name in table.file_schema.names if name in _BOUNDED],
-        "bloom_filter_options": {name: {"ndv": SMALL_FILE_ROWS} for name in table.bloom} or None,
-        "store_schema": False,
-    }
 
 
 def _leaf(field: pa.Field) -> str:

@@ -21,19 +21,19 @@ import msgspec
 from warehouse.clock import Clock
 from warehouse.commit import ClosedSegment, CommitReport, Committer, committed_segment, whole_segment
 from warehouse.delta import DeltaStore
-from warehouse.errors import MunimentError, OverloadedError, UnavailableError
-from warehouse.journal import Frame, Position, SegmentWriter, read_segment, segment_file
+from warehouse.errors import OverloadedError, UnavailableError
 from warehouse.lake import Lake
 from warehouse.measures import Measures
 from warehouse.recent import RecentRequests
-from warehouse.sequence import RandomBytes, Sequenced, sequence
+from warehouse.sequence import RandomBytes
 from warehouse.shard import CommittedSegments, ShardClaims, ShardFolder, closing_position, open_shard
-from warehouse.treated import RequestMark, TreatedBatch
+from warehouse.tail import JournalTail, Waiting
+from warehouse.treated import TreatedBatch
 
 _RETRY_SECONDS = 1.0
 _COMMIT_SHARE = 4.0
 _IDLE_POLL_SECONDS = 0.25
-_NONCE_BYTES = 8
+_SHORTEST_POLL_SECONDS = 0.005
 
 
 class WriterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,24 +66,6 @@ class WriterState:
     problem: str
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    batch: TreatedBatch
-    durable: Future[None]
-
-
-@dataclass
-class _OpenSegment:
-    writer: SegmentWriter
-    frames: list[Frame]
-    rows: int
-    metric_rows: int
-    size_bytes: int
-    opened_unix_nano: int
-    opened_monotonic: float
-    failed: bool = False
-
-
 class Writer:
     """Writes one shard of one lake. Made by `open_writer`; `append` is thread-safe."""
 
@@ -101,17 +83,14 @@ class Writer:
         self.shard = folder.identity
         self.closed_logs = tuple(folder.closed)
         self.recent = RecentRequests(folder.folder / "recent", window_seconds=config.retry_window_seconds, clock=clock)
-        self._lake = lake
         self._folder = folder
         self._config = config
         self._clock = clock
-        self._random_bytes = random_bytes
         self._measures = measures or Measures()
         self._committer = Committer(lake, self.shard, stores, self.recent, clock=clock)
-        self._position = folder.head
-        self._segment: _OpenSegment | None = None
+        self._tail = JournalTail(folder, position=folder.head, clock=clock, random_bytes=random_bytes)
         # None only wakes the sequencer
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(config.queue_batches)
+        self._queue: queue.Queue[Waiting | None] = queue.Queue(config.queue_batches)
         self._closed: queue.Queue[ClosedSegment | None] = queue.Queue()
         self._state = threading.Condition()
         self._appended = 0
@@ -121,7 +100,6 @@ class Writer:
         self._interval = config.commit_interval_seconds
         self._last_commit = (0, 0.0)
         self._problem = ""
-        self._journal_problem = ""
         self._flush_wanted = 0
         self._stopping = False
         self._threads = [
@@ -141,7 +119,7 @@ class Writer:
             replayed = ClosedSegment(segment.number, segment.frames, closing)
             self._report(self._committer.commit(replayed), 0.0)
             self.recent.add(replayed.requests)
-            self._position = closing
+            self._tail.position = closing
             self._committed = segment.number
         self._folder.waiting.clear()
         for thread in self._threads:
@@ -157,7 +135,7 @@ class Writer:
         """
         if type(batch) is not TreatedBatch:
             raise TypeError(f"append takes a TreatedBatch made by Redactor.treat, got {type(batch).__name__}")
-        waiting = _Waiting(batch, Future())
+        waiting = Waiting(batch, Future())
         waiting.durable.set_running_or_notify_cancel()  # whoever gives up waiting must not undo what others see
         with self._state:
             if self._stopping:
@@ -193,7 +171,7 @@ class Writer:
             self._wake()
             try:
                 self._wait_for(lambda: self._handled >= appended, deadline, timeout_seconds)
-                newest = self._newest_segment()
+                newest = self._tail.newest_segment
                 self._wait_for(lambda: self._committed >= newest, deadline, timeout_seconds)
             finally:
                 self._flush_wanted -= 1
@@ -211,32 +189,28 @@ class Writer:
 
     def state(self) -> WriterState:
         """Describe the writer as it is now."""
-        segment = self._segment
+        segment = self._tail.segment
         return WriterState(
             shard=self.shard,
-            queued_batches=self._queue.qsize(),
+            queued_batches=self._appended - self._handled,
             pending_rows=segment.rows if segment else 0,
             pending_bytes=self._uncommitted_bytes,
             oldest_pending_unix_nano=segment.opened_unix_nano if segment else 0,
             last_commit_unix_nano=self._last_commit[0],
             last_commit_seconds=self._last_commit[1],
             commit_interval_seconds=self._interval,
-            problem=self._problem or self._journal_problem,
+            problem=self._problem or self._tail.problem,
         )
 
     def _wake(self) -> None:
         with contextlib.suppress(queue.Full):  # a full queue keeps the sequencer awake anyway
             self._queue.put_nowait(None)
 
-    def _newest_segment(self) -> int:
-        """Number of the newest segment that holds rows."""
-        return self._position.segment if self._segment and self._segment.frames else self._position.segment - 1
-
     def _wait_for(self, done: Callable[[], bool], deadline: float, timeout_seconds: float) -> None:
         while not done():
             left = deadline - time.monotonic()
             if left <= 0 or not any(thread.is_alive() for thread in self._threads):
-                problem = self._problem or self._journal_problem or "commits are slow"
+                problem = self._problem or self._tail.problem or "commits are slow"
                 raise UnavailableError(f"not committed within {timeout_seconds:g} s: {problem}")
             self._state.wait(min(left, _IDLE_POLL_SECONDS))
 
@@ -251,14 +225,14 @@ class Writer:
                     self._handled += len(group)
                     self._state.notify_all()
             elif self._stopping and self._queue.empty():
-                if self._segment is None or self._cut_is_durable(self._segment):
+                if self._tail.can_close():
                     self._close_segment()
                 self._closed.put(None)
                 return
             if self._should_close():
                 self._close_segment()
 
-    def _take_group(self) -> list[_Waiting]:
+    def _take_group(self) -> list[Waiting]:
         taken = []
         with contextlib.suppress(queue.Empty):
             taken.append(self._queue.get(timeout=self._seconds_to_wait()))
@@ -267,107 +241,36 @@ class Writer:
         return [waiting for waiting in taken if waiting is not None]
 
     def _seconds_to_wait(self) -> float:
-        if self._segment is None:
+        segment = self._tail.segment
+        if segment is None or segment.failed:
             return _IDLE_POLL_SECONDS
         if self._stopping or (self._flush_wanted and not self._closed.unfinished_tasks):
             return 0.0
-        due = self._segment.opened_monotonic + self._interval - time.monotonic()
-        return min(_IDLE_POLL_SECONDS, max(0.005, due))
+        due = segment.opened_monotonic + self._interval - time.monotonic()
+        return min(_IDLE_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, due))
 
-    def _write_group(self, group: list[_Waiting]) -> None:
+    def _write_group(self, group: list[Waiting]) -> None:
         started = time.perf_counter()
-        try:
-            segment = self._open_segment()
-        except (MunimentError, OSError) as exc:
-            self._fail(group, exc)
+        if self._tail.failed and self._tail.can_close():
+            self._close_segment()
+        written = self._tail.write(group)
+        if written is None:
             return
-        taken, frames, after = self._sequence_group(group, segment)
-        try:
-            payloads = [segment.writer.payload(frame) for frame in frames]
-            for payload in payloads:
-                segment.writer.write(payload)
-            segment.writer.sync()
-        except Exception as exc:  # noqa: BLE001 - whatever it was, the senders must hear of it and nothing is acknowledged
-            segment.failed = True
-            segment.writer.abandon()
-            self._fail(taken, exc)
-            return
-        size_bytes = sum(map(len, payloads))
-        rows = sum(waiting.batch.records.rows for waiting in taken)
-        self._position = Position(self._position.segment, after.next_index)
-        segment.frames.extend(frames)
-        segment.metric_rows = after.metric_rows
-        segment.rows += rows
-        segment.size_bytes += size_bytes
-        self._journal_problem = ""
         with self._state:
-            self._uncommitted_bytes += size_bytes
-        self.recent.add(request for frame in frames for request in frame.requests)
-        self._measures.journaled(rows=rows, size_bytes=size_bytes, seconds=time.perf_counter() - started)
-        for waiting in taken:
+            self._uncommitted_bytes += written.size_bytes
+        self.recent.add(request for frame in written.frames for request in frame.requests)
+        self._measures.journaled(
+            rows=written.rows, size_bytes=written.size_bytes, seconds=time.perf_counter() - started
+        )
+        for waiting in written.taken:
             waiting.durable.set_result(None)
 
-    def _fail(self, group: list[_Waiting], exc: Exception) -> None:
-        error = exc if isinstance(exc, MunimentError) else UnavailableError(f"journal: {exc}")
-        self._journal_problem = str(error)
-        for waiting in group:
-            waiting.durable.set_exception(error)
-
-    def _sequence_group(
-        self, group: list[_Waiting], segment: _OpenSegment
-    ) -> tuple[list[_Waiting], list[Frame], Sequenced]:
-        """Give each batch its places; one that cannot be sequenced is refused alone."""
-        after = Sequenced({}, dict(self._position.next_index), segment.metric_rows)
-        taken, frames = [], []
-        for waiting in group:
-            records = waiting.batch.records
-            try:
-                done = sequence(
-                    records,
-                    shard=self.shard,
-                    segment=self._position.segment,
-                    metric_row=after.metric_rows,
-                    next_index=after.next_index,
-                    random_bytes=self._random_bytes,
-                )
-            except Exception as exc:  # noqa: BLE001 - rows that no decoder makes; the other senders' batches go on
-                waiting.durable.set_exception(UnavailableError(f"cannot sequence: {exc}"))
-                continue
-            after = Sequenced({}, done.next_index, after.metric_rows + done.metric_rows)
-            taken.append(waiting)
-            frames.append(Frame(done.tables, tuple(map(_request_row, records.requests)), records.transactions))
-        return taken, frames, after
-
-    def _open_segment(self) -> _OpenSegment:
-        if self._segment is not None:
-            if not self._segment.failed:
-                return self._segment
-            # none of its indices is used again before its cut is durable, and then in a segment of its own
-            if not self._cut_is_durable(self._segment):
-                raise UnavailableError(self._journal_problem)
-            self._close_segment()
-        file = segment_file(self._folder.folder, self._position.segment)
-        if file.exists() and not read_segment(file, shard=self.shard).frames:
-            file.unlink()  # left by an opening that failed halfway: nothing in it was acknowledged
-        writer = SegmentWriter(
-            self._folder.folder,
-            shard=self.shard,
-            opening=self._position,
-            nonce=self._random_bytes(_NONCE_BYTES).hex(),
-        )
-        self._segment = _OpenSegment(writer, [], 0, 0, 0, self._clock(), time.monotonic())
-        return self._segment
-
-    @staticmethod
-    def _cut_is_durable(segment: _OpenSegment) -> bool:
-        return segment.writer.usable or segment.writer.abandon()
-
     def _should_close(self) -> bool:
-        segment = self._segment
+        segment = self._tail.segment
         if segment is None:
             return False
         if segment.failed:
-            return self._cut_is_durable(segment)
+            return self._tail.can_close()
         if not segment.frames:
             return False
         if self._stopping or segment.writer.synced_bytes >= self._config.segment_bytes:
@@ -377,20 +280,9 @@ class Writer:
         return bool(self._flush_wanted) or time.monotonic() - segment.opened_monotonic >= self._interval
 
     def _close_segment(self) -> None:
-        segment = self._segment
-        if segment is None:
-            return
-        with contextlib.suppress(OSError):  # everything acknowledged is synced
-            segment.writer.close()
         with self._state:
-            self._segment = None
-            if segment.frames:
-                number = self._position.segment
-                self._position = Position(number + 1, self._position.next_index)
-                self._closed.put(ClosedSegment(number, segment.frames, self._position, segment.size_bytes))
-                return
-        with contextlib.suppress(OSError):  # the next opening removes it
-            segment.writer.file.unlink(missing_ok=True)
+            if (closed := self._tail.close()) is not None:
+                self._closed.put(closed)
 
     # -- committer thread
 
@@ -463,7 +355,3 @@ def open_writer(
         folder.release()
         raise
     return writer
-
-
-def _request_row(mark: RequestMark) -> tuple[str, int, int, str]:
-    return (mark.digest.hex(), mark.accepted, mark.rejected, mark.message)

@@ -28,7 +28,7 @@ from collectors.decode.texts import (
     Flags,
     Ints,
     double_texts,
-    escape,
+    escaped_strings,
     gather,
     integer_texts,
     lengths_of,
@@ -52,6 +52,8 @@ _SCALARS: Final = (
 VARIANTS: Final = 6
 """Pieces a key has in a glue dictionary: {first, after another, after a string} x {other, string}."""
 _CONSTANTS = pa.array(["null", "false", "true"], pa.string())
+_MOST_SHORT: Final = 64
+_FEW: Final = 64
 _NONE: Final = np.zeros(0, np.int64)
 
 
@@ -114,6 +116,12 @@ def render(values: pa.StructArray, kinds: npt.NDArray[np.uint8], keep: Flags | N
         if kind == BOOL:
             index[rows] = 1 + values.field("bool_value").take(pa.array(rows)).cast(pa.int8()).to_numpy()
             continue
+        if kind == STRING:
+            strings, places = escaped_strings(values.field("string_value").take(pa.array(rows)))
+            index[rows] = places + filled
+            sources += strings
+            filled += sum(map(len, strings))
+            continue
         texts = _scalar_texts(values, kind, rows)
         index[rows] = np.arange(filled, filled + len(rows))
         filled += len(rows)
@@ -132,8 +140,6 @@ def render(values: pa.StructArray, kinds: npt.NDArray[np.uint8], keep: Flags | N
 
 
 def _scalar_texts(values: pa.StructArray, kind: int, rows: Ints) -> pa.StringArray:
-    if kind == STRING:
-        return escape(values.field("string_value").take(pa.array(rows)))
     if kind == INT:
         return integer_texts(values.field("int_value").take(pa.array(rows)))
     if kind == DOUBLE:
@@ -153,6 +159,9 @@ def _containers(lists: pa.ListArray, is_kind: Flags, kind: int, *, depth: int) -
     if depth <= 0:
         null = _CONSTANTS.slice(0, 1).take(pa.array(np.zeros(len(rows), np.int64)))
         return rows, Rendered(null, every, np.zeros(len(rows), np.bool_), every, _NONE)
+    if kind == ARRAY and (short := _short_members(lists.values)) is not None:
+        texts = compose(bounds, _array_glue(), None, short)
+        return rows, Rendered(texts, every, np.zeros(len(rows), np.bool_), _NONE, _NONE)
     keys, values, broken = _children(lists.values, kind)
     child = render(values, kinds_of(values), None, depth=depth - 1)
     if keys is None:
@@ -163,6 +172,40 @@ def _containers(lists: pa.ListArray, is_kind: Flags, kind: int, *, depth: int) -
         texts = compose(bounds, glue, encoded.indices.to_numpy(), child)
     owners = [_owners(bounds, np.concatenate(found)) for found in ((child.too_deep,), (child.unreadable, broken))]
     return rows, Rendered(texts, every, np.zeros(len(rows), np.bool_), owners[0], owners[1])
+
+
+def _short_members(members: pa.BinaryArray) -> Rendered | None:
+    """Members of arrays from the cache, where all are short scalars of few values, as finish reasons and tags are.
+
+    Parsing two dozen bytes the general way costs a call 0.2 ms, this way 20 us. None where it does not apply.
+    """
+    offsets = offsets_of(members)
+    if int(offsets[-1] - offsets[0]) > _MOST_SHORT * len(members):
+        return None
+    encoded = members.dictionary_encode()
+    if len(encoded.dictionary) > _FEW:
+        return None
+    found = [_short_text(member) for member in encoded.dictionary.to_pylist()]
+    known = [entry for entry in found if entry is not None]
+    if len(known) < len(found):
+        return None
+    codes = encoded.indices.to_numpy()
+    pieces = pa.array([text for text, _ in known], pa.string())
+    quoted = np.array([quoted for _, quoted in known], np.bool_)
+    return Rendered(pieces, codes, quoted[codes], _NONE, _NONE)
+
+
+@lru_cache(maxsize=4096)
+def _short_text(serialized: bytes) -> tuple[str, bool] | None:
+    """Text of one serialized scalar, and whether it is a string; None for containers, long and unreadable ones."""
+    if len(serialized) > _MOST_SHORT:
+        return None
+    values, broken = wire.parse_values(pa.array([serialized], pa.binary()))
+    kinds = kinds_of(values)
+    if broken or kinds[0] in {ARRAY, PAIRS}:
+        return None
+    rendered = render(values, kinds, None, depth=0)
+    return rendered.pieces[int(rendered.index[0])].as_py(), bool(rendered.is_string[0])
 
 
 def _children(members: pa.Array, kind: int) -> tuple[pa.StringArray | None, pa.StructArray, Ints]:
@@ -183,6 +226,8 @@ def _children(members: pa.Array, kind: int) -> tuple[pa.StringArray | None, pa.S
 
 def _owners(bounds: npt.NDArray[np.integer], members: Ints) -> Ints:
     """Containers that hold these members."""
+    if not len(members):
+        return _NONE
     return np.unique(np.searchsorted(bounds, members, side="right") - 1)
 
 

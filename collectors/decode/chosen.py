@@ -190,6 +190,11 @@ class Chosen:
         sources = self.rows(column)
         if not self.has(column):
             return pa.nulls(len(sources), pa.string())
+        found = sources >= 0
+        own = np.where(found & (sources < self._rows), sources, 0)
+        if not self._extra and (self._attributes.kinds[own[found]] == ARRAY).all():
+            index = self._attributes.rendered.index[own]
+            return self._attributes.rendered.pieces.take(pa.array(index, mask=~found))
         texts = self._texts(sources)
         is_array: Flags = (
             pc.match_substring_regex(texts, r"^\s*\[.*\]\s*$").fill_null(True).to_numpy(zero_copy_only=False)

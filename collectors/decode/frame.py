@@ -7,24 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from collectors.decode.attributes import Attributes, decode_attributes, json_of
-from collectors.decode.chosen import Chosen
 from collectors.decode.refusals import Checks, Reason
 from collectors.decode.texts import (
     Flags,
     Ints,
-    filled_texts,
-    integer_texts,
-    json_objects,
-    lengths_of,
-    literal,
-    nulled,
     offsets_of,
-    quote,
-    repeated,
     steps,
 )
-from collectors.dialects.roles import NO_ROLES, RESOURCE_ROLES
 from collectors.exports import Export, IntakeLimits, Signal
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
 
@@ -98,83 +87,6 @@ class Frame:
         return np.array([export.received_unix_nano for export in self.exports], np.int64)[self.export_of]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Columns that records take from their request, resource and scope; agent columns that their resource names."""
-
-    columns: dict[str, pa.Array]
-    resource_agents: dict[str, pa.StringArray]
-
-
-def surroundings(frame: Frame, checks: Checks, limits: IntakeLimits) -> Surroundings:
-    """Decode resources and scopes once and hand them down to their records."""
-    resource = frame.resources.field("resource")
-    attributes = decode_attributes(resource.field("attributes"), RESOURCE_ROLES, limits)
-    scope = frame.scopes.field("scope")
-    scope_attributes = decode_attributes(scope.field("attributes"), NO_ROLES, limits)
-    checks.mark_attributes(attributes, shared_by=frame.resource_of)
-    checks.mark_attributes(scope_attributes, shared_by=frame.scope_of)
-    chosen = Chosen(attributes) if attributes is not None else None
-    by_resource, by_scope = pa.array(frame.resource_of), pa.array(frame.scope_of)
-    rows = len(frame.records)
-    columns: dict[str, pa.Array] = {
-        "tenant_id": _by_export(frame, [export.sender.tenant_id for export in frame.exports]),
-        "recorded_by": _by_export(frame, [export.sender.recorded_by for export in frame.exports]),
-        "peer": _by_export(frame, [export.sender.peer for export in frame.exports]),
-        "resource": json_of(attributes, len(frame.resources)).take(by_resource),
-        "service_name": repeated(None, rows) if chosen is None else chosen.texts("service_name").take(by_resource),
-        "scope_name": filled_texts(scope.field("name").fill_null(literal("")).take(by_scope)),
-        "envelope": _envelope(frame, resource, scope, scope_attributes).take(by_scope),
-        "schema_version": pa.repeat(pa.scalar(1, pa.int64()), rows),
-    }
-    agents = {}
-    if chosen is not None:
-        names = [name for name in ("agent_id", "agent_name", "agent_version") if chosen.has(name)]
-        agents = {name: chosen.texts(name).take(by_resource) for name in names}
-    return Surroundings(columns, agents)
-
-
-def _by_export(frame: Frame, texts: list[str]) -> pa.StringArray:
-    if len(set(texts)) == 1:
-        return repeated(texts[0], len(frame.records))
-    return pa.array(texts, pa.string()).take(pa.array(frame.export_of))
-
-
-def _envelope(
-    frame: Frame, resource: pa.StructArray, scope: pa.StructArray, scope_attributes: Attributes | None
-) -> pa.StringArray:
-    """JSON object of each scope's version, attributes, schema URLs and dropped counts; NULL where there is none."""
-    above = pa.array(np.repeat(np.arange(len(frame.resources)), steps(frame.scope_starts)))
-    texts = {
-        "scope_version": scope.field("version").fill_null(literal("")),
-        "schema_url": frame.scopes.field("schema_url"),
-        "resource_schema_url": frame.resources.field("schema_url").take(above),
-    }
-    counts = {
-        "scope_dropped_attributes_count": scope.field("dropped_attributes_count"),
-        "resource_dropped_attributes_count": resource.field("dropped_attributes_count").take(above),
-    }
-    members: list[tuple[str, pa.StringArray]] = []
-    present = np.zeros(len(frame.scopes), np.bool_)
-    for name, array in texts.items():
-        filled = lengths_of(array) > 0
-        if filled.any():
-            members.append((name, nulled(quote(array), ~filled)))
-            present |= filled
-    if scope_attributes is not None:
-        filled = steps(scope_attributes.offsets) > 0
-        members.append(("scope_attributes", nulled(scope_attributes.json, ~filled)))
-        present |= filled
-    for name, array in counts.items():
-        filled = array.fill_null(0).to_numpy() > 0
-        if filled.any():
-            members.append((name, nulled(integer_texts(array), ~filled)))
-            present |= filled
-    if not members:
-        return repeated(None, len(frame.scopes))
-    return nulled(json_objects(members), ~present)
-
-
 def unsigned_instants(array: pa.UInt64Array) -> tuple[Ints, Flags]:
     """Times as int64 and which of them lie beyond int64 (after the year 2262)."""
     raw = array.to_numpy()
@@ -207,4 +119,6 @@ def days_of(times: Ints) -> npt.NDArray[np.int32]:
 
 def counted(array: pa.Array) -> pa.Int64Array:
     """An unsigned column as int64, null as 0."""
-    return (array.fill_null(0) if array.null_count else array).cast(pa.int64())
+    if array.null_count:
+        array = array.fill_null(0)
+    return pa.array(array.to_numpy().astype(np.int64))

@@ -12,10 +12,11 @@ from collectors.decode.anyvalue import NOTHING, STRING, kinds_of, render, value_
 from collectors.decode.attributes import decode_attributes, json_of
 from collectors.decode.chosen import Chosen
 from collectors.decode.decoded import Decoded
-from collectors.decode.frame import Frame, check_window, counted, surroundings, time_columns, unsigned_instants
+from collectors.decode.frame import Frame, check_window, counted, time_columns, unsigned_instants
 from collectors.decode.key_scope import apply_agent_scope, apply_event_scope, scoped_agents
 from collectors.decode.parts import Parts, batch_of, content_rows, joined
 from collectors.decode.refusals import Checks, Reason, cut_record, raw_record
+from collectors.decode.surroundings import surroundings
 from collectors.decode.texts import (
     Flags,
     Ints,

@@ -15,10 +15,11 @@ from collectors.decode import points
 from collectors.decode.attributes import decode_attributes, json_of
 from collectors.decode.chosen import Chosen
 from collectors.decode.decoded import Decoded
-from collectors.decode.frame import Frame, check_window, surroundings, time_columns, unsigned_instants
+from collectors.decode.frame import Frame, check_window, time_columns, unsigned_instants
 from collectors.decode.key_scope import apply_agent_scope, scoped_agents
 from collectors.decode.parts import batch_of
 from collectors.decode.refusals import Checks, Cut, Reason
+from collectors.decode.surroundings import surroundings
 from collectors.decode.texts import (
     Flags,
     filled_texts,

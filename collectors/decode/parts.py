@@ -14,8 +14,11 @@ from warehouse.tables import CONTENTS
 
 _SCHEMA = CONTENTS.decoded_schema
 _MEDIA_TYPES = pa.array(["text/plain", "application/json"], pa.string())
-_OPENING = (0x7B, 0x5B)
-_BLANK = (0x20, 0x09, 0x0A, 0x0D)
+_JSON, _BLANK = 1, 2
+_CLASSES = np.zeros(256, np.int8)
+_CLASSES[[0x7B, 0x5B]] = _JSON
+_CLASSES[[0x20, 0x09, 0x0A, 0x0D]] = _BLANK
+"""What the first byte of a text says about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,12 @@ def _media_types(bodies: pa.StringArray) -> pa.StringArray:
     filled = lengths_of(bodies) > 0
     first = np.zeros(len(bodies), np.uint8)
     first[filled] = data[offsets[:-1][filled]]
-    is_json = np.isin(first, _OPENING)
-    blank = np.flatnonzero(np.isin(first, _BLANK))
+    classes = _CLASSES[first]
+    blank = np.flatnonzero(classes == _BLANK)
     if len(blank):
-        is_json[blank] = pc.match_substring_regex(bodies.take(pa.array(blank)), r"^\s+[{\[]").to_numpy(
-            zero_copy_only=False
-        )
-    return _MEDIA_TYPES.take(pa.array(is_json.astype(np.int8)))
+        opened = pc.match_substring_regex(bodies.take(pa.array(blank)), r"^\s+[{\[]")
+        classes[blank] = opened.to_numpy(zero_copy_only=False)
+    return _MEDIA_TYPES.take(pa.array(classes))
 
 
 @lru_cache(maxsize=16)

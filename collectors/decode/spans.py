@@ -10,11 +10,12 @@ from collectors.decode.agent_columns import agent_columns
 from collectors.decode.attributes import decode_attributes, json_of
 from collectors.decode.chosen import Chosen
 from collectors.decode.decoded import Decoded
-from collectors.decode.frame import Frame, check_window, counted, days_of, surroundings, time_columns, unsigned_instants
+from collectors.decode.frame import Frame, check_window, counted, days_of, time_columns, unsigned_instants
 from collectors.decode.key_scope import apply_agent_scope, scoped_agents
 from collectors.decode.parts import Parts, batch_of, content_rows, joined
 from collectors.decode.refusals import Checks, Reason, cut_record, raw_record
 from collectors.decode.span_parts import event_columns, link_columns
+from collectors.decode.surroundings import surroundings
 from collectors.decode.texts import Ints, filled_texts, fixed_rows, hex_texts, literal, nonzero_rows, nulled
 from collectors.dialects.roles import SPAN_ROLES
 from collectors.exports import Export, IntakeLimits, Signal

@@ -139,6 +139,22 @@ def escape(array: pa.StringArray) -> pa.StringArray:
     )
 
 
+def escaped_strings(array: pa.StringArray) -> tuple[list[pa.StringArray], Ints]:
+    """Escaped strings as one or two arrays, and where each row's stands in them: only rows that need it are rewritten."""
+    offsets = offsets_of(array)
+    first = int(offsets[0])
+    data = data_of(array)[first : int(offsets[-1])]
+    places = np.arange(len(array))
+    positions = np.flatnonzero((data < _FIRST_PRINTABLE) | (data == _QUOTE) | (data == _BACKSLASH))
+    if not len(positions):
+        return [array], places
+    needed = np.zeros(len(array), np.bool_)
+    needed[np.searchsorted(offsets, positions + first, side="right") - 1] = True
+    rows = np.flatnonzero(needed)
+    places[rows] = np.arange(len(array), len(array) + len(rows))
+    return [array, escape(array.take(pa.array(rows)))], places
+
+
 def _prefixes(found: Bytes, is_short: Flags, extra: Ints) -> Bytes:
     """What goes before each escaped character: a backslash; for a long escape four characters more."""
     prefixes = np.full(int(extra.sum()), _BACKSLASH, np.uint8)
@@ -168,8 +184,8 @@ def double_texts(numbers: pa.DoubleArray) -> pa.StringArray:
     values = numbers.to_numpy(zero_copy_only=False)
     texts = numbers.cast(pa.string())
     finite = np.isfinite(values)
-    plain = finite & ~pc.match_substring_regex(texts, "[.e]").to_numpy(zero_copy_only=False)
-    if plain.any():
+    if (finite & (values == np.floor(values))).any():
+        plain = finite & ~pc.match_substring_regex(texts, "[.e]").to_numpy(zero_copy_only=False)
         texts = pc.if_else(pa.array(plain), wrapped("", texts, ".0"), texts)
     if not finite.all():
         names = np.where(np.isnan(values), "NaN", np.where(values > 0, "Infinity", "-Infinity"))

@@ -5,8 +5,8 @@ Exit codes: 0 done, 1 the answer is no, 2 usage or bad input, 3 the lake is unav
 
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from muniment import __version__
 from muniment.cli import collect, demo, doctor, imports, lake, maintenance, quarantine, query, status, tenants
@@ -22,6 +22,7 @@ app = typer.Typer(
     name="muniment",
     help="The evidence lakehouse for AI agents: takes OpenTelemetry in, keeps it, and proves it.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -46,12 +47,12 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     try:
         code = app(arguments, standalone_mode=False, prog_name="muniment")
-    except click.exceptions.Exit as exc:
+    except typer.Exit as exc:
         return exc.exit_code
-    except click.ClickException as exc:
-        exc.show()
+    except TyperException as exc:
+        exc.show()  # type: ignore[attr-defined]  # the classes raised have it, their public base does not say so
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from warehouse.delta import DeltaStore
-from warehouse.durable import make_folder, replace_file, sync_file, sync_folder, sync_many
+from warehouse.durable import PRIVATE_FILE, make_folder, replace_file, sync_file, sync_folder
 from warehouse.errors import CorruptionError, UnavailableError
 from warehouse.maintenance.log import application_ids, log_entries
 from warehouse.maintenance.plan import live_paths
@@ -47,8 +47,7 @@ def delete_removed(store: DeltaStore) -> int:
     try:
         handle = store.fresh()
         # a removal that a power failure could still take back must not cost the file
-        sync_many(file for version, file in log_entries(store.log) if version <= handle.version())
-        sync_folder(store.log)
+        store.make_durable()
         expired = set(handle.vacuum(dry_run=True))
         if both := expired & live_paths(handle):
             raise CorruptionError(f"{store.table.name}: the Delta log names {min(both)} as live and as removed")
@@ -79,6 +78,8 @@ def checkpoint(store: DeltaStore) -> Checkpointed:
         before = last.read_bytes() if last.exists() else None
         file = store.log / f"{version:020d}.checkpoint.parquet"
         handle.create_checkpoint()
+        file.chmod(PRIVATE_FILE)
+        last.chmod(PRIVATE_FILE)
         sync_file(file)
         sync_file(last)
         sync_folder(store.log)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
@@ -146,7 +146,7 @@ class Compactor:
         except FileNotFoundError as exc:
             self._discard(output)
             raise ConflictError(f"{partition}: {exc.filename or exc} is gone") from exc
-        except (OSError, pq.lib.ArrowException) as exc:
+        except (OSError, pa.ArrowException) as exc:
             self._discard(output)
             raise UnavailableError(f"{partition}: merge of {len(inputs)} files failed: {exc}") from exc
         except BaseException:
@@ -158,7 +158,7 @@ class Compactor:
         """Delete an output that no commit made live; where that cannot be told, leave it to the orphan sweep."""
         try:
             live = live_paths(self.store.fresh())
-        except (OSError, DeltaError):
+        except (OSError, DeltaError, UnavailableError):
             return
         if output.relative_to(self.store.folder).as_posix() not in live:
             output.unlink(missing_ok=True)

@@ -10,7 +10,8 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     A partition's files are merged within their size class once there are `merge_files` of the smallest class, or half as
     many of a larger one; `settled_merge_files` are enough `settled_after_hours` after the partition's day has ended.
-    `removed_grace_seconds` bounds how long a query may keep reading files that a rewrite replaced under it.
+    `removed_grace_seconds` bounds how long a query may keep reading files that a rewrite replaced under it. `muniment up`
+    runs maintenance every `interval_seconds`.
     """
 
     merge_files: int = 16
@@ -30,7 +31,7 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         least = {
             "merge_files": 2, "settled_merge_files": 2, "target_bytes": 1, "target_rows": 1, "sort_bytes": 1,
             "removed_grace_seconds": 0, "leftover_age_seconds": 0, "checkpoint_entries": 1, "attempts": 1,
-            "settled_after_hours": 0,
+            "settled_after_hours": 0, "interval_seconds": 1,
         }  # fmt: skip
         for name, bound in least.items():
             if getattr(self, name) < bound:

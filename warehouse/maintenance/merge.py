@@ -4,6 +4,7 @@ An external merge sort: rows are read until `sort_bytes` are in memory and sorte
 sorted run is spilled as compressed Arrow IPC and the runs are merged a batch at a time. The inputs need not be sorted.
 """
 
+import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse.durable import PRIVATE_FOLDER, sync_file, sync_folder
+from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, sync_file, sync_folder
 from warehouse.errors import CorruptionError
 from warehouse.parquet import COMPACT_LEVEL, ROW_GROUP_ROWS, file_options, sort_rows
 from warehouse.tables import Table
@@ -163,6 +164,7 @@ def _write(table: Table, parts: Iterable[pa.Table], output: Path) -> int:
     try:
         for group in _row_groups(parts):
             if writer is None:
+                os.close(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
                 options = file_options(table, level=COMPACT_LEVEL, group_rows=group.num_rows)
                 writer = pq.ParquetWriter(output, table.file_schema, **options)
             writer.write_table(group, row_group_size=group.num_rows)

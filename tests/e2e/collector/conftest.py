@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from muniment.setup import set_up_lake
+from muniment.tenancy import add_tenant, issue_key
+from muniment.wiring import command_context
+from warehouse.clock import system_clock
 from warehouse.local_socket import call_local_socket
 
 START_SECONDS = 60
@@ -44,17 +48,23 @@ class LakeUnderTest:
         """Rows of a query as dicts."""
         return json.loads(self.muniment("sql", text, "--tenant", self.tenant, "--format", "json").stdout)
 
+    def start(self, command, log):
+        """Start a command in a process group of its own; it is ended with the test."""
+        with log.open("ab") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=stream, start_new_session=True)
+        self.started.append(process)
+        return process
+
     def collect(self, *arguments, shard="main"):
         """Start a collector and wait until it listens."""
         command = [
             sys.executable, "-m", "muniment", "collect", "--lake", str(self.path), "--shard", shard,
             "--http-port", "0", "--grpc-port", "0", *arguments,
         ]  # fmt: skip
-        log = (self.path.parent / f"collector-{shard}.log").open("ab")
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self.started.append(process)
+        log = self.path.parent / f"collector-{shard}.log"
+        process = self.start(command, log)
         collector = RunningCollector(self, process, shard)
-        collector.wait_until_ready(Path(log.name))
+        collector.wait_until_ready(log)
         return collector
 
 
@@ -116,11 +126,14 @@ class RunningCollector:
 
 
 def make_lake(path) -> LakeUnderTest:
-    """Make a lake with one tenant and one key by the command line."""
+    """Make a lake with one tenant and one key, by the functions behind the commands: a process each would be slow."""
+    set_up_lake(path, name="e2e", clock=system_clock)
+    context = command_context(path)
+    acting = (context.control, context.access, context.principal, lambda *_, **__: None)
     lake = LakeUnderTest(path)
-    lake.muniment("init")
-    lake.muniment("tenant", "add", lake.tenant)
-    lake.key = json.loads(lake.muniment("key", "issue", "--tenant", lake.tenant, "--json").stdout)["key"]
+    add_tenant(*acting, tenant_id=lake.tenant, name=None)
+    lake.key = issue_key(*acting, tenant_id=lake.tenant).secret_text
+    context.control.close()
     return lake
 
 

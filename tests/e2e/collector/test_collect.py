@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
 import pytest
+import yaml
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import Resource
@@ -53,7 +55,9 @@ def test_every_query_is_recorded(lake):
     collector = lake.collect()
     lake.sql("select count(*) from spans where name = 'secret-literal'")
     collector.flush()
-    rows = lake.sql("select actor_id, attributes, reason, shard from audit_events where event_name = 'data.exported'")
+    rows = lake.sql(
+        "select actor_id, attributes, action, body, reason, shard from audit_events where event_name = 'data.exported'"
+    )
     assert rows
     assert all(row["shard"].startswith("main-") for row in rows)
     text = json.dumps(rows)
@@ -115,6 +119,7 @@ class CuttingProxy:
             while answer := server.recv(65536):
                 if self.cuts > 0:
                     self.cuts -= 1
+                    client.shutdown(socket.SHUT_RDWR)
                     return
                 client.sendall(answer)
 
@@ -264,11 +269,6 @@ def test_stop_commits_what_was_acknowledged(lake, spans):
 
 def test_up_runs_the_collector_and_stops_it(lake, tmp_path):
     """`muniment up` runs the receivers, restarts them when they die, and ends them on SIGTERM."""
-    import subprocess
-    import sys
-
-    import yaml
-
     ports = []
     for _ in range(2):
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -276,10 +276,7 @@ def test_up_runs_the_collector_and_stops_it(lake, tmp_path):
     settings = lake.path / "muniment.yaml"
     content = yaml.safe_load(settings.read_text()) | {"receivers": {"http_port": ports[0], "grpc_port": ports[1]}}
     settings.write_text(yaml.safe_dump(content))
-    log = (tmp_path / "up.log").open("ab")
-    command = [sys.executable, "-m", "muniment", "up", "--lake", str(lake.path)]
-    supervisor = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    lake.started.append(supervisor)
+    supervisor = lake.start([sys.executable, "-m", "muniment", "up", "--lake", str(lake.path)], tmp_path / "up.log")
 
     def holder():
         text = (
