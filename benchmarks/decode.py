@@ -32,6 +32,7 @@ from warehouse.tables import CONTENTS, SPANS
 _EPOCH = date(1970, 1, 1)
 NOW = 1_790_000_000_000_000_000
 SENDER = Sender(tenant_id="acme", key_id="k1", recorded_by="key:k1", peer="127.0.0.1:40000")
+LIMITS = IntakeLimits()
 WORDS = [
     "order",
     "invoice",
@@ -111,18 +112,36 @@ def _add_attributes(span: Span, rng: random.Random) -> None:
     span.attributes.add(key="gen_ai.response.finish_reasons").value.array_value.values.add().string_value = "stop"
 
 
-def plain_value(value: AnyValue) -> Any:
+def plain_value(value: AnyValue, depth: int = LIMITS.depth) -> Any:
     """One AnyValue as a Python value, tagged as the columns tag it."""
     kind = value.WhichOneof("value")
     if kind is None:
         return None
+    if kind in {"array_value", "kvlist_value"} and not depth:
+        raise ValueError("value too deep")
     if kind == "array_value":
-        return [plain_value(member) for member in value.array_value.values]
+        return [plain_value(member, depth - 1) for member in value.array_value.values]
     if kind == "kvlist_value":
-        return {pair.key: plain_value(pair.value) for pair in value.kvlist_value.values}
+        return {pair.key: plain_value(pair.value, depth - 1) for pair in value.kvlist_value.values}
     if kind == "bytes_value":
         return {"$bytes": base64.b64encode(value.bytes_value).decode()}
     return getattr(value, kind)
+
+
+def plain_check(span: Span) -> None:
+    """The rules that a span has to keep; the load breaks none, so that raising is enough here."""
+    if len(span.trace_id) != 16 or not any(span.trace_id) or len(span.span_id) != 8 or not any(span.span_id):
+        raise ValueError("id of wrong size or all zero")
+    if len(span.parent_span_id) not in {0, 8} or any(len(link.span_id) != 8 for link in span.links):
+        raise ValueError("parent or link id of wrong size")
+    ahead = span.start_time_unix_nano - NOW
+    if not -LIMITS.past_seconds <= ahead // 10**9 <= LIMITS.future_seconds or span.end_time_unix_nano >= 2**63:
+        raise ValueError("time out of window")
+    if len(span.attributes) > LIMITS.attributes:
+        raise ValueError("too many attributes")
+    for pair in span.attributes:
+        if pair.value.ByteSize() > LIMITS.attribute_bytes:
+            raise ValueError("attribute too large")
 
 
 _PLAIN_ALIASES = [
@@ -179,8 +198,7 @@ def plain_decode(exports: Sequence[Export], prices: PriceBook) -> dict[str, pa.R
 
 
 def _plain_span(span: Span, number: int, contents: list[dict[str, Any]], prices: PriceBook) -> dict[str, Any]:
-    if len(span.trace_id) != 16 or len(span.span_id) != 8:
-        raise ValueError("bad id")
+    plain_check(span)
     row: dict[str, Any] = {
         "day": _EPOCH + timedelta(days=span.start_time_unix_nano // (86_400 * 10**9)),
         "time_unix_nano": span.start_time_unix_nano,
@@ -246,7 +264,7 @@ def exports_of(requests: int, spans: int) -> list[Export]:
 
 def measure(requests: int, spans: int, repeat: int) -> dict[str, float]:
     """Figures of one shape of load; checks that both sides made the same rows."""
-    exports, prices, limits = exports_of(requests, spans), PriceBook.default(), IntakeLimits()
+    exports, prices, limits = exports_of(requests, spans), PriceBook.default(), LIMITS
     group = decode_group(exports, limits=limits, prices=prices)
     if plain_decode(exports, prices) != dict(group.records.tables):
         raise SystemExit("the plain loop and decode_group made different rows: the comparison would be worthless")

@@ -100,7 +100,7 @@ class HttpClient(asyncio.Protocol):
 
     async def request(self, head: bytes, body: bytes) -> int:
         """Send one request and return the answer's status."""
-        assert self._transport is not None  # noqa: S101 - connection_made came first
+        assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.writelines((head, body))
         return await self._answer

@@ -23,6 +23,7 @@ from warehouse.errors import SettingsError
 
 _SCALE = 1_000_000
 """Prices are kept as whole millionths of a microdollar a token, so that integer arithmetic is exact."""
+_MOST_CACHED = 256
 _MOST_PRICE = 1_000 * _SCALE
 MOST_TOKENS = 10**9
 """Calls above this have no list price: no model takes so many tokens, and the product stays within 64 bits."""
@@ -80,7 +81,8 @@ class PriceBook:
 
     def find(self, provider: str, model: str, day: date) -> Price | None:
         """The price in force that day: the newest entry of the most specific pattern, an exact name before prefixes."""
-        return self._find(provider, model, day)
+        find = self._find if len(provider) + len(model) <= _MOST_CACHED else self._search
+        return find(provider, model, day)
 
     def _search(self, provider: str, model: str, day: date) -> Price | None:
         covering = [price for price in self.prices if price.valid_from <= day and price.covers(provider, model)]

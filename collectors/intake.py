@@ -1,13 +1,15 @@
 """The intake: takes every request that waits, processes them as one group, and answers each.
 
 One worker thread. Grouping is what makes small requests cheap: sixty-four requests of eight spans cost about as much as
-one of five hundred and twelve. A request is answered when its rows are durable in the journal, its refused records are
+one of five hundred and twelve. So a group that is still small waits a little for more, as long as it costs nobody: while
+the group before it is being made durable, and for a few milliseconds where that one had company too. A request is answered when its rows are durable in the journal, its refused records are
 durable in quarantine, and each refused audit event has left a `record.rejected` event.
 """
 
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,12 +27,19 @@ _POLL_SECONDS = 0.25
 
 
 class IntakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much may wait, and how much is processed at once."""
+    """How much may wait, and how much is processed at once.
+
+    A group below `small_group_bytes` waits for more: up to `linger_seconds` after its last request, and never longer than
+    `max_linger_seconds`. A request that comes alone, to an idle intake, does not wait.
+    """
 
     queue_bytes: int = 128 * 1024 * 1024
     queue_requests: int = 4096
     group_bytes: int = 8 * 1024 * 1024
     group_requests: int = 256
+    small_group_bytes: int = 512 * 1024
+    linger_seconds: float = 0.003
+    max_linger_seconds: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class Intake:
         self._waiting_bytes = 0
         self._in_flight: dict[bytes, Future[Outcome]] = {}
         self._stopping = False
+        self._last_group = 0
+        self._last_durable: Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
@@ -139,46 +150,65 @@ class Intake:
                 return
 
     def _take_group(self) -> list[_Waiting]:
+        config = self._config
         group: list[_Waiting] = []
         size = 0
         with contextlib.suppress(queue.Empty):
-            while size < self._config.group_bytes and len(group) < self._config.group_requests:
-                waiting = self._queue.get(timeout=_POLL_SECONDS) if not group else self._queue.get_nowait()
+            group.append(self._queue.get(timeout=_POLL_SECONDS))
+            size = len(group[0].export.body)
+            deadline = time.monotonic() + config.max_linger_seconds
+            while size < config.group_bytes and len(group) < config.group_requests:
+                waiting = self._next(deadline if size < config.small_group_bytes else 0.0)
                 group.append(waiting)
                 size += len(waiting.export.body)
+        self._last_group = len(group)
         return group
+
+    def _next(self, deadline: float) -> _Waiting:
+        """The next request; until `deadline` it may be waited for.
+
+        Raises:
+            queue.Empty: none came, or it is not worth waiting.
+        """
+        while True:
+            busy = self._last_durable is not None and not self._last_durable.done()
+            if not self._queue.empty() or not (busy or self._last_group > 1) or time.monotonic() >= deadline:
+                return self._queue.get_nowait()
+            try:
+                return self._queue.get(timeout=self._config.linger_seconds)
+            except queue.Empty:
+                if not busy:
+                    raise
 
     def _process(self, group: Sequence[_Waiting]) -> None:
         try:
             decoded, durable = self._pipeline.process([waiting.export for waiting in group])
         except Exception as exc:  # noqa: BLE001 - the senders must hear of whatever went wrong, and the collector lives on
             error = exc if isinstance(exc, MunimentError) else UnavailableError(f"intake failed: {exc}")
-            for waiting in group:
-                self._answer(waiting, error)
+            self._answer(group, [error] * len(group))
             return
+        self._last_durable = durable
         durable.add_done_callback(lambda done: self._answer_all(group, decoded, done))
 
     def _answer_all(self, group: Sequence[_Waiting], decoded: DecodedGroup, done: Future[None]) -> None:
         error = done.exception()
-        for waiting, outcome in zip(group, decoded.outcomes, strict=True):
-            if isinstance(error, Exception):
-                self._answer(waiting, error)
-            else:
-                self._answer(waiting, outcome)
-                if isinstance(outcome, Outcome):
-                    export = waiting.export
-                    self._measures.taken(
-                        export.signal.value,
-                        accepted=outcome.accepted,
-                        rejected=outcome.rejected,
-                        size_bytes=len(export.body),
-                    )
+        if isinstance(error, Exception):
+            self._answer(group, [error] * len(group))
+            return
+        self._answer(group, decoded.outcomes)
+        self._measures.taken(
+            (waiting.export.signal.value, outcome.accepted, outcome.rejected, len(waiting.export.body))
+            for waiting, outcome in zip(group, decoded.outcomes, strict=True)
+            if isinstance(outcome, Outcome)
+        )
 
-    def _answer(self, waiting: _Waiting, outcome: Outcome | Exception) -> None:
+    def _answer(self, group: Sequence[_Waiting], outcomes: Sequence[Outcome | Exception]) -> None:
         with self._lock:
-            self._in_flight.pop(waiting.export.digest, None)
-            self._waiting_bytes -= len(waiting.export.body)
-        if isinstance(outcome, Exception):
-            waiting.answer.set_exception(outcome)
-        else:
-            waiting.answer.set_result(outcome)
+            for waiting in group:
+                self._in_flight.pop(waiting.export.digest, None)
+                self._waiting_bytes -= len(waiting.export.body)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)

@@ -1,5 +1,7 @@
 """The intake's own measurements, as OpenTelemetry instruments."""
 
+from collections.abc import Iterable
+
 from opentelemetry import metrics
 
 
@@ -25,14 +27,22 @@ class IntakeMeasures:
             "muniment.requests.repeated", unit="{request}", description="requests recognised as sent before"
         )
 
-    def taken(self, signal: str, *, accepted: int, rejected: int, size_bytes: int) -> None:
-        """Count one answered request."""
-        labels = {"signal": signal}
-        self._requests.add(1, labels)
-        self._accepted.add(accepted, labels)
-        self._bytes.add(size_bytes, labels)
-        if rejected:
-            self._rejected.add(rejected, labels)
+    def taken(self, requests: Iterable[tuple[str, int, int, int]]) -> None:
+        """Count a group of answered requests: signal, records accepted and rejected, bytes.
+
+        Once a group, because an instrument costs ten microseconds a call.
+        """
+        sums: dict[str, list[int]] = {}
+        for signal, *counts in requests:
+            before = sums.setdefault(signal, [0, 0, 0, 0])
+            sums[signal] = [total + count for total, count in zip(before, (1, *counts), strict=True)]
+        for signal, (answered, accepted, rejected, size_bytes) in sums.items():
+            labels = {"signal": signal}
+            self._requests.add(answered, labels)
+            self._accepted.add(accepted, labels)
+            self._bytes.add(size_bytes, labels)
+            if rejected:
+                self._rejected.add(rejected, labels)
 
     def undecodable(self, signal: str) -> None:
         """Count one body that could not be decoded."""

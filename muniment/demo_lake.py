@@ -45,7 +45,7 @@ def make_demo(
     """Make the demo lake, send the fleet's records through real receivers, wait until they can be queried, tidy up.
 
     Raises:
-        ConflictError: the lake has the demo's tenants already: a demo is made once.
+        ConflictError: the lake has tenants already: a demo never mixes with records of others, and is made once.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "set up"):
@@ -86,11 +86,10 @@ def existing_truth(folder: Path) -> dict[str, Any] | None:
 
 def _make_tenants(context: CommandContext) -> dict[str, str]:
     """Tenants and keys of the demo; each is recorded in its tenant's log."""
-    known = {tenant.id for tenant in context.control.list_tenants()}
-    if taken := known & set(tenant_names()):
+    if known := sorted(tenant.id for tenant in context.control.list_tenants()):
         raise ConflictError(
-            f"{context.lake.path} has the demo's tenants already: {', '.join(sorted(taken))}",
-            hint="make the demo in a new folder (--lake DIR), or remove this one",
+            f"{context.lake.path}: expected a folder for a lake of the demo's own, got a lake with tenants: {', '.join(known)}",
+            hint="make the demo in a new folder (--lake DIR); a demo that was interrupted is removed by hand",
         )
     keys = {}
     for tenant in tenant_names():

@@ -14,7 +14,12 @@ _DIGEST_BYTES = 16
 
 
 def quarantined(context: CommandContext, tenant: str | None) -> list[QuarantineEntry]:
-    """Entries that the principal may read, of one tenant or of all."""
+    """Entries that the principal may read, of one tenant or of all.
+
+    Raises:
+        NotFoundError: there is no such tenant.
+        DeniedError: the principal may not read its quarantine.
+    """
     return list(read_quarantine(context.lake, _readable_tenants(context, tenant)))
 
 
@@ -77,4 +82,6 @@ def _readable_tenants(context: CommandContext, tenant: str | None) -> list[str]:
     tenants = [tenant] if tenant else [known.id for known in context.control.list_tenants()]
     for tenant_id in tenants:
         context.check(Action.QUARANTINE_READ, tenant_id)
+    if tenant:
+        context.control.tenant(tenant)
     return tenants

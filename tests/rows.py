@@ -170,11 +170,16 @@ def whole_batch(tag, rows=3, *, tenant="acme", time=NOW):
 
 
 def read_table(lake, table, *, marks=True):
-    """Rows of the live files that a reader may show, with their partition columns; all live files without `marks`."""
+    """Rows of the live files that a reader may show, with their partition columns.
+
+    `marks` may be what `read_marks` said before, for one view of several tables; False shows all live files.
+    """
     folder = lake.table(table)
-    known = read_marks(lake)
+    known = read_marks(lake) if marks is True else marks
     found = [
-        _read_file(folder / path, table) for path in live_files(lake, table) if not marks or is_readable(path, known)
+        _read_file(folder / path, table)
+        for path in live_files(lake, table)
+        if known is False or is_readable(path, known)
     ]
     return pa.concat_tables(found) if found else TABLES[table].schema.empty_table()
 

@@ -150,11 +150,13 @@ def _costs(
 ) -> tuple[pa.Int64Array, pa.StringArray, Counter[tuple[str | None, str]]]:
     """Cost and its source: the sender's, else of the price in force; and the calls that have no price."""
     spans = len(days)
-    stated = sender_costs(chosen.amounts("cost")) if chosen.has("cost") else np.full(spans, np.nan)
-    by_sender = np.isfinite(stated)
-    cost = np.where(by_sender, stated, 0).astype(np.int64)
+    cost, by_sender = np.zeros(spans, np.int64), np.zeros(spans, np.bool_)
+    if chosen.has("cost"):
+        stated = sender_costs(chosen.amounts("cost"))
+        by_sender = np.isfinite(stated)
+        cost[by_sender] = stated[by_sender]
     sources = ["sender"]
-    source_of = np.where(by_sender, 0, -1)
+    source_of = by_sender.astype(np.int64) - 1
     unknown: Counter[tuple[str | None, str]] = Counter()
     calls = np.flatnonzero(~by_sender & _is_call(columns, operations))
     if len(calls):
@@ -171,8 +173,9 @@ def _costs(
         sources += names
         place_of = np.array([-1 if price is None else number[price.source] for price in lists], np.int64)[inverse]
         source_of[calls[known]] = place_of[known]
-        missing = np.bincount(inverse[~known], minlength=len(models))
-        unknown.update({model: int(count) for model, count in zip(models, missing, strict=True) if count})
+        if not known.all():
+            missing = np.bincount(inverse[~known], minlength=len(models)).tolist()
+            unknown.update({model: count for model, count in zip(models, missing, strict=True) if count})
     absent = source_of < 0
     source = (
         repeated(None, spans) if absent.all() else pa.array(sources, pa.string()).take(pa.array(source_of, mask=absent))

@@ -200,7 +200,7 @@ def _short_text(serialized: bytes) -> tuple[str, bool] | None:
     """Text of one serialized scalar, and whether it is a string; None for containers, long and unreadable ones."""
     if len(serialized) > _MOST_SHORT:
         return None
-    values, broken = wire.parse_values(pa.array([serialized], pa.binary()))
+    values, broken = wire.parse(wire.ANY_VALUE, pa.array([serialized], pa.binary()))
     kinds = kinds_of(values)
     if broken or kinds[0] in {ARRAY, PAIRS}:
         return None
@@ -215,12 +215,12 @@ def _children(members: pa.Array, kind: int) -> tuple[pa.StringArray | None, pa.S
     request, but structs with serialized values below an AnyValue that was parsed by itself.
     """
     if kind == ARRAY:
-        values, broken = wire.parse_values(members)
+        values, broken = wire.parse(wire.ANY_VALUE, members)
         return None, values, np.array(broken, np.int64)
     if pa.types.is_struct(members.type):
-        values, broken = wire.parse_values(members.field("value").fill_null(b""))
+        values, broken = wire.parse(wire.ANY_VALUE, members.field("value").fill_null(b""))
         return members.field("key"), values, np.array(broken, np.int64)
-    pairs, broken = wire.parse_pairs(members)
+    pairs, broken = wire.parse(wire.KEY_VALUE, members)
     return pairs.field("key"), pairs.field("value"), np.array(broken, np.int64)
 
 
@@ -280,7 +280,6 @@ def _array_glue() -> pa.StringArray:
     return pa.array(["[]", "]", '"]', "[", '["', ",", ',"', '",', '","'], pa.string())
 
 
-@lru_cache(maxsize=65_536)
 def _key_pieces(key: str) -> tuple[str, ...]:
     text = msgspec.json.encode(key).decode()
     openings = ("{", ",", '",')

@@ -18,7 +18,7 @@ from collectors.decode.texts import Flags, Ints, offsets_of, repeated, steps
 from collectors.dialects.roles import KeyRoles, Roles, roles_of_keys
 from collectors.exports import IntakeLimits
 
-_CACHED_KEYS = 96
+_CACHED_KEYS, _CACHED_CHARACTERS = 96, 8_192
 """Key sets up to this size are kept between groups; larger ones are rare and would fill the cache."""
 
 
@@ -38,13 +38,12 @@ class KeySet:
         return cls(
             keys,
             object_glue(keys),
-            np.fromiter(map(_is_content, keys), np.bool_, len(keys)),
+            np.fromiter(map(is_content, keys), np.bool_, len(keys)),
             np.fromiter((key in MESSAGE_EVENT_KEYS for key in keys), np.bool_, len(keys)),
             roles_of_keys(keys, roles),
         )
 
 
-_is_content = lru_cache(maxsize=65_536)(is_content)
 _cached_key_set = lru_cache(maxsize=256)(KeySet.of)
 
 
@@ -114,7 +113,9 @@ def decode_attributes(
         offsets = offsets - offsets[0]
     encoded = pairs.field("key").dictionary_encode()
     names = tuple(encoded.dictionary.to_pylist())
-    key_set = (_cached_key_set if len(names) <= _CACHED_KEYS else KeySet.of)(names, roles)
+    key_set = (
+        _cached_key_set if len(names) <= _CACHED_KEYS and sum(map(len, names)) <= _CACHED_CHARACTERS else KeySet.of
+    )(names, roles)
     codes = encoded.indices.to_numpy()
     values = pairs.field("value")
     kinds = kinds_of(values)

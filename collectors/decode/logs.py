@@ -1,7 +1,6 @@
 """Log records: parsed requests to batches of `audit_events`, `logs` and `contents` (OTLP logs data model; OTEP 0267)."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -145,7 +144,6 @@ def _apply_scopes(frame: Frame, checks: Checks, columns: dict[str, pa.Array], na
     return bound & valid_rows(scope)
 
 
-@lru_cache(maxsize=4096)
 def _outside_name(name: str | None) -> str | None:
     return EXTERNAL_PREFIX + name if name is not None and is_own(name) else name
 
@@ -190,7 +188,6 @@ def _bodies(
     return nulled(texts, message), Parts(rows, repeated("body", len(rows)), texts.take(pa.array(rows)))
 
 
-@lru_cache(maxsize=4096)
 def _is_audit(name: str | None) -> bool:
     return name is not None and is_audit(name)
 

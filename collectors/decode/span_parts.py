@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.contents import MESSAGE_EVENTS
+from collectors.decode import wire
 from collectors.decode.attributes import decode_attributes, json_of
 from collectors.decode.chosen import Chosen
 from collectors.decode.parts import Parts
@@ -47,8 +48,9 @@ def event_columns(lists: pa.ListArray, checks: Checks, limits: IntakeLimits) -> 
     spans = len(lists)
     if offsets[-1] == 0:
         return EventColumns(repeated(None, spans), None, repeated(None, spans))
-    events = lists.values
+    events, unreadable = wire.parse(wire.EVENT, lists.values)
     owner = np.repeat(np.arange(spans), steps(offsets))
+    checks.mark_rows(owner[unreadable], Reason.UNREADABLE)
     names = events.field("name")
     messages = pc.is_in(names, _MESSAGES).to_numpy(zero_copy_only=False)
     attributes = decode_attributes(events.field("attributes"), EVENT_ROLES, limits, contents=True, messages=messages)
@@ -88,8 +90,9 @@ def link_columns(lists: pa.ListArray, checks: Checks, limits: IntakeLimits) -> p
     spans = len(lists)
     if offsets[-1] == 0:
         return repeated(None, spans)
-    links = lists.values
+    links, unreadable = wire.parse(wire.LINK, lists.values)
     owner = np.repeat(np.arange(spans), steps(offsets))
+    checks.mark_rows(owner[unreadable], Reason.UNREADABLE)
     trace_ids, trace_sizes = fixed_rows(links.field("trace_id"), 16)
     span_ids, span_sizes = fixed_rows(links.field("span_id"), 8)
     checks.mark_rows(owner[(trace_sizes != trace_ids.shape[1]) | (span_sizes != span_ids.shape[1])], Reason.BAD_LINK_ID)

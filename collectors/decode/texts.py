@@ -23,9 +23,18 @@ _QUOTE, _BACKSLASH, _FIRST_PRINTABLE = 0x22, 0x5C, 0x20
 _SHORT = np.zeros(256, np.uint8)
 for _char, _letter in ((0x22, '"'), (0x5C, "\\"), (8, "b"), (9, "t"), (10, "n"), (12, "f"), (13, "r")):
     _SHORT[_char] = ord(_letter)
-_LONG_EXTRA = 5
-"""Bytes that `\\u00XX` needs beyond the character it replaces."""
-_HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
+_ESCAPES = pa.array(
+    [
+        b"\\" + bytes([_SHORT[byte]])
+        if _SHORT[byte]
+        else b"\\u%04x" % byte
+        if byte < _FIRST_PRINTABLE
+        else bytes([byte])
+        for byte in range(256)
+    ],
+    pa.binary(),
+)
+"""What each byte of a text becomes between JSON quotes."""
 _HEX_PAIRS = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
 
 
@@ -104,7 +113,7 @@ def wrapped(before: str, texts: pa.StringArray, after: str) -> pa.StringArray:
 
 def repeated(text: str | None, rows: int) -> pa.StringArray:
     """One text, or null, in every row."""
-    return pa.repeat(literal(text), rows)
+    return pa.repeat(pa.scalar(text, pa.string()), rows)
 
 
 def gather(pieces: pa.StringArray, index: npt.NDArray[np.integer], starts: npt.NDArray[np.integer]) -> pa.StringArray:
@@ -121,18 +130,16 @@ def escape(array: pa.StringArray) -> pa.StringArray:
     positions = np.flatnonzero((data < _FIRST_PRINTABLE) | (data == _QUOTE) | (data == _BACKSLASH))
     if not len(positions):
         return array
-    found = data[positions]
-    short = _SHORT[found]
-    is_short = short > 0
-    changed = data.copy()
-    changed[positions] = np.where(is_short, short, _HEX_DIGITS[found & 15])
-    extra = np.where(is_short, 1, _LONG_EXTRA)
-    if is_short.all():
-        text = np.insert(changed, positions, np.uint8(_BACKSLASH))
+    letters = _SHORT[data[positions]]
+    if letters.all():
+        changed = data.copy()
+        changed[positions] = letters
+        text: Any = np.insert(changed, positions, np.uint8(_BACKSLASH))
+        moved = offsets - first + np.searchsorted(positions, offsets - first)
     else:
-        text = np.insert(changed, np.repeat(positions, extra), _prefixes(found, is_short, extra))
-    before = np.concatenate(([0], np.cumsum(extra)))
-    moved = offsets - first + before[np.searchsorted(positions, offsets - first)]
+        escaped = _ESCAPES.take(pa.array(data))
+        text = escaped.buffers()[2]
+        moved = offsets_of(escaped)[offsets - first]
     validity = None if array.null_count == 0 else pa.py_buffer(np.packbits(valid_rows(array), bitorder="little"))
     return pa.StringArray.from_buffers(
         len(array), pa.py_buffer(moved.astype(np.int32)), pa.py_buffer(text), validity, array.null_count
@@ -153,16 +160,6 @@ def escaped_strings(array: pa.StringArray) -> tuple[list[pa.StringArray], Ints]:
     rows = np.flatnonzero(needed)
     places[rows] = np.arange(len(array), len(array) + len(rows))
     return [array, escape(array.take(pa.array(rows)))], places
-
-
-def _prefixes(found: Bytes, is_short: Flags, extra: Ints) -> Bytes:
-    """What goes before each escaped character: a backslash; for a long escape four characters more."""
-    prefixes = np.full(int(extra.sum()), _BACKSLASH, np.uint8)
-    start = (np.cumsum(extra) - extra)[~is_short]
-    for place, byte in enumerate(b"u00", start=1):
-        prefixes[start + place] = byte
-    prefixes[start + 4] = _HEX_DIGITS[found[~is_short] >> 4]
-    return prefixes
 
 
 def quote(array: pa.StringArray) -> pa.StringArray:

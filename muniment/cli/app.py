@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from muniment import __version__
 from muniment.cli import collect, demo, doctor, imports, lake, maintenance, quarantine, query, status, tenants
-from muniment.cli.output import report_error
+from muniment.cli.output import file_error, report_error
 from warehouse.errors import ConflictError, DeniedError, LakeError, MunimentError, Permanent, SettingsError, Transient
 
 EXIT_NO = 1
@@ -60,6 +60,9 @@ def run(arguments: list[str]) -> int:
     except MunimentError as exc:
         report_error(exc, as_json="--json" in arguments)
         return exit_code(exc)
+    except OSError as exc:
+        report_error(file_error(exc), as_json="--json" in arguments)
+        return EXIT_UNAVAILABLE
     return code if isinstance(code, int) else 0
 
 

@@ -25,10 +25,20 @@ def collect(
         None, "--host", help="Address to listen on.", show_default="from settings, 127.0.0.1"
     ),
     grpc_port: int | None = typer.Option(
-        None, "--grpc-port", help="Port for OTLP/gRPC.", show_default="from settings, 4317"
+        None,
+        "--grpc-port",
+        min=0,
+        max=65_535,
+        help="Port for OTLP/gRPC; 0 takes a free one.",
+        show_default="from settings, 4317",
     ),
     http_port: int | None = typer.Option(
-        None, "--http-port", help="Port for OTLP/HTTP.", show_default="from settings, 4318"
+        None,
+        "--http-port",
+        min=0,
+        max=65_535,
+        help="Port for OTLP/HTTP; 0 takes a free one.",
+        show_default="from settings, 4318",
     ),
 ) -> None:
     """Run the receivers alone, until SIGTERM or Ctrl-C: OTLP over gRPC and HTTP into this lake."""
@@ -43,6 +53,7 @@ def collect(
     import msgspec
 
     receivers = msgspec.structs.replace(context.settings.receivers, **changed)
+    receivers.check()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -17,7 +17,12 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, readable=True)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…", exists=True, dir_okay=False, readable=True, help="Files, each plain or gzipped."
+        ),
+    ],
     tenant: TenantOption,
     lake: LakeOption = None,
     signal: str | None = typer.Option(

@@ -8,14 +8,20 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from warehouse.errors import MunimentError
+from warehouse.errors import MunimentError, UnavailableError
 
 LakeOption = Annotated[
     Path | None,
-    typer.Option("--lake", metavar="DIR", help="Folder of the lake.", show_default="$MUNIMENT_LAKE, else ./lake"),
+    typer.Option(
+        "--lake",
+        metavar="DIR",
+        help="Folder of the lake.",
+        show_default="$MUNIMENT_LAKE, else ./lake",
+        readable=False,  # a folder that may not be read is reported with what to do, below
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-TenantOption = Annotated[str, typer.Option("--tenant", metavar="T", help="Tenant.")]
+TenantOption = Annotated[str, typer.Option("--tenant", metavar="T", help="Whose records these are.")]
 
 console = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
@@ -32,9 +38,18 @@ def report_error(error: MunimentError, *, as_json: bool) -> None:
         typer.echo(json.dumps({"error": str(error), "hint": error.hint}), err=True)
         return
     notes.print("[bold red]error:[/]", end=" ")
-    notes.print(str(error), markup=False)
+    notes.print(str(error), markup=False, soft_wrap=True)
     if error.hint:
-        notes.print(f"  {error.hint}", markup=False, style="dim")
+        notes.print(f"  {error.hint}", markup=False, style="dim", soft_wrap=True)
+
+
+def file_error(error: OSError) -> MunimentError:
+    """An error of the file system that no command foresaw, with the file and what to do."""
+    name = f"{error.filename}: " if error.filename else ""
+    hint = "see that the path is right and the disk has room; nothing was acknowledged"
+    if isinstance(error, PermissionError):
+        hint = "run it as the user who owns the lake"
+    return UnavailableError(f"{name}{error.strerror or error}", hint=hint)
 
 
 def on_terminal() -> bool:

@@ -42,7 +42,10 @@ def list_(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOptio
     console.print(table if entries else "quarantine is empty")
 
 
-def show(entry: Annotated[str, typer.Argument(metavar="ID")], lake: LakeOption = None) -> None:
+def show(
+    entry: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `quarantine list` shows it.")],
+    lake: LakeOption = None,
+) -> None:
     """Show one entry whole, as JSON."""
     from muniment.replaying import quarantined_entry
     from muniment.wiring import command_context
@@ -51,10 +54,12 @@ def show(entry: Annotated[str, typer.Argument(metavar="ID")], lake: LakeOption =
 
 
 def replay(
-    entries: Annotated[list[str] | None, typer.Argument(metavar="[ID…]")] = None,
+    entries: Annotated[list[str] | None, typer.Argument(metavar="[ID…]", help="Entries to send again.")] = None,
     lake: LakeOption = None,
     tenant: TenantFilter = None,
-    reason: str | None = typer.Option(None, "--reason", help="Every entry with this reason."),
+    reason: str | None = typer.Option(
+        None, "--reason", help="Every entry with this reason, as `quarantine list` shows it."
+    ),
     json_: JsonOption = False,
 ) -> None:
     """Send refused records again, under the limits of an import; what is accepted now is marked as replayed."""

@@ -23,7 +23,7 @@ from warehouse.delta import _HOOKS, DeltaStore
 from warehouse.errors import ConflictError, UnavailableError
 from warehouse.lake import make_lake
 from warehouse.locks import FileLock
-from warehouse.maintenance import MaintenanceConfig, Partition, compaction, maintenance_state, partition_lock
+from warehouse.maintenance import Compacted, MaintenanceConfig, Partition, compaction, maintenance_state, partition_lock
 from warehouse.maintenance.compaction import Compactor
 from warehouse.maintenance.orphans import sweep_orphans
 from warehouse.maintenance.run import run_maintenance
@@ -39,6 +39,7 @@ DAY = dt.date(2024, 1, 5)
 FOLDER = "tenant_id=acme/day=2024-01-05"
 PARTITION = Partition("spans", "acme", "2024-01-05")
 CONFIG = MaintenanceConfig(merge_files=4, settled_merge_files=4, checkpoint_entries=1)
+ONE_BY_ONE = MaintenanceConfig(merge_files=4, settled_merge_files=4, checkpoint_entries=1, commit_merges=1)
 ROOT = Path(__file__).parents[2]
 
 
@@ -199,12 +200,12 @@ def test_a_purged_file_does_not_come_back(lakeful, refreshed):
     """A rewrite planned before a purge is refused, whether its handle is stale or was wrongly refreshed."""
     lakeful.write(4)
     compactor = lakeful.compactor()
-    handle, (group,) = compactor.plan()
+    handle, groups = compactor.plan()
     gone = replace_half(lakeful.store)
     if refreshed:
         handle.update_incremental()
     with pytest.raises(ConflictError, match="1 of 4 files to replace are gone"):
-        compactor._merge(handle, group)
+        compactor._rewrite(handle, groups, {PARTITION: Compacted(PARTITION)})
     assert gone not in lakeful.paths()
     assert len(lakeful.rows()) == 21
     assert not list(lakeful.store.folder.glob("*/*/compact-*"))
@@ -333,11 +334,12 @@ def test_the_second_of_two_compactors_skips_the_partition(lakeful, monkeypatch):
         if not seen:
             seen.append("started")
             other = DeltaStore(SPANS, lakeful.store.folder)
-            seen.append([(r.partition.tenant_id, r.skipped, r.files_after) for r in lakeful.compact(store=other)])
+            results = lakeful.compact(store=other, config=ONE_BY_ONE)
+            seen.append([(r.partition.tenant_id, r.skipped, r.files_after) for r in results])
         real(*args, **given)
 
     monkeypatch.setattr(compaction, "merge_files", merge_beside_another)
-    results = lakeful.compact()
+    results = lakeful.compact(config=ONE_BY_ONE)
     assert seen[1] == [("acme", True, 0), ("globex", False, 1)]
     assert results[0].files_after == 1
     # what the other did meanwhile is found out, not done again
@@ -356,6 +358,31 @@ def test_a_held_partition_is_left_alone(lakeful):
     assert not list((lakeful.lake.run / "maintenance").iterdir())
 
 
+def test_a_conflict_in_one_partition_costs_the_others_nothing(lakeful, monkeypatch):
+    """Partitions share a commit; when one changed meanwhile all are planned afresh, and each is compacted once."""
+    for tenant in ("acme", "globex", "initech"):
+        lakeful.write(5, tenant=tenant)
+    real, calls = compaction.merge_files, []
+
+    def merge_and_purge(*args, **given):
+        real(*args, **given)
+        calls.append(1)
+        if len(calls) == 2:
+            replace_half(lakeful.store)
+
+    monkeypatch.setattr(compaction, "merge_files", merge_and_purge)
+    versions = lakeful.store.fresh().version()
+    results = lakeful.compact()
+    assert [(r.partition.tenant_id, r.rows, r.conflicts, r.failure) for r in results] == [
+        ("acme", 28, 1, ""),
+        ("globex", 35, 1, ""),
+        ("initech", 35, 1, ""),
+    ]
+    assert lakeful.store.fresh().version() == versions + 2  # the purge, and one commit for all
+    assert len(lakeful.rows()) == 98
+    assert len(lakeful.on_disk()) == 15 + 3
+
+
 def test_big_files_are_not_rewritten_with_every_round(lakeful):
     """A merged file waits for others of its size: rounds add small files, not work on old rows."""
     config = MaintenanceConfig(merge_files=4, settled_merge_files=4, target_bytes=2_000_000)
@@ -367,12 +394,12 @@ def test_big_files_are_not_rewritten_with_every_round(lakeful):
 
 
 def test_a_stop_is_obeyed_between_partitions(lakeful):
-    """A round ends early where it is told to; what is done stays done."""
+    """A round ends early, after a commit, where it is told to; what is done stays done."""
     for tenant in ("a", "b", "c"):
         lakeful.write(4, tenant=tenant)
     asked = []
     report = run_maintenance(
-        lakeful.lake, {"spans": lakeful.store}, config=CONFIG, clock=system_clock,
+        lakeful.lake, {"spans": lakeful.store}, config=ONE_BY_ONE, clock=system_clock,
         stop=lambda: len(asked) > 1, progress=lambda *_: asked.append(1),
     )  # fmt: skip
     assert report.stopped

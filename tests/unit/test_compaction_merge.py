@@ -1,7 +1,6 @@
 """Merging files: every row once, in order, in bounded memory."""
 
 import json
-import os
 import random
 from pathlib import Path
 
@@ -105,7 +104,7 @@ def test_the_output_is_private_and_the_spill_is_removed_on_error(tmp_path):
 def test_row_groups_hold_few_rows_where_rows_are_long(tmp_path):
     """A row group stays near 64 MiB, so that memory is bounded whatever the contents."""
     rows = rows_of(SPANS, 2500, 1)
-    long = pa.array([("x%dy" % n) * 8000 for n in range(2500)])
+    long = pa.array([f"x{n}y" * 8000 for n in range(2500)])
     rows = rows.set_column(rows.schema.get_field_index("attributes"), SPANS.file_schema.field("attributes"), long)
     write_file(SPANS, rows, tmp_path / "in.parquet", level=1)
     output = merge(SPANS, [tmp_path / "in.parquet"], tmp_path, 2500)

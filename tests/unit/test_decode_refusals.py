@@ -260,6 +260,53 @@ def test_unreadable_request_leaves_its_neighbours_alone(body):
     assert group.counts.undecodable == 1
 
 
+BAD_TEXT = AnyValue(string_value="BAD")
+UNREADABLE_PLACES = {
+    "event": with_event_attributes(a=BAD_TEXT),
+    "link": good_span(links=[Span.Link(trace_id=b"l" * 16, span_id=b"l" * 8, trace_state="BAD")]),
+}
+
+
+@pytest.mark.parametrize("place", UNREADABLE_PLACES)
+def test_unreadable_event_or_link_refuses_its_span_alone(place):
+    """Invalid UTF-8 in an event or link costs its span, not the request."""
+    body = export(good_span(), UNREADABLE_PLACES[place]).body.replace(b"BAD", b"\xff\xfe\xfd")
+    group = decode(export(body=body))
+    assert group.outcomes == [
+        Outcome(1, 1, "1 span refused: value cannot be read: expected a serialized AnyValue with valid UTF-8 (1)")
+    ]
+
+
+@pytest.mark.parametrize("place", ["resource", "scope"])
+def test_unreadable_resource_or_scope_refuses_what_is_below_it(place):
+    """Invalid UTF-8 in a resource or scope costs its records, each time it comes, and no others."""
+    request = ExportTraceServiceRequest()
+    bad = request.resource_spans.add()
+    scope = bad.scope_spans.add()
+    (bad.resource if place == "resource" else scope.scope).attributes.add(key="BAD")
+    scope.spans.append(good_span())
+    request.resource_spans.add().scope_spans.add().spans.append(good_span())
+    body = request.SerializeToString().replace(b"BAD", b"\xff\xfe\xfd")
+    for _ in range(2):
+        group = decode(export(body=body))
+        assert [refusal.reason for _, refusal in group.refusals] == ["value-unreadable"]
+        assert group.counts.spans == 1
+
+
+def test_a_remembered_resource_is_held_to_the_limits_in_force():
+    """What one limit allowed is checked again under another, and the other way round."""
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    for key in "abcd":
+        resource.resource.attributes.add(key=key, value=TEXT)
+    resource.scope_spans.add().spans.append(good_span())
+    one = export(body=request.SerializeToString())
+    for limits, accepted in ((LIMITS, 0), (IntakeLimits(), 1), (LIMITS, 0), (IntakeLimits(), 1)):
+        (outcome,) = decode_group([one], limits=limits, prices=PriceBook()).outcomes
+        assert isinstance(outcome, Outcome)
+        assert outcome.accepted == accepted
+
+
 def test_resource_over_a_limit_refuses_all_below_it():
     """A resource with too many attributes takes its own spans with it and no others."""
     request = ExportTraceServiceRequest()

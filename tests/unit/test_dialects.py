@@ -1,14 +1,16 @@
 """Which attribute fills which normalised column, dialect by dialect, and which of several wins."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+from collectors.contents import KEYS
 from collectors.costs import PriceBook
 from collectors.decode import decode_group
-from collectors.dialects.aliases import SPAN_COLUMNS
+from collectors.dialects.aliases import AUDIT_COLUMNS, SPAN_COLUMNS
 from collectors.exports import Export, IntakeLimits, Sender, Signal
 from warehouse.tables import SPANS
 
@@ -343,3 +345,11 @@ def test_every_column_names_its_aliases_once():
     """No column lists the same key and reader twice: the second could never win."""
     for column, (_, aliases) in SPAN_COLUMNS.items():
         assert len(set(aliases)) == len(aliases), column
+
+
+def test_reference_names_every_alias():
+    """The reference page lists each attribute that fills a column or is content."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "attributes.md").read_text(encoding="utf-8")
+    tables = (SPAN_COLUMNS, AUDIT_COLUMNS)
+    keys = {alias.key for table in tables for _, aliases in table.values() for alias in aliases} | KEYS
+    assert [key for key in sorted(keys) if f"`{key}`" not in page] == []

@@ -1,4 +1,4 @@
-"""Compaction: replaces many small files of a partition by one sorted file, in one commit.
+"""Compaction: replaces many small files of a partition by one sorted file; several partitions in one commit.
 
 Invariants. Marks are read before the handle is opened, and only files at or below them are taken. The handle that the
 file list came from is the one that the commit is made on. The partition's lock is held from before the list is read (or
@@ -7,11 +7,9 @@ commit alone, never while files are read or written, so the writer waits for one
 only when a handle opened afterwards shows that it did not become live.
 """
 
-import dataclasses
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -20,14 +18,15 @@ from deltalake.transaction import RemoveAction
 
 from warehouse.clock import Clock
 from warehouse.delta import DeltaStore
-from warehouse.errors import ConflictError, MunimentError, UnavailableError
+from warehouse.errors import ConflictError, CorruptionError, UnavailableError
 from warehouse.lake import Lake
 from warehouse.maintenance.config import MaintenanceConfig
 from warehouse.maintenance.footer import describe_file
 from warehouse.maintenance.merge import merge_files
 from warehouse.maintenance.partition import Partition, partition_lock
-from warehouse.maintenance.plan import MergeGroup, live_files, live_paths, plan_merges
+from warehouse.maintenance.plan import LiveFile, MergeGroup, live_files, live_paths, plan_merges
 from warehouse.marks import read_marks
+from warehouse.parquet import Part
 
 RandomName = Callable[[], str]
 """Returns 32 hexadecimal digits never returned before."""
@@ -83,92 +82,136 @@ class Compactor:
     def run(
         self, *, tenants: Collection[str] | None = None, done: Callable[[int, int], None], stop: Callable[[], bool]
     ) -> Iterator[Compacted]:
-        """Compact every partition that needs it, one after another; `done` hears of (partitions done, of all)."""
+        """Compact every partition that needs it, several in a commit; `done` hears of (merges done, of all)."""
         handle, groups = self.plan(tenants)
-        parts = [(partition, list(found)) for partition, found in groupby(groups, key=lambda group: group.partition)]
-        for number, (partition, found) in enumerate(parts):
+        count = 0
+        for batch in _batches(groups, self.config):
             if stop():
                 return
-            done(number, len(parts))
-            yield self.compact(partition, handle=handle, groups=found)
-        done(len(parts), len(parts))
+            done(count, len(groups))
+            yield from self.compact(batch, handle=handle)
+            count += len(batch)
+        done(len(groups), len(groups))
 
-    def compact(self, partition: Partition, *, handle: DeltaTable, groups: list[MergeGroup]) -> Compacted:
-        """Merge the groups of one partition, planned on `handle`; plans afresh when the table changed meanwhile."""
-        result = Compacted(partition)
-        with partition_lock(self.lake, partition) as held:
-            if not held:
-                return dataclasses.replace(result, skipped=True)
-            for attempt in range(self.config.attempts):
+    def compact(self, groups: Sequence[MergeGroup], *, handle: DeltaTable) -> list[Compacted]:
+        """Merge groups planned on `handle` and commit them at once; plans afresh when the table changed meanwhile."""
+        partitions = sorted({group.partition for group in groups})
+        conflict = ""
+        with ExitStack() as locks:
+            held = {partition for partition in partitions if locks.enter_context(partition_lock(self.lake, partition))}
+            results = {partition: Compacted(partition, skipped=partition not in held) for partition in partitions}
+            todo = [group for group in groups if group.partition in held]
+            for _ in range(self.config.attempts):
+                if not todo:
+                    break
                 try:
-                    while groups:
-                        result = self._merged(result, groups[0], self._merge(handle, groups[0]))
-                        groups = groups[1:]
+                    self._rewrite(handle, todo, results)
+                    todo = []
                 except ConflictError as exc:
-                    result = dataclasses.replace(result, conflicts=attempt + 1, failure=str(exc))
-                    handle, groups = self._again(partition)
-                except MunimentError as exc:
-                    return dataclasses.replace(result, failure=str(exc))
-                else:
-                    return dataclasses.replace(result, failure="")
-        return result
+                    conflict = str(exc)
+                    for partition in {group.partition for group in todo}:
+                        results[partition] = replace(results[partition], conflicts=results[partition].conflicts + 1)
+                    handle, planned = self.plan({partition.tenant_id for partition in held})
+                    todo = [group for group in planned if group.partition in held]
+            for group in todo:
+                results[group.partition] = replace(results[group.partition], failure=conflict)
+        return list(results.values())
 
-    def _again(self, partition: Partition) -> tuple[DeltaTable, list[MergeGroup]]:
-        handle, groups = self.plan([partition.tenant_id])
-        return handle, [group for group in groups if group.partition == partition]
+    def _rewrite(self, handle: DeltaTable, groups: Sequence[MergeGroup], results: dict[Partition, Compacted]) -> None:
+        """Merge and commit; a partition that cannot be merged is noted in `results`, and the others are committed.
 
-    def _merged(self, result: Compacted, group: MergeGroup, size_bytes: int) -> Compacted:
-        return dataclasses.replace(
-            result,
-            files_before=result.files_before + len(group.files),
-            files_after=result.files_after + 1,
-            bytes_before=result.bytes_before + group.size_bytes,
-            bytes_after=result.bytes_after + size_bytes,
-            rows=result.rows + group.rows,
-        )
+        Raises:
+            ConflictError: a file is gone; nothing was committed.
+        """
+        merged: list[tuple[MergeGroup, Part]] = []
+        try:
+            for group in groups:
+                try:
+                    merged.append((group, self._merge(group)))
+                except (UnavailableError, CorruptionError) as exc:
+                    results[group.partition] = replace(results[group.partition], failure=str(exc))
+            if merged:
+                self._commit(handle, merged)
+        except UnavailableError as exc:
+            self._discard(part.path for _, part in merged)
+            for group, _ in merged:
+                results[group.partition] = replace(results[group.partition], failure=str(exc))
+            return
+        except BaseException:
+            self._discard(part.path for _, part in merged)
+            raise
+        for group, part in merged:
+            results[group.partition] = _added(results[group.partition], group, part)
 
-    def _merge(self, handle: DeltaTable, group: MergeGroup) -> int:
-        """Merge one group and commit; returns the size of its file in bytes."""
+    def _merge(self, group: MergeGroup) -> Part:
+        """Merge one group into a durable file that no commit names yet."""
         table, folder, partition = self.store.table, self.store.folder, group.partition
-        output = folder / partition.folder / f"compact-{self.random_name()}.parquet"
+        path = f"{partition.folder}/compact-{self.random_name()}.parquet"
         inputs = [folder / file.path for file in group.files]
         try:
             merge_files(
-                table, inputs, output, rows=group.rows, spill=self.lake.spill, sort_bytes=self.config.sort_bytes
+                table, inputs, folder / path, rows=group.rows, spill=self.lake.spill, sort_bytes=self.config.sort_bytes
             )
-            part = describe_file(table, folder, output, tenant_id=partition.tenant_id, day=partition.day)
-            now = self.clock() // _NANOS_PER_MILLI
-            self.store.rewrite(
-                handle,
-                [_remove(partition, file.path, file.size_bytes, now) for file in group.files],
-                [dataclasses.replace(part.add_action(now), data_change=False)],
-            )
+            return describe_file(table, folder, folder / path, tenant_id=partition.tenant_id, day=partition.day)
         except FileNotFoundError as exc:
-            self._discard(output)
+            self._discard([path])
             raise ConflictError(f"{partition}: {exc.filename or exc} is gone") from exc
         except (OSError, pa.ArrowException) as exc:
-            self._discard(output)
+            self._discard([path])
             raise UnavailableError(f"{partition}: merge of {len(inputs)} files failed: {exc}") from exc
         except BaseException:
-            self._discard(output)
+            self._discard([path])
             raise
-        return part.size_bytes
 
-    def _discard(self, output: Path) -> None:
-        """Delete an output that no commit made live; where that cannot be told, leave it to the orphan sweep."""
+    def _commit(self, handle: DeltaTable, merged: Sequence[tuple[MergeGroup, Part]]) -> None:
+        now = self.clock() // _NANOS_PER_MILLI
+        self.store.rewrite(
+            handle,
+            [_remove(group.partition, file, now) for group, _ in merged for file in group.files],
+            [replace(part.add_action(now), data_change=False) for _, part in merged],
+        )
+
+    def _discard(self, paths: Iterable[str]) -> None:
+        """Delete outputs that no commit made live; where that cannot be told, leave them to the orphan sweep."""
+        made = set(paths)
         try:
-            live = live_paths(self.store.fresh())
+            made -= live_paths(self.store.fresh()) if made else set()
         except (OSError, DeltaError, UnavailableError):
             return
-        if output.relative_to(self.store.folder).as_posix() not in live:
-            output.unlink(missing_ok=True)
+        for path in made:
+            (self.store.folder / path).unlink(missing_ok=True)
 
 
-def _remove(partition: Partition, path: str, size_bytes: int, now_unix_milli: int) -> RemoveAction:
+def _batches(groups: Sequence[MergeGroup], config: MaintenanceConfig) -> Iterator[list[MergeGroup]]:
+    """Cut the work into commits: a commit costs by the table's files, not by what it changes."""
+    batch: list[MergeGroup] = []
+    size = 0
+    for group in groups:
+        if batch and (len(batch) >= config.commit_merges or size + group.size_bytes > config.target_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(group)
+        size += group.size_bytes
+    if batch:
+        yield batch
+
+
+def _added(result: Compacted, group: MergeGroup, part: Part) -> Compacted:
+    return replace(
+        result,
+        files_before=result.files_before + len(group.files),
+        files_after=result.files_after + 1,
+        bytes_before=result.bytes_before + group.size_bytes,
+        bytes_after=result.bytes_after + part.size_bytes,
+        rows=result.rows + group.rows,
+    )
+
+
+def _remove(partition: Partition, file: LiveFile, now_unix_milli: int) -> RemoveAction:
     return RemoveAction(
-        path=path,
+        path=file.path,
         data_change=False,
         deletion_timestamp=now_unix_milli,
-        size=size_bytes,
+        size=file.size_bytes,
         partition_values={"tenant_id": partition.tenant_id, "day": partition.day},
     )

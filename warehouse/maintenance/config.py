@@ -10,7 +10,7 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     A partition's files are merged within their size class once there are `merge_files` of the smallest class, or half as
     many of a larger one; `settled_merge_files` are enough `settled_after_hours` after the partition's day has ended.
-    `removed_grace_seconds` bounds how long a query may keep reading files that a rewrite replaced under it. `muniment up`
+    Up to `commit_merges` merges are committed at once. `removed_grace_seconds` bounds how long a query may keep reading files that a rewrite replaced under it. `muniment up`
     runs maintenance every `interval_seconds`.
     """
 
@@ -20,6 +20,7 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     target_bytes: int = 256 * MIB
     target_rows: int = 4_000_000
     sort_bytes: int = 48 * MIB
+    commit_merges: int = 32
     removed_grace_seconds: int = 900
     leftover_age_seconds: int = 3600
     checkpoint_entries: int = 50
@@ -31,6 +32,7 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         least = {
             "merge_files": 2, "settled_merge_files": 2, "target_bytes": 1, "target_rows": 1, "sort_bytes": 1,
             "removed_grace_seconds": 0, "leftover_age_seconds": 0, "checkpoint_entries": 1, "attempts": 1,
+            "commit_merges": 1,
             "settled_after_hours": 0, "interval_seconds": 1,
         }  # fmt: skip
         for name, bound in least.items():

@@ -20,7 +20,7 @@ from warehouse.maintenance.orphans import Swept, sweep_leftovers, sweep_orphans
 from warehouse.maintenance.partition import cleanup_lock
 
 Progress = Callable[[str, int, int], None]
-"""Called with (table, partitions done, partitions of this table that need work)."""
+"""Called with (table, merges done, merges that this table needs)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run_maintenance(
 ) -> MaintenanceReport:
     """Compact, clean up and sweep `tables` (all by default) for `tenants` (all by default); safe to repeat.
 
-    `stop` is asked between partitions and between steps. Clean-up of the log concerns a whole table whatever `tenants` is.
+    `stop` is asked between commits and between steps. Clean-up of the log concerns a whole table whatever `tenants` is.
 
     Raises:
         InputError: a table that does not exist.

@@ -1,0 +1,1 @@
+"""Example price lists, copied into a lake by `muniment init`."""

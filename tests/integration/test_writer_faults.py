@@ -1,0 +1,411 @@
+"""What faults do to the writer: crashes between any two steps, kill -9 under load, disks that refuse."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from warehouse.commit import open_stores
+from warehouse.errors import UnavailableError
+from warehouse.journal import list_segments, read_segment
+from warehouse.marks import read_marks
+
+ROOT = Path(__file__).parents[2]
+WAIT_SECONDS = 30
+LEDGERED = ("spans", "audit_events", "logs")
+BATCH_ROWS = 3
+
+
+def start(*arguments):
+    """Start a process of `tests/writer_process.py` in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, ROOT / "tests" / "writer_process.py", *map(str, arguments)],
+        stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def append(writer, *batches):
+    for future in [writer.append(batch) for batch in batches]:
+        future.result(WAIT_SECONDS)
+
+
+def wait_until(done):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# -- crashes
+
+
+def died_at_steps(folder, *arguments):
+    """What was wrong after a death at each step, by step; the last step is one that was not reached."""
+    with start("steps", folder, *arguments) as process:
+        answers = [json.loads(line) for line in process.stdout]
+    assert process.returncode == 0
+    assert len(answers) > 3, "the writer was killed at too few steps to say anything"
+    return {answer["step"]: answer["problems"] for answer in answers if answer["problems"]}
+
+
+def test_a_crash_between_two_steps_loses_nothing_that_was_acknowledged(tmp_path):
+    """At every seventeenth step that changes a disk: rows once, indices gapless, nothing seen in part, the same bytes again."""
+    assert died_at_steps(tmp_path, "--first", 3, "--stride", 17) == {}
+
+
+def test_a_crash_while_taking_over_from_a_crash_loses_nothing_either(tmp_path):
+    """The takeover may die too: the next one begins again from what is on the disk."""
+    assert died_at_steps(tmp_path, "--first", 5, "--stride", 41, "--rewind", 80) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("arguments", [(), ("--rewind", 80)], ids=["crash", "crash and crash again"])
+def test_a_crash_between_any_two_steps_loses_nothing(tmp_path, arguments):
+    """As above at each single step, from opening the shard to giving it back."""
+    assert died_at_steps(tmp_path, *arguments) == {}
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(25, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_kill_9_under_load_keeps_every_acknowledged_batch_once(lake, rows, rounds):
+    """Killed at random moments under load: acknowledged batches are there once, and a reader never sees part of one."""
+    acknowledged = []
+    moments = random.Random(7)
+    open_stores(lake)
+    with start("read", lake.path) as reader:
+        for number in range(rounds):
+            acknowledged += write_and_kill(lake, f"round{number}", moments.uniform(0.0, 0.7))
+        write_and_kill(lake, "last", 0.0)  # takes over from the one killed before
+        (lake.path / "stop").touch()
+        *seen_in_part, looked = reader.stdout.read().splitlines()
+    assert seen_in_part == []
+    assert int(looked.split()[1]) > rounds
+    kept = rows.batches_of(rows.read_table(lake, "spans"))
+    for table in LEDGERED:
+        assert rows.batches_of(rows.read_table(lake, table)) == kept
+    assert set(kept.values()) == {BATCH_ROWS}
+    assert [tag for tag in acknowledged if tag not in kept] == []
+    assert len(acknowledged) > rounds
+    for numbers in rows.indices(lake).values():
+        assert numbers == list(range(len(numbers)))
+
+
+def write_and_kill(lake, prefix, seconds):
+    """Let a writer work for a while, kill it and return the batches that it acknowledged."""
+    with start("write", lake.path, "--prefix", prefix) as writer:
+        assert writer.stdout.readline() == "ready\n"
+        timer = threading.Timer(seconds, os.killpg, (writer.pid, signal.SIGKILL))
+        timer.start()
+        told = writer.stdout.read()
+        timer.join()
+    return told.split("\n")[:-1]
+
+
+# -- disks that refuse
+
+
+@contextlib.contextmanager
+def mounted(*arguments):
+    """A mount for the duration of the block; the test is skipped where mounting is not allowed."""
+    target = arguments[-1]
+    done = subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mount: not allowed here ({done.stderr.strip()}); run as root with CAP_SYS_ADMIN")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(target)], check=True)
+
+
+def fill(file):
+    """Write until the disk is full."""
+    with file.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(65536))
+
+
+def test_a_full_disk_under_the_journal_acknowledges_nothing_until_there_is_room(lake, writers, rows):
+    """ENOSPC on a real file system: refused with the reason, then taken without a restart, indices without a gap."""
+    with mounted("-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", lake.journal):
+        writer = writers()
+        append(writer, rows.whole_batch("before"))
+        filler = lake.journal / "filler"
+        fill(filler)
+        for _ in range(3):
+            with pytest.raises(UnavailableError, match=r"journal: .*No space left on device"):
+                append(writer, rows.whole_batch("refused", rows=200))
+        assert "No space left" in writer.state().problem
+        filler.unlink()
+        append(writer, rows.whole_batch("after"))
+        assert writer.state().problem == ""
+        writer.flush()
+        expected = {"before": 3, "after": 3}
+        assert rows.batches_of(rows.read_table(lake, "spans")) == expected
+        assert rows.indices(lake) == {("acme", writer.shard): list(range(18))}
+        writer.stop()
+
+
+def failing(real, error, times):
+    """`real`, failing the first `times` calls."""
+    left = [times]
+
+    def call(*arguments, **keywords):
+        if left[0] > 0:
+            left[0] -= 1
+            raise OSError(error, os.strerror(error))
+        return real(*arguments, **keywords)
+
+    return call
+
+
+@pytest.mark.parametrize("error", [28, 5], ids=["ENOSPC", "EIO"])
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_journal_that_refuses_acknowledges_nothing_and_gives_no_index_twice(
+    lake, writers, rows, monkeypatch, call, error
+):
+    """After a failed write or sync: 503 with the reason, then success, and on disk no index stands twice."""
+    writer = writers()
+    append(writer, rows.whole_batch("before"))
+    monkeypatch.setattr(os, call, failing(getattr(os, call), error, 1))
+    with pytest.raises(UnavailableError, match=f"journal: .* failed: {os.strerror(error)}"):
+        append(writer, rows.whole_batch("refused"))
+    append(writer, rows.whole_batch("after"))
+    on_disk = [
+        index
+        for _, file in list_segments(lake.journal / writer.shard)
+        for frame in read_segment(file, shard=writer.shard).frames
+        for table in LEDGERED
+        for index in frame.tables[table].column("log_index").to_pylist()
+    ]
+    assert len(on_disk) == len(set(on_disk))
+    writers.abandon(writer)
+    again = writers()
+    assert rows.batches_of(rows.read_table(lake, "spans")) == {"before": 3, "after": 3}
+    assert rows.indices(lake) == {("acme", again.shard): list(range(18))}
+
+
+def test_after_a_failure_the_segment_takes_no_more_frames(lake, writers, rows, monkeypatch):
+    """What was acknowledged before the failure is committed, and the next batch begins a segment of its own."""
+    writer = writers()
+    append(writer, rows.whole_batch("before"))
+    monkeypatch.setattr(os, "fdatasync", failing(os.fdatasync, 5, 1))
+    with pytest.raises(UnavailableError):
+        append(writer, rows.whole_batch("refused"))
+    wait_until(lambda: read_marks(lake).get(writer.shard) == 0)
+    append(writer, rows.whole_batch("after"))
+    writer.flush()
+    assert read_marks(lake) == {writer.shard: 1}
+
+
+def test_while_the_cut_is_not_durable_nothing_is_taken_and_afterwards_all_is(lake, writers, rows, monkeypatch):
+    """A disk that refuses even the cut gets 503s; once it works again the writer goes on without a restart."""
+    writer = writers()
+    append(writer, rows.whole_batch("before"))
+    for name in ("fdatasync", "ftruncate"):
+        monkeypatch.setattr(os, name, failing(getattr(os, name), 5, 10**9))
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match="Input/output error"):
+            append(writer, rows.whole_batch("refused"))
+    monkeypatch.undo()
+    append(writer, rows.whole_batch("after"))
+    writer.flush()
+    assert rows.batches_of(rows.read_table(lake, "spans")) == {"before": 3, "after": 3}
+    assert rows.indices(lake) == {("acme", writer.shard): list(range(18))}
+
+
+def test_a_segment_that_cannot_be_opened_is_opened_later(lake, writers, rows, monkeypatch):
+    """The first write of a segment may fail as well: nothing is left that the next one trips over."""
+    writer = writers()
+    monkeypatch.setattr(os, "fdatasync", failing(os.fdatasync, 28, 1))
+    with pytest.raises(UnavailableError, match="No space left on device"):
+        append(writer, rows.whole_batch("refused"))
+    append(writer, rows.whole_batch("after"))
+    writer.flush()
+    assert rows.indices(lake) == {("acme", writer.shard): list(range(9))}
+
+
+COMMIT_STEPS = {
+    "make a folder": ("warehouse.parquet.make_folder", 1),
+    "write a file": ("warehouse.parquet.write_file", 2),
+    "sync files": ("warehouse.durable.sync_file", 3),
+    "sync folders": ("warehouse.parquet.sync_folders", 1),
+    "read a log": ("warehouse.delta.DeltaStore._refresh", 1),
+    "sync a log entry": ("warehouse.delta.sync_file", 2),
+    "save requests": ("warehouse.recent.replace_file", 1),
+    "move the mark": ("warehouse.commit.write_mark", 1),
+    "move the head": ("warehouse.commit.write_position", 1),
+    "sync the journal": ("warehouse.commit.sync_folder", 1),
+}
+
+
+@pytest.mark.parametrize("step", COMMIT_STEPS)
+def test_a_commit_that_fails_at_any_step_is_tried_again_until_it_works(lake, writers, rows, monkeypatch, step):
+    """While tables cannot be written appends are refused with the reason; then everything is there once."""
+    target, times = COMMIT_STEPS[step]
+    monkeypatch.setattr("warehouse.writer._RETRY_SECONDS", 0.02)
+    writer = writers()
+    append(writer, rows.whole_batch("a"))
+    module, _, name = target.rpartition(".")
+    monkeypatch.setattr(target, failing(resolve(module, name), 30, times))
+    writer.flush(WAIT_SECONDS)
+    append(writer, rows.whole_batch("b"))
+    writer.flush(WAIT_SECONDS)
+    for table in LEDGERED:
+        assert rows.batches_of(rows.read_table(lake, table)) == {"a": 3, "b": 3}
+    assert rows.indices(lake) == {("acme", writer.shard): list(range(18))}
+
+
+def resolve(path, name):
+    """The attribute `name` of a module or of a class in one."""
+    import importlib
+
+    try:
+        owner = importlib.import_module(path)
+    except ModuleNotFoundError:
+        module, _, cls = path.rpartition(".")
+        owner = getattr(importlib.import_module(module), cls)
+    return getattr(owner, name)
+
+
+def test_tables_on_a_read_only_disk_refuse_appends_until_they_can_be_written(lake, writers, rows, monkeypatch):
+    """EROFS on a real mount: the failed commit is named to every sender, and the writer recovers by itself."""
+    monkeypatch.setattr("warehouse.writer._RETRY_SECONDS", 0.02)
+    writer = writers()
+    append(writer, rows.whole_batch("before"))
+    writer.flush()
+    with mounted("--bind", lake.tables, lake.tables):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(lake.tables)], check=True)
+        append(writer, rows.whole_batch("waiting"))
+        with pytest.raises(
+            UnavailableError, match=r"not committed within 0\.3 s: tables cannot be written: .*Read-only"
+        ):
+            writer.flush(0.3)
+        with pytest.raises(UnavailableError, match=r"tables cannot be written: .*Read-only file system"):
+            writer.append(rows.whole_batch("refused"))
+        subprocess.run(["mount", "-o", "remount,rw,bind", str(lake.tables)], check=True)
+        writer.flush(WAIT_SECONDS)
+        assert writer.state().problem == ""
+        append(writer, rows.whole_batch("after"))
+        writer.flush()
+    expected = {"before": 3, "waiting": 3, "after": 3}
+    assert rows.batches_of(rows.read_table(lake, "spans")) == expected
+    assert rows.indices(lake) == {("acme", writer.shard): list(range(27))}
+
+
+def test_a_writer_stops_though_its_tables_cannot_be_written(lake, writers, rows, monkeypatch):
+    """What cannot be committed stays in the journal, whole, for the next start."""
+    writer = writers()
+    append(writer, rows.whole_batch("a"))
+    with monkeypatch.context() as patch:
+        patch.setattr("warehouse.commit.write_parts", failing(None, 30, 10**9))
+        writer.stop()
+    assert rows.read_table(lake, "spans").num_rows == 0
+    again = writers()
+    assert rows.batches_of(rows.read_table(lake, "spans")) == {"a": 3}
+    assert again.shard == writer.shard
+
+
+def test_a_start_that_cannot_commit_its_journal_gives_the_shard_back(lake, writers, rows, monkeypatch):
+    """A replay that fails is an error of the start; nothing is lost, and the next start makes it good."""
+    writer = writers()
+    append(writer, rows.whole_batch("a"))
+    writers.abandon(writer)
+    with monkeypatch.context() as patch:
+        patch.setattr("warehouse.commit.write_parts", failing(None, 30, 10**9))
+        with pytest.raises(UnavailableError, match="commit of segment 0 failed: Read-only file system"):
+            writers()
+    writers()
+    assert rows.batches_of(rows.read_table(lake, "spans")) == {"a": 3}
+
+
+# -- journal folders that come back
+
+
+def pack(folder, archive):
+    with tarfile.open(archive, "w") as stream:
+        stream.add(folder, arcname=folder.name)
+
+
+def unpack(folder, archive):
+    shutil.rmtree(folder)
+    with tarfile.open(archive) as stream:
+        stream.extractall(folder.parent, filter="tar")
+
+
+@pytest.mark.parametrize("moment", ["before any commit", "between commits", "just now"])
+def test_a_restored_journal_folder_is_not_continued(lake, writers, rows, tmp_path, moment):
+    """An archive of the folder put back under its name: a new identity, the old log closed, nothing used again."""
+    writer = writers()
+    folder, archive = lake.journal / writer.shard, tmp_path / "backup.tar"
+    for number, tag in enumerate(("a", "b", "c")):
+        if (moment, number) in {("before any commit", 0), ("between commits", 1)}:
+            pack(folder, archive)
+        append(writer, rows.whole_batch(tag))
+        writer.flush()
+    writer.stop()
+    if moment == "just now":
+        pack(folder, archive)
+    unpack(folder, archive)
+    again = writers()
+    assert again.shard != writer.shard
+    assert writers.claims.closed == {writer.shard: "journal folder copied or restored"}
+    assert again.closed_logs == ((writer.shard, "journal folder copied or restored"),)
+    append(again, rows.whole_batch("d"))
+    again.flush()
+    assert rows.batches_of(rows.read_table(lake, "spans")) == {"a": 3, "b": 3, "c": 3, "d": 3}
+    assert rows.indices(lake) == {
+        ("acme", writer.shard): list(range(27)),
+        ("acme", again.shard): list(range(9)),
+    }
+
+
+def test_a_lost_journal_folder_leaves_its_committed_rows_readable(lake, writers, rows):
+    """Without its folder a log is closed at what was committed; a segment that only some tables hold is never shown."""
+    writer = writers()
+    append(writer, rows.whole_batch("whole"))
+    writer.flush()
+    append(writer, rows.whole_batch("half"))
+    stores = writer._committer._stores
+
+    def refuse(*_arguments):
+        raise OSError(5, "Input/output error")
+
+    stores["spans"].append = refuse
+    writer.stop()
+    assert rows.batches_of(rows.read_table(lake, "logs", marks=False)) == {"whole": 3, "half": 3}
+    shutil.rmtree(lake.journal / writer.shard)
+    again = writers()
+    assert writers.claims.closed == {writer.shard: "journal folder lost"}
+    append(again, rows.whole_batch("new"))
+    again.flush()
+    for table in LEDGERED:
+        assert rows.batches_of(rows.read_table(lake, table)) == {"whole": 3, "new": 3}
+
+
+def test_a_copied_lake_and_its_original_give_no_index_twice_under_one_name(lake, writers, rows, tmp_path):
+    """A clone of a running lake, opened elsewhere, writes under an identity of its own."""
+    from warehouse.lake import Lake
+
+    writer = writers()
+    append(writer, rows.whole_batch("a"))
+    writer.flush()
+    shutil.copytree(lake.path, tmp_path / "clone")
+    clone = type(writers)(Lake(tmp_path / "clone"), rows.MemoryClaims(), rows.NOW)
+    clone.claims.opened.append(writer.shard)  # its control database is a copy too
+    other = clone()
+    try:
+        assert other.shard != writer.shard
+        assert clone.claims.closed == {writer.shard: "journal folder copied or restored"}
+        assert rows.batches_of(rows.read_table(clone.lake, "spans")) == {"a": 3}
+    finally:
+        clone.stop()

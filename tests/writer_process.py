@@ -1,0 +1,218 @@
+"""Processes that tests kill: a writer that dies at a chosen durable step, one that writes until killed, and a reader.
+
+Run as `python tests/writer_process.py COMMAND LAKE …` with the project's root in PYTHONPATH. Nothing of the product
+knows of this: the steps are counted around the operating system's own calls.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import rows
+from deltalake import DeltaTable
+
+from warehouse.commit import open_stores
+from warehouse.lake import Lake, make_lake
+from warehouse.marks import read_marks
+from warehouse.writer import WriterConfig, open_writer
+
+DURABLE_CALLS = ("write", "pwrite", "fsync", "fdatasync", "rename", "unlink", "ftruncate", "mkdir")
+DIED, FINISHED = 9, 0
+TABLES = ("spans", "audit_events", "logs", "contents")
+BATCH_ROWS = 3
+
+
+def say(text):
+    """Tell the test something, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def open_one(lake, **settings):
+    """Open the shard `main`; it commits when told."""
+    hour = {"commit_interval_seconds": 3600.0, "max_commit_interval_seconds": 3600.0}
+    return open_writer(
+        lake, "main", rows.FileClaims(lake.path / "claims.json"), open_stores(lake),
+        config=WriterConfig(**{**hour, **settings}), clock=lambda: rows.NOW,
+    )  # fmt: skip
+
+
+def die_at(step):
+    """Make the process end, as by kill -9, before its `step`-th call that changes a disk."""
+    count = [0]
+
+    def counted(real, changes=lambda *_: True):
+        def call(*arguments, **keywords):
+            count[0] += changes(*arguments)
+            if count[0] == step:
+                os._exit(DIED)
+            return real(*arguments, **keywords)
+
+        return call
+
+    for name in DURABLE_CALLS:
+        setattr(os, name, counted(getattr(os, name)))
+    os.open = counted(os.open, lambda _, flags, *__: bool(flags & os.O_CREAT))
+    DeltaTable.create_write_transaction = counted(DeltaTable.create_write_transaction)
+
+
+def write_script(lake, acknowledged):
+    """What the dying writer does: groups of two tenants, two commits, one of them with import progress alone."""
+    writer = open_one(lake)
+    for tag, tenant in (("a", "acme"), ("b", "globex")):
+        write_one(writer, acknowledged, tag, rows.whole_batch(tag, BATCH_ROWS, tenant=tenant))
+    writer.flush()
+    write_one(writer, acknowledged, "c", rows.whole_batch("c", BATCH_ROWS))
+    write_one(writer, acknowledged, "", rows.treated(transactions=[("import/abc", 1)]))
+    writer.stop()
+
+
+def write_one(writer, acknowledged, tag, batch):
+    """Append one batch and note its tag once it is acknowledged."""
+    writer.append(batch).result(60)
+    # straight to the descriptor: the note must be there if the process ends at its next step
+    os.writev(acknowledged, [f"{tag}\n".encode()])
+
+
+def problems_of(lake, acknowledged, before):
+    """What is wrong in a lake after its writer died and another one took over; nothing should be."""
+    found = []
+    counts = {table: rows.batches_of(rows.read_table(lake, table)) for table in TABLES[:3]}
+    counts["contents"] = rows.Counter(
+        body.split("|")[0] for body in rows.read_table(lake, "contents").column("body").to_pylist()
+    )
+    for table, found_rows in counts.items():
+        found += [f"{table}: batch {tag} has {n} rows" for tag, n in found_rows.items() if n != BATCH_ROWS]
+        found += [
+            f"{table}: acknowledged batch {tag} is missing" for tag in acknowledged if tag and tag not in found_rows
+        ]
+        if set(found_rows) != set(counts["spans"]):
+            found.append(f"{table} has batches {sorted(found_rows)}, spans {sorted(counts['spans'])}")
+    for log, numbers in rows.indices(lake, marks=False).items():
+        if numbers != list(range(len(numbers))):
+            found.append(f"log {log}: indices {numbers}")
+    for path, digest in rows.hashes(lake).items():
+        if before.get(path, digest) != digest:
+            found.append(f"{path} was written again with other bytes")
+    return found
+
+
+def visible_parts(lake):
+    """Batches of which a reader sees a part, while nobody takes over yet."""
+    marks = read_marks(lake)
+    counts = [rows.batches_of(rows.read_table(lake, table, marks=marks)) for table in TABLES[:3]]
+    tags = set().union(*counts)
+    return [
+        f"reader sees {[c[tag] for c in counts]} of {tag}" for tag in tags if {c[tag] for c in counts} != {BATCH_ROWS}
+    ]
+
+
+def in_child(work):
+    """Run `work` in a forked process and return its exit code: every round starts from the same clean memory."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException as exc:  # noqa: BLE001 - reported by the exit code and the text
+            sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(FINISHED)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def run_steps(folder, first, stride, rewind):
+    """For every `stride`-th step: die there, look, take over (dying `rewind` steps into that too), look again."""
+    template = folder / "template"
+    in_child(lambda: open_stores(make_lake(template)))
+    step, done = first, False
+    while not done:
+        lake = Lake(folder / f"at-{step}")
+        shutil.copytree(template, lake.path)
+        notes = os.open(lake.path / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+        def die(lake=lake, step=step, notes=notes):
+            die_at(step)
+            write_script(lake, notes)
+
+        code = in_child(die)
+        done = code == FINISHED
+        if code not in (DIED, FINISHED):
+            say(json.dumps({"step": step, "problems": [f"writer ended with {code}"]}))
+            return
+        if rewind:
+            in_child(lambda lake=lake, step=step: (die_at(1 + step % rewind), open_one(lake).stop()))
+        report = folder / f"report-{step}"
+        if in_child(lambda lake=lake, report=report: look_and_recover(lake, report)) != FINISHED:
+            report.write_text(json.dumps(["recovery failed"]))
+        say(json.dumps({"step": step, "problems": json.loads(report.read_text())}))
+        os.close(notes)
+        shutil.rmtree(lake.path)
+        step += stride
+
+
+def look_and_recover(lake, report):
+    """Look as a reader does, take the shard over, look again, and write down what is wrong."""
+    found = visible_parts(lake)
+    before = rows.hashes(lake)
+    live = {f"{table}/{path}" for table in TABLES for path in rows.live_files(lake, table)}
+    stems = {Path(path).name[:24] for path in live}
+    # a file cut in its writing is no file yet; one of a segment that a table has already is
+    before = {path: digest for path, digest in before.items() if path in live or Path(path).name[:24] in stems}
+    writer = open_one(lake)
+    writer.append(rows.whole_batch("after", BATCH_ROWS)).result(60)
+    writer.flush()
+    writer.stop()
+    acknowledged = (lake.path / "acknowledged").read_text().split("\n")[:-1]
+    report.write_text(json.dumps(found + problems_of(lake, [*acknowledged, "after"], before)))
+
+
+def write_until_killed(path, prefix, port):
+    """Write batches of spans and audit events as fast as they are acknowledged, naming each once it is."""
+    lake = Lake(path)
+    writer = open_one(lake, commit_interval_seconds=0.03)
+    say("ready")
+    waiting, number = [], 0
+    while True:
+        tag = f"{prefix}-{number}"
+        waiting.append((tag, writer.append(rows.whole_batch(tag, BATCH_ROWS, tenant=("acme", "globex")[number % 2]))))
+        number += 1
+        if len(waiting) >= 4:
+            tag, future = waiting.pop(0)
+            future.result(60)
+            os.write(port, f"{tag}\n".encode())
+
+
+def read_until_told(path, stop):
+    """Read through the marks over and over; print each batch of which a part was seen, and how often it looked."""
+    lake, looked = Lake(path), 0
+    while not stop.exists():
+        for line in visible_parts(lake):
+            say(line)
+        looked += 1
+    say(f"looked {looked} times")
+
+
+def main():
+    """Do what the first argument says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=["steps", "write", "read"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--rewind", type=int, default=0)
+    parser.add_argument("--prefix", default="")
+    arguments = parser.parse_args()
+    if arguments.command == "steps":
+        run_steps(arguments.folder, arguments.first, arguments.stride, arguments.rewind)
+    elif arguments.command == "write":
+        write_until_killed(arguments.folder, arguments.prefix, sys.stdout.fileno())
+    else:
+        read_until_told(arguments.folder, arguments.folder / "stop")
+
+
+if __name__ == "__main__":
+    main()
