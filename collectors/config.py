@@ -8,6 +8,8 @@ import msgspec
 from collectors.exports import IntakeLimits
 from warehouse.errors import SettingsError
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 _DAY_SECONDS = 86_400
 _IMPORT_YEARS = 15
 
@@ -19,14 +21,14 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     that an absurd time never makes a partition.
     """
 
-    body_bytes: int = 16 * 1024 * 1024
-    decompressed_bytes: int = 64 * 1024 * 1024
-    attributes: int = 512
+    body_bytes: Positive = 16 * 1024 * 1024
+    decompressed_bytes: Positive = 64 * 1024 * 1024
+    attributes: Positive = 512
     # Each level is up to three messages deep, and protobuf reads a hundred.
     depth: Annotated[int, msgspec.Meta(ge=1, le=30)] = 16
-    attribute_bytes: int = 1024 * 1024
-    past_seconds: int = 7 * _DAY_SECONDS
-    future_seconds: int = 3_600
+    attribute_bytes: Positive = 1024 * 1024
+    past_seconds: Positive = 7 * _DAY_SECONDS
+    future_seconds: Positive = 3_600
 
     @classmethod
     def for_imports(cls) -> Self:
@@ -36,10 +38,6 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def limits(self) -> IntakeLimits:
         """The same bounds as the decoders take them."""
         return IntakeLimits(**msgspec.structs.asdict(self))
-
-
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ReceiversConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

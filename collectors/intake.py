@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -33,13 +34,13 @@ class IntakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     `max_linger_seconds`. A request that comes alone, to an idle intake, does not wait.
     """
 
-    queue_bytes: int = 128 * 1024 * 1024
-    queue_requests: int = 4096
-    group_bytes: int = 8 * 1024 * 1024
-    group_requests: int = 256
-    small_group_bytes: int = 512 * 1024
-    linger_seconds: float = 0.003
-    max_linger_seconds: float = 0.03
+    queue_bytes: Annotated[int, msgspec.Meta(ge=1)] = 128 * 1024 * 1024
+    queue_requests: Annotated[int, msgspec.Meta(ge=1)] = 4096
+    group_bytes: Annotated[int, msgspec.Meta(ge=1)] = 8 * 1024 * 1024
+    group_requests: Annotated[int, msgspec.Meta(ge=1)] = 256
+    small_group_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024
+    linger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.003
+    max_linger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.03
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Self-telemetry: one MeterProvider for the process, exported by OTLP where asked, and readable as Prometheus text."""
 
+from typing import Annotated
+
 import msgspec
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
@@ -11,7 +13,7 @@ class TelemetryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Where Muniment's own metrics go. `otlp_endpoint` is the base URL of an OTLP/HTTP receiver, e.g. `http://127.0.0.1:4318`."""
 
     otlp_endpoint: str | None = None
-    otlp_interval_seconds: float = 30.0
+    otlp_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
 
 
 def start_telemetry(config: TelemetryConfig, *, version: str) -> MeterProvider:

@@ -43,12 +43,12 @@ class WriterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     at most a fifth of the time: a lake of hundreds of quiet tenants would otherwise write hundreds of tiny files a second.
     """
 
-    commit_interval_seconds: float = 2.0
-    max_commit_interval_seconds: float = 30.0
-    segment_bytes: int = 64 * 1024 * 1024
-    pending_bytes: int = 192 * 1024 * 1024
-    queue_batches: int = 1024
-    retry_window_seconds: float = 600.0
+    commit_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+    max_commit_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    segment_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024
+    pending_bytes: Annotated[int, msgspec.Meta(ge=1)] = 192 * 1024 * 1024
+    queue_batches: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    retry_window_seconds: Annotated[float, msgspec.Meta(ge=0)] = 600.0
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,10 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except MunimentError as exc:
-        report_error(exc, as_json="--json" in arguments)
-        return exit_code(exc)
-    except OSError as exc:
-        report_error(file_error(exc), as_json="--json" in arguments)
-        return EXIT_UNAVAILABLE
+    except (MunimentError, OSError) as exc:
+        error = exc if isinstance(exc, MunimentError) else file_error(exc)
+        report_error(error, as_json="--json" in arguments)
+        return exit_code(error)
     return code if isinstance(code, int) else 0
 
 

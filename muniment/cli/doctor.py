@@ -18,6 +18,18 @@ _QUERYABLE_SECONDS = 40.0
 _POLL_SECONDS = 0.25
 _RECORDS = 4
 EXIT_NO = 1
+_ADVICE = {
+    "control database": "see that LAKE/control.db or the server of control_url is there; `muniment init` makes a new one",
+    "API key": "muniment tenant add NAME, then again",
+    "receiver answers": "start the receivers with `muniment up`, or name their address with --host",
+    "receiver is ready": "the answer above says what keeps it from taking records; `muniment status` says more",
+    "span by OTLP/HTTP": "401 means the key: `muniment key list` shows which ones work; anything else is in the answer above",
+    "event by OTLP/HTTP": "a key scoped with --events needs 'message.sent' among them for this test",
+    "span by OTLP/gRPC": "see that the gRPC port can be reached: a proxy that speaks HTTP/1 alone does not pass it on",
+    "event by OTLP/gRPC": "a key scoped with --events needs 'message.sent' among them for this test",
+    "queryable": "`muniment status` shows the collector's lag and last problem",
+}
+"""What to do next, by the step that failed; docs/how-to/doctor.md says more."""
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +66,7 @@ def doctor(
             )
         if not ok:
             console.print(f"stopped at: {steps[-1].name}", style="bold", markup=False)
+            console.print(f"  {_ADVICE[steps[-1].name]}", style="dim", markup=False, soft_wrap=True)
     raise typer.Exit(0 if ok else EXIT_NO)
 
 

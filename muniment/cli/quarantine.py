@@ -29,17 +29,25 @@ def list_(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOptio
     if json_:
         print_json([{key: value for key, value in asdict(entry).items() if key != "record"} for entry in entries])
         return
+    if not entries:
+        console.print("quarantine is empty")
+        return
     from rich.table import Table
+    from rich.text import Text
+
+    from muniment.cli.table import PIPE_WIDTH, wide_enough
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("id", "tenant", "time", "signal", "reason", "message", "replayed"):
-        table.add_column(title)
+        # what `show` and `replay` take as their argument is never cut short
+        table.add_column(title, no_wrap=title in {"id", "reason"}, overflow="fold")
     for entry in entries:
-        table.add_row(
+        cells = (
             entry.id, entry.tenant_id, utc_text(entry.unix_nano), entry.signal, entry.reason, entry.message,
             "yes" if entry.replayed else "",
         )  # fmt: skip
-    console.print(table if entries else "quarantine is empty")
+        table.add_row(*map(Text, cells))
+    wide_enough(console, PIPE_WIDTH).print(table)
 
 
 def show(

@@ -11,7 +11,7 @@ from warehouse.query.formats import plain_frame
 MAX_ROWS = 200
 _MAX_CELL_CHARACTERS = 200
 _LEAST_COLUMN_WIDTH = 8
-_PIPE_WIDTH = 100_000
+PIPE_WIDTH = 100_000
 # What records hold was written by others: no byte of it may steer the terminal.
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u{200e}\u{200f}\u{202a}-\u{202e}\u{2066}-\u{2069}]"
 
@@ -27,7 +27,7 @@ def print_table(reader: pa.RecordBatchReader, out: Console, notes: Console) -> i
         rows += batch.num_rows
     frame = pl.concat(shown) if shown else plain_frame(pa.RecordBatch.from_pylist([], schema=reader.schema))
     fitting = frame.width if not out.is_terminal else max(1, out.width // (_LEAST_COLUMN_WIDTH + 1))
-    wide_enough(out, _PIPE_WIDTH).print(_table(frame[:, :fitting]))
+    wide_enough(out, PIPE_WIDTH).print(_table(frame[:, :fitting]))
     if frame.width > fitting:
         notes.print(f"{frame.width - fitting} more columns not shown: --format json shows all", style="dim")
     if rows > kept:

@@ -6,6 +6,7 @@ or below their mark, one that was there before the marks were read, or while the
 with any other in the list the logs are read again.
 """
 
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,8 @@ from warehouse.lake import Lake
 from warehouse.marks import is_readable, read_marks
 
 _ATTEMPTS = 20
+_OPENINGS = 3
+_PAUSE_SECONDS = 0.1
 _PATH_PARTS = 3
 _NO_MARKS: Mapping[str, int] = {}
 
@@ -28,7 +31,18 @@ def list_files(lake: Lake, tenants: Collection[str], tables: Collection[str]) ->
         UnavailableError: a log cannot be read, or rewrites keep replacing files.
         CorruptionError: a file lies outside the layout `tenant_id=T/day=D/`.
     """
-    owned = frozenset(tenants)
+    for attempt in range(_OPENINGS):
+        try:
+            return _list_once(lake, frozenset(tenants), tables)
+        except UnavailableError:
+            # a log is shortened behind its new checkpoint while it is being read: the next opening finds the checkpoint
+            if attempt == _OPENINGS - 1:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+    raise AssertionError("the loop above returns or raises")
+
+
+def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> dict[str, list[str]]:
     with ThreadPoolExecutor(max_workers=max(1, len(tables))) as pool:
         marks = read_marks(lake)
         handles = dict(pool.map(lambda name: (name, _open(lake, name)), sorted(tables)))
