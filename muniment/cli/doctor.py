@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.25
 _RECORDS = 4
 EXIT_NO = 1
 _ADVICE = {
-    "control database": "see that LAKE/control.db or the server of control_url is there; `muniment init` makes a new one",
+    "control database": "see that LAKE/control.db, or the server that control_url names, is there and may be read",
     "API key": "muniment tenant add NAME, then again",
     "receiver answers": "start the receivers with `muniment up`, or name their address with --host",
     "receiver is ready": "the answer above says what keeps it from taking records; `muniment status` says more",

@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collectors.costs import PriceBook
-from collectors.decode import DecodedGroup, decode_group
+from collectors.decode import DecodedGroup, decode_group, refused_records
 from collectors.exports import Export, IntakeLimits, Outcome, Refusal, Sender, Signal
 from warehouse.errors import DecodeError
 
@@ -348,3 +348,17 @@ def test_nothing_to_decode():
     assert group.outcomes == [Outcome(0), Outcome(0)]
     assert group.records.tables == {}
     assert len(group.records.requests) == 2
+
+
+def test_replay_texts_are_bounded(monkeypatch):
+    """Beyond the bound a refused record is still counted and named, only its text is not kept."""
+    monkeypatch.setattr(refused_records, "MAX_TEXTS", 2)
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for _ in range(5):
+        spans.add().name = "without ids"
+    sender = Sender("acme", "k", "key:k", "127.0.0.1:1")
+    export = Export(Signal.TRACES, request.SerializeToString(), sender, 1_700_000_000_000_000_000, b"d" * 16)
+    decoded = decode_group([export], limits=IntakeLimits(), prices=PriceBook())
+    assert len(decoded.refusals) == 5
+    assert [refusal.record is not None for _, refusal in decoded.refusals] == [True, True, False, False, False]

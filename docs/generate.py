@@ -1,0 +1,166 @@
+"""Writes the reference pages that are read off the code: tables, commands, errors.
+
+`make docs` runs it; tests/unit/test_docs.py asserts that what it would write is what is there.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperOption
+
+from muniment.cli.app import app, exit_code
+from warehouse.errors import MunimentError, Permanent, Transient
+from warehouse.tables import STATISTICS_COLUMNS, TABLES
+from warehouse.tables.columns import LEDGERED, Table
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- written by docs/generate.py: run `make docs` after a change of the code -->"
+ERROR_MODULES = ("warehouse.errors", "collectors.bodies", "muniment.demo.sender", "muniment.emit.errors")
+COMMANDS_INTRO = """\
+`muniment COMMAND --help` prints the same. `--lake DIR` says which lake, else the environment variable `MUNIMENT_LAKE`,
+else `./lake`. `--json` prints for machines, errors too: one object with `error` and `hint` on standard error. Long work shows
+its progress on a terminal and stays quiet in a pipe.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 1 | the answer is no: not allowed, there already, or a check failed |
+| 2 | usage or bad input: an unknown option, tenant, key or trace, settings that cannot be used, SQL that may not run |
+| 3 | the lake is unavailable: none there, held by another process, damaged, or the disk or control database does not answer |
+| 4 | not established (for commands that prove; none does yet) |
+| 130 | interrupted |
+
+`import` ends with 0 when the file was read to its end, however many of its records were refused: it prints their number, and
+`muniment quarantine list` shows them."""
+TABLES_INTRO = """\
+Each table is a Delta Lake table in `LAKE/tables/<name>`, partitioned by `tenant_id` and `day`; the Parquet files do not repeat
+these two. The views that `muniment sql` queries add `time` (TIMESTAMP, UTC), made of `time_unix_nano`. Every time is in
+nanoseconds since 1970, UTC. Columns are only ever added, under a new `schema_version`.
+
+The Delta log holds minimum and maximum of {statistics} alone: none of them can hold a value of a payload.
+
+Columns that a later part fills are NULL until then: `data_class`, `categories`, `redactions`, `redaction_policy`, `subjects`."""
+ERRORS_INTRO = """\
+Every error that Muniment raises on purpose is a `MunimentError` and says what was got, what was expected and, as its hint, what
+to do. *Again* says whether the same request may succeed later: receivers answer 503 / `UNAVAILABLE` to yes, and 400 /
+`INVALID_ARGUMENT` to no unless the table says otherwise. *Exit* is the command line's exit code
+([what they mean](commands.md)). Errors of `muniment.emit` reach the application that records events."""
+HTTP_STATUS = {
+    "UnauthenticatedError": "401 / `UNAUTHENTICATED`",
+    "DeniedError": "403 / `PERMISSION_DENIED`",
+    "TooLargeError": "413 / `RESOURCE_EXHAUSTED`",
+    "UnsupportedEncodingError": "415",
+}
+
+
+def pages() -> dict[str, str]:
+    """Text of each generated page by file name."""
+    return {"tables.md": tables_page(), "commands.md": commands_page(), "errors.md": errors_page()}
+
+
+def tables_page() -> str:
+    """Every table with every column."""
+    statistics = ", ".join(f"`{name}`" for name in STATISTICS_COLUMNS)
+    parts = ["# Tables", NOTE, TABLES_INTRO.format(statistics=statistics)]
+    parts += ["## Columns of every ledgered row", _columns(LEDGERED)]
+    for table in TABLES.values():
+        parts += [f"## {table.name}", _about(table)]
+        shared = {column.name for column in LEDGERED} if table.ledgered else set()
+        parts.append(_columns([column for column in table.columns if column.name not in shared]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(table: Table) -> str:
+    doc = table.doc[0].upper() + table.doc[1:]
+    text = f"{doc}. Schema version {table.schema_version}. Files are sorted by {_names(table.sort_by)}"
+    text += f", with a bloom filter on {_names(table.bloom)}." if table.bloom else "."
+    if table.ledgered:
+        text += " Each row has [the columns above](#columns-of-every-ledgered-row), and:"
+    return text
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _columns(columns: Any) -> str:
+    rows = [f"| `{column.name}` | {column.type} | {_cell(column.doc)} |" for column in columns]
+    return "\n".join(["| column | type | holds |", "|---|---|---|", *rows])
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options, as typer has them."""
+    parts = ["# Commands", NOTE, COMMANDS_INTRO]
+    for path, command in commands():
+        parts += [f"## {path}", str(command.help).strip()]
+        if rows := list(_parameters(command)):
+            parts.append("\n".join(["| | default | |", "|---|---|---|", *rows]))
+        if command.epilog:
+            lines = [line.removeprefix("Examples: ").removeprefix("Example: ") for line in command.epilog.splitlines()]
+            parts.append("\n".join(["```", *filter(None, lines), "```"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def commands(group: Any = None, path: str = "muniment") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with the words that call it."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _parameters(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        if isinstance(parameter, TyperOption):
+            what = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+        else:
+            what = f"`{parameter.metavar}`"
+        yield f"| {what} | {_default(parameter)} | {_cell(parameter.help or '')} |"
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    if isinstance(parameter.show_default, str):
+        return _cell(parameter.show_default)
+    return "" if parameter.default in (None, False) else f"`{parameter.default}`"
+
+
+def errors_page() -> str:
+    """Every error class."""
+    parts = ["# Errors", NOTE, ERRORS_INTRO]
+    for module, title in zip(ERROR_MODULES, ("Everywhere", "Bodies", "The demo", "muniment.emit"), strict=True):
+        rows = [_error(cls) for cls in error_classes(module)]
+        parts += [f"## {title}", "\n".join(["| error | means | again | answer | exit |", "|---|---|---|---|---|", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def error_classes(module: str) -> list[type[MunimentError]]:
+    """Errors that a module defines, in its order."""
+    found = vars(importlib.import_module(module)).values()
+    return [c for c in found if inspect.isclass(c) and issubclass(c, MunimentError) and c.__module__ == module]
+
+
+def _error(cls: type[MunimentError]) -> str:
+    again = "yes" if issubclass(cls, Transient) else "no" if issubclass(cls, Permanent) else ""
+    answer = next((text for name, text in HTTP_STATUS.items() if cls.__name__ == name), "")
+    summary = (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    code = exit_code(cls.__new__(cls))
+    return f"| `{cls.__name__}` | {_cell(' '.join(summary.split()))} | {again} | {answer} | {code} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf8")
