@@ -57,6 +57,9 @@ format: .venv/.dev ## put the code into its format
 bench: .venv/.dev ## every benchmark; writes benchmarks/results.json
 	@$(BIN)/python -m benchmarks
 
+docs: .venv/.runtime ## write the reference pages that are read off the code
+	@$(BIN)/python docs/generate.py
+
 lock: .venv/.uv ## resolve the locks anew from pyproject.toml
 	@bash requirements/lock.sh
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from benchmarks.spans import requests
+from benchmarks.spans import SPANS_PER_TRACE, requests
 from governance.access import local_principal
 from warehouse.clock import system_clock
 from warehouse.query import QuerySettings, open_session
@@ -19,14 +19,13 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass
 class Probes:
-    """Sends a request of `spans` spans every `every_seconds` and finds out when it can be queried."""
+    """Sends a request of one trace every `every_seconds` and finds out when it can be queried."""
 
     lake: Path
     port: int
     keys: dict[str, str]
     every_seconds: float
     poll_seconds: float
-    spans: int = 5
     acknowledged: dict[str, float] = field(default_factory=dict)
     lags: list[float] = field(default_factory=list)
 
@@ -62,7 +61,7 @@ class Probes:
 
     def _send(self, count: int) -> None:
         tenants = list(self.keys)
-        bodies = list(requests(count, spans=self.spans, seed=time.monotonic_ns() % 2**31, now_unix_nano=system_clock()))
+        bodies = list(requests(count, spans=SPANS_PER_TRACE, seed=time.monotonic_ns() % 2**31, now_unix_nano=system_clock()))
         for number, body in enumerate(bodies):
             head = {"x-api-key": self.keys[tenants[number % len(tenants)]], "content-type": "application/x-protobuf"}
             url = f"http://127.0.0.1:{self.port}/v1/traces"

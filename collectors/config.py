@@ -1,7 +1,7 @@
 """What `muniment.yaml` may say about receivers and limits on input. Imports no server: every command reads settings."""
 
 import ipaddress
-from typing import Annotated, Self
+from typing import Annotated
 
 import msgspec
 
@@ -30,14 +30,15 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     past_seconds: Positive = 7 * _DAY_SECONDS
     future_seconds: Positive = 3_600
 
-    @classmethod
-    def for_imports(cls) -> Self:
-        """Limits of a file import: history may be old."""
-        return cls(past_seconds=_IMPORT_YEARS * 365 * _DAY_SECONDS)
-
     def limits(self) -> IntakeLimits:
         """The same bounds as the decoders take them."""
         return IntakeLimits(**msgspec.structs.asdict(self))
+
+
+class ImportLimitsConfig(LimitsConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits of a file import: history may be old."""
+
+    past_seconds: Positive = _IMPORT_YEARS * 365 * _DAY_SECONDS
 
 
 class ReceiversConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -49,6 +49,13 @@ Every error that Muniment raises on purpose is a `MunimentError` and says what w
 to do. *Again* says whether the same request may succeed later: receivers answer 503 / `UNAVAILABLE` to yes, and 400 /
 `INVALID_ARGUMENT` to no unless the table says otherwise. *Exit* is the command line's exit code
 ([what they mean](commands.md)). Errors of `muniment.emit` reach the application that records events."""
+TYPES = {
+    "string": "text",
+    "binary": "bytes",
+    "date32[day]": "date",
+    "list<element: string>": "list of text",
+    "double": "float64",
+}
 HTTP_STATUS = {
     "UnauthenticatedError": "401 / `UNAUTHENTICATED`",
     "DeniedError": "403 / `PERMISSION_DENIED`",
@@ -88,7 +95,7 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def _columns(columns: Any) -> str:
-    rows = [f"| `{column.name}` | {column.type} | {_cell(column.doc)} |" for column in columns]
+    rows = [f"| `{c.name}` | {TYPES.get(str(c.type), c.type)} | {_cell(c.doc)} |" for c in columns]
     return "\n".join(["| column | type | holds |", "|---|---|---|", *rows])
 
 
@@ -139,7 +146,10 @@ def errors_page() -> str:
     parts = ["# Errors", NOTE, ERRORS_INTRO]
     for module, title in zip(ERROR_MODULES, ("Everywhere", "Bodies", "The demo", "muniment.emit"), strict=True):
         rows = [_error(cls) for cls in error_classes(module)]
-        parts += [f"## {title}", "\n".join(["| error | means | again | answer | exit |", "|---|---|---|---|---|", *rows])]
+        parts += [
+            f"## {title}",
+            "\n".join(["| error | means | again | answer | exit |", "|---|---|---|---|---|", *rows]),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -151,14 +161,14 @@ def error_classes(module: str) -> list[type[MunimentError]]:
 
 def _error(cls: type[MunimentError]) -> str:
     again = "yes" if issubclass(cls, Transient) else "no" if issubclass(cls, Permanent) else ""
-    answer = next((text for name, text in HTTP_STATUS.items() if cls.__name__ == name), "")
+    answer = HTTP_STATUS.get(cls.__name__, "")
     summary = (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-    code = exit_code(cls.__new__(cls))
+    code = "" if cls.__module__.startswith("muniment.emit") else exit_code(cls.__new__(cls))
     return f"| `{cls.__name__}` | {_cell(' '.join(summary.split()))} | {again} | {answer} | {code} |"
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 if __name__ == "__main__":

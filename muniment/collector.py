@@ -58,6 +58,7 @@ class Collector:
             config=settings.writer,
             clock=context.clock,
             measures=Measures(),
+            lake_name=settings.lake,
         )
         pipeline = GroupPipeline(
             sink=self.writer,

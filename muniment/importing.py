@@ -100,6 +100,7 @@ def _free_writer(context: CommandContext) -> Writer:
                 open_stores(context.lake),
                 config=context.settings.writer,
                 clock=context.clock,
+                lake_name=context.settings.lake,
             )
         except ShardHeldError as exc:
             last = exc

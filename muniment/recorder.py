@@ -28,12 +28,20 @@ class Recorder:
     """Records own events of one lake, from any process."""
 
     def __init__(
-        self, lake: Lake, claims: ShardClaims, redactor: Redactor, config: "WriterConfig", *, clock: Clock
+        self,
+        lake: Lake,
+        claims: ShardClaims,
+        redactor: Redactor,
+        config: "WriterConfig",
+        *,
+        lake_name: str,
+        clock: Clock,
     ) -> None:
         self._lake = lake
         self._claims = claims
         self._redactor = redactor
         self._config = config
+        self._lake_name = lake_name
         self._clock = clock
 
     def record(self, events: Sequence[OwnEvent]) -> None:
@@ -69,6 +77,7 @@ class Recorder:
                     open_stores(self._lake),
                     config=self._config,
                     clock=self._clock,
+                    lake_name=self._lake_name,
                 )
                 break
             except ShardHeldError as exc:

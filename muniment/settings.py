@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from collectors.config import LimitsConfig, ReceiversConfig
+from collectors.config import ImportLimitsConfig, LimitsConfig, ReceiversConfig
 from collectors.intake import IntakeConfig
 from muniment.telemetry import TelemetryConfig
 from warehouse.errors import SettingsError
@@ -35,7 +35,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     users: dict[str, list[str]] = msgspec.field(default_factory=dict)
     receivers: ReceiversConfig = msgspec.field(default_factory=ReceiversConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
-    import_limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig.for_imports)
+    import_limits: ImportLimitsConfig = msgspec.field(default_factory=ImportLimitsConfig)
     intake: IntakeConfig = msgspec.field(default_factory=IntakeConfig)
     writer: WriterConfig = msgspec.field(default_factory=WriterConfig)
     query: QuerySettings = msgspec.field(default_factory=QuerySettings)

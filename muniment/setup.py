@@ -9,6 +9,7 @@ from warehouse.commit import open_stores
 from warehouse.control import ControlStore
 from warehouse.durable import replace_file
 from warehouse.lake import Lake, make_lake
+from warehouse.ledger.signing import make_keys
 from warehouse.names import check_name
 
 
@@ -32,6 +33,7 @@ def set_up_lake(path: Path, *, name: str, clock: Clock) -> tuple[Lake, list[str]
         if not target.exists():
             replace_file(target, content)
             made.append(f"policies/prices/{file_name}")
+    make_keys(lake.keys, now_unix_nano=clock())
     ControlStore.open(control_url(lake, settings), clock=clock, create=True).close()
     open_stores(lake)
     return lake, made

@@ -101,7 +101,14 @@ class CommandContext:
     @cached_property
     def recorder(self) -> Recorder:
         """How own events are recorded."""
-        return Recorder(self.lake, self.claims, self.redactor, self.settings.writer, clock=self.clock)
+        return Recorder(
+            self.lake,
+            self.claims,
+            self.redactor,
+            self.settings.writer,
+            lake_name=self.settings.lake,
+            clock=self.clock,
+        )
 
 
 def make_redactor() -> Redactor:

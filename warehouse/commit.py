@@ -15,9 +15,11 @@ from warehouse.durable import sync_folder
 from warehouse.errors import UnavailableError
 from warehouse.journal import Frame, Position, segment_file, write_position
 from warehouse.lake import Lake
+from warehouse.ledger.keeper import LedgerKeeper
 from warehouse.marks import write_mark
 from warehouse.parquet import Part, write_parts
 from warehouse.recent import RecentRequests, RequestRow
+from warehouse.sequence import LEDGERED
 from warehouse.tables import TABLES
 
 _NANOS_PER_MILLI = 1_000_000
@@ -52,12 +54,20 @@ class Committer:
     """Commits the segments of one shard, in order. Not thread-safe: one thread owns it."""
 
     def __init__(
-        self, lake: Lake, shard: str, stores: Mapping[str, DeltaStore], recent: RecentRequests, *, clock: Clock
+        self,
+        lake: Lake,
+        shard: str,
+        stores: Mapping[str, DeltaStore],
+        recent: RecentRequests,
+        *,
+        clock: Clock,
+        ledger: LedgerKeeper | None = None,
     ) -> None:
         self._lake = lake
         self._shard = shard
         self._stores = stores
         self._recent = recent
+        self._ledger = ledger
         self._clock = clock
         self._folder = lake.journal / shard
 
@@ -89,6 +99,8 @@ class Committer:
             if name == wanted[-1]:
                 transactions.append((whole_app(self._shard), segment.number))
             self._stores[name].append([part.add_action(modified) for part in parts[name]], transactions)
+        if self._ledger is not None:
+            self._ledger.advance({name: rows[name] for name in LEDGERED})
         self._finish(segment)
         written = [part for group in parts.values() for part in group]
         return CommitReport(

@@ -24,6 +24,7 @@ from warehouse.commit import ClosedSegment, CommitReport, Committer, committed_s
 from warehouse.delta import DeltaStore
 from warehouse.errors import OverloadedError, UnavailableError
 from warehouse.lake import Lake
+from warehouse.ledger.keeper import LedgerKeeper
 from warehouse.measures import Measures
 from warehouse.recent import RecentRequests
 from warehouse.sequence import RandomBytes
@@ -80,6 +81,7 @@ class Writer:
         clock: Clock,
         random_bytes: RandomBytes = os.urandom,
         measures: Measures | None = None,
+        ledger: LedgerKeeper | None = None,
     ) -> None:
         self.shard = folder.identity
         self.closed_logs = tuple(folder.closed)
@@ -88,7 +90,7 @@ class Writer:
         self._config = config
         self._clock = clock
         self._measures = measures or Measures()
-        self._committer = Committer(lake, self.shard, stores, self.recent, clock=clock)
+        self._committer = Committer(lake, self.shard, stores, self.recent, clock=clock, ledger=ledger)
         self._tail = JournalTail(folder, position=folder.head, clock=clock, random_bytes=random_bytes)
         # None only wakes the sequencer
         self._queue: queue.Queue[Waiting | None] = queue.Queue(config.queue_batches)
@@ -336,8 +338,11 @@ def open_writer(
     config: WriterConfig,
     clock: Clock,
     measures: Measures | None = None,
+    lake_name: str | None = None,
 ) -> Writer:
     """Take the shard called `name`, replay its journal, and start its writer.
+
+    `lake_name` is the first part of the logs' origins; without it the rows are sequenced and no log is kept.
 
     Raises:
         ShardHeldError: another process writes this shard.
@@ -350,7 +355,8 @@ def open_writer(
     )
     folder = open_shard(lake, name, claims, committed=committed, clock=clock)
     try:
-        writer = Writer(lake, folder, stores, config=config, clock=clock, measures=measures)
+        ledger = LedgerKeeper(lake, lake_name=lake_name, shard=folder.identity, clock=clock) if lake_name else None
+        writer = Writer(lake, folder, stores, config=config, clock=clock, measures=measures, ledger=ledger)
         writer.start()
     except BaseException:
         folder.release()

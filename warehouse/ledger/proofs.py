@@ -45,7 +45,7 @@ def verify_consistency(
     Raises:
         ProofError: it is not shown; the message says what was got and expected.
     """
-    _check_hashes(old_root, new_root, *proof)
+    _check_hashes(*proof)
     if not 0 < old_size <= new_size:
         raise ProofError(f"old size: expected 1 to {new_size}, got {old_size}")
     if old_size == new_size:
@@ -53,6 +53,7 @@ def verify_consistency(
             raise ProofError(f"consistency proof: expected no hashes between equal sizes, got {len(proof)}")
         _check_root("root of the same size", new_root, old_root)
         return
+    _check_hashes(old_root, new_root)
     # a complete old tree is itself a node of the new one: its root starts the path and is not sent
     path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
     if not path:
@@ -92,5 +93,5 @@ def _check_hashes(*hashes: bytes) -> None:
 
 
 def _check_root(what: str, got: bytes, expected: bytes) -> None:
-    if got != expected:
+    if got != expected or not expected:
         raise ProofError(f"{what}: expected {expected.hex()}, got {got.hex()}")
