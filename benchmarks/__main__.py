@@ -5,33 +5,55 @@ bar is missed.
 """
 
 import argparse
-import importlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
+from benchmarks import disk, ingest, latency, parts, query, small_requests, tenants
 from benchmarks.machine import cache_folder, describe_machine
 from benchmarks.results import Figure, save, show
 
-NAMES = ("decode", "ingest", "small", "latency", "tenants", "disk", "query", "writer")
-_MODULES = {"small": "small_requests"}
+
+class Benchmark(Protocol):
+    """What each benchmark is."""
+
+    def __call__(self, *, quick: bool) -> list[Figure]:
+        """Run it; `quick` with less of everything."""
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "decode": parts.run_decode,
+    "writer": parts.run_writer,
+    "ingest": ingest.run,
+    "small": small_requests.run,
+    "latency": latency.run,
+    "tenants": tenants.run,
+    "disk": disk.run,
+    "query": query.run,
+}
 
 
 def main() -> int:
     """Run what was named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="less of everything: minutes instead of half an hour")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(NAMES):
-        parser.error(f"expected some of {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"expected some of {', '.join(BENCHMARKS)}, got {', '.join(sorted(unknown))}")
     machine = describe_machine()
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, load {machine['load']}")
+    print(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, load {machine['load']}",
+        flush=True,
+    )
     figures: list[Figure] = []
-    for name in arguments.names or NAMES:
+    for name in arguments.names or BENCHMARKS:
         started = time.monotonic()
-        found = importlib.import_module(f"benchmarks.{_MODULES.get(name, name)}").run(quick=arguments.quick)
-        show(found)
-        print(f"{name}: {time.monotonic() - started:.0f} s\n")
+        found = BENCHMARKS[name](quick=arguments.quick)
+        if found:
+            show(found)
+        print(f"{name}: {time.monotonic() - started:.0f} s\n", flush=True)
         figures += found
     results = cache_folder() / "results.json"
     save(results, figures, machine)

@@ -67,6 +67,8 @@ def measure(
     rate = total / outcome.wall_seconds
     return [
         Figure(benchmark, f"{label}: CPU a span", used.cpu_seconds / total * 1e6, "µs", bar, note=note),
-        Figure(benchmark, f"{label}: acknowledged", rate, "spans/s", note="beside the load generator, on the same cores"),
+        Figure(
+            benchmark, f"{label}: acknowledged", rate, "spans/s", note="beside the load generator, on the same cores"
+        ),
         Figure(benchmark, f"{label}: peak memory", peak, "MiB", BAR_MEMORY_MIB),
     ]

@@ -35,7 +35,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    fields = {}
+    fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text(encoding="utf8").splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())

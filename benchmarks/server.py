@@ -162,7 +162,18 @@ class Server:
 def running(lake: Lake) -> Iterator[Server]:
     """Run a collector over `lake` on free ports of the loopback address."""
     log = lake.path / "collector.log"
-    command = [sys.executable, "-m", "muniment", "collect", "--lake", str(lake.path), "--http-port", "0", "--grpc-port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "muniment",
+        "collect",
+        "--lake",
+        str(lake.path),
+        "--http-port",
+        "0",
+        "--grpc-port",
+        "0",
+    ]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=Path(__file__).parents[1])
     server = Server(process, lake, log)

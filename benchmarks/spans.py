@@ -119,8 +119,14 @@ class _SpanSource:
         """Spans without end, trace after trace."""
         while True:
             traces = _CHUNK_SPANS // SPANS_PER_TRACE
-            chat = self._texts.texts(traces * 5, words=_CHAT_WORDS[0]), self._texts.texts(traces * 5, words=_CHAT_WORDS[1])
-            tool = self._texts.texts(traces * 3, words=_TOOL_WORDS[0]), self._texts.texts(traces * 3, words=_TOOL_WORDS[1])
+            chat = (
+                self._texts.texts(traces * 5, words=_CHAT_WORDS[0]),
+                self._texts.texts(traces * 5, words=_CHAT_WORDS[1]),
+            )
+            tool = (
+                self._texts.texts(traces * 3, words=_TOOL_WORDS[0]),
+                self._texts.texts(traces * 3, words=_TOOL_WORDS[1]),
+            )
             for _ in range(traces):
                 yield from self._trace(chat, tool)
 
@@ -190,7 +196,9 @@ class _SpanSource:
                 "gen_ai.response.finish_reasons": ["stop" if draw.random() < 0.8 else "tool_calls"],
                 "server.address": address,
                 "gen_ai.input.messages": json.dumps(asked),
-                "gen_ai.output.messages": json.dumps([_message("assistant", next(texts[1])) | {"finish_reason": "stop"}]),
+                "gen_ai.output.messages": json.dumps(
+                    [_message("assistant", next(texts[1])) | {"finish_reason": "stop"}]
+                ),
             },
         )
 

@@ -9,13 +9,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_COMMON = """
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_COMMON = _words("""
 the of and to in a is that for it as was with be by on not he this are or his from at which but have an had they you were
 their one all we can her has there been if more when will would who so no out up into them some could time only these two
 may then do first any my now such like our over man me even most made after also did many before must through years where
 much your way well down should because each just those people how too little state good very make world still own see work
-""".split()
-_BUSINESS = """
+""")
+_BUSINESS = _words("""
 order invoice vendor supplier contract delivery payment customer account refund approval request ticket policy employee
 department budget quarter forecast shipment warehouse stock price discount total amount currency deadline meeting schedule
 manager procurement finance support service incident outage laptop license password access role team report summary draft
@@ -23,8 +28,8 @@ review change update cancel confirm reject approve escalate assign resolve reope
 calculate estimate transfer receive return replace purchase quotation offer tender clause warranty liability tax rate
 balance statement ledger audit evidence record retention purpose consent address phone email calendar holiday absence
 payroll salary bonus contractor onboarding training equipment travel expense receipt reimbursement hotel flight booking
-""".split()
-_OTHER = """
+""")
+_OTHER = _words("""
 according available additional another answer based before below between both business called carefully case certain check
 clear close company complete concerned condition consider contact contain continue correct current data date days decide
 detail different directly document during early either enough every exact example expected explain fact field final find
@@ -37,12 +42,12 @@ same second section send set several short show similar since single small soon 
 subject suggest system table take tell term text than thank therefore thing think third today together tomorrow tool top
 toward type under until use used user usual value version via wait want week whether while whole why within without word
 write wrong year yesterday yet
-""".split()
-_NAMES = """
+""")
+_NAMES = _words("""
 Alice Bianca Carlos Dmitri Elena Farid Grace Hiroshi Ingrid Jamal Katarina Lars Maria Nkechi Oscar Priya Quentin Rosa Samir
 Tanja Umar Vera Wei Ximena Yusuf Zoe Berlin Lisbon Chicago Osaka Nairobi Toronto Madrid Oslo Acme Globex Initech Umbrella
 Contoso Northwind Hooli Vandelay Wonka Stark
-""".split()
+""")
 _FOLLOWERS = 40
 _JUMP = 0.2
 _NUMBER = 0.03

@@ -61,7 +61,9 @@ class Probes:
 
     def _send(self, count: int) -> None:
         tenants = list(self.keys)
-        bodies = list(requests(count, spans=SPANS_PER_TRACE, seed=time.monotonic_ns() % 2**31, now_unix_nano=system_clock()))
+        bodies = list(
+            requests(count, spans=SPANS_PER_TRACE, seed=time.monotonic_ns() % 2**31, now_unix_nano=system_clock())
+        )
         for number, body in enumerate(bodies):
             head = {"x-api-key": self.keys[tenants[number % len(tenants)]], "content-type": "application/x-protobuf"}
             url = f"http://127.0.0.1:{self.port}/v1/traces"

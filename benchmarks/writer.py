@@ -131,9 +131,14 @@ def hex_texts(random: np.random.Generator, rows: int, size_bytes: int) -> np.nda
 
 def json_texts(random: np.random.Generator, rows: int, characters: int) -> np.ndarray:
     """JSON-like text that compresses about as well as attributes and prompts do."""
-    words = random.choice(np.array(["order", "invoice", "user.id", "gen_ai.request", "please", "1234.5", "eu-west"]), (rows, characters // 9))
+    words = random.choice(
+        np.array(["order", "invoice", "user.id", "gen_ai.request", "please", "1234.5", "eu-west"]),
+        (rows, characters // 9),
+    )
     noise = hex_texts(random, rows, characters // 9)
-    return np.array(['{"text":"' + " ".join(line) + tail + '"}' for line, tail in zip(words, noise, strict=True)], object)
+    return np.array(
+        ['{"text":"' + " ".join(line) + tail + '"}' for line, tail in zip(words, noise, strict=True)], object
+    )
 
 
 def measure(label: str, writer: Writer, batches: Sequence[TreatedBatch], *, group: int) -> None:
@@ -146,8 +151,10 @@ def measure(label: str, writer: Writer, batches: Sequence[TreatedBatch], *, grou
         writer.flush()
         commits += 1
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    print(f"{label}: {rows} spans in {commits} commits: {cpu / rows * 1e6:.1f} us CPU a span, "
-          f"{cpu / commits:.3f} s CPU and {wall / commits:.3f} s a commit")
+    print(
+        f"{label}: {rows} spans in {commits} commits: {cpu / rows * 1e6:.1f} us CPU a span, "
+        f"{cpu / commits:.3f} s CPU and {wall / commits:.3f} s a commit"
+    )
 
 
 def main() -> None:

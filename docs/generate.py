@@ -5,6 +5,7 @@
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from warehouse.errors import MunimentError, Permanent, Transient
 from warehouse.tables import STATISTICS_COLUMNS, TABLES
 from warehouse.tables.columns import LEDGERED, Table
 
-REFERENCE = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+PACKAGES = ("warehouse", "collectors", "governance", "muniment")
 NOTE = "<!-- written by docs/generate.py: run `make docs` after a change of the code -->"
-ERROR_MODULES = ("warehouse.errors", "collectors.bodies", "muniment.demo.sender", "muniment.emit.errors")
 COMMANDS_INTRO = """\
 `muniment COMMAND --help` prints the same. `--lake DIR` says which lake, else the environment variable `MUNIMENT_LAKE`,
 else `./lake`. `--json` prints for machines, errors too: one object with `error` and `hint` on standard error. Long work shows
@@ -142,15 +144,25 @@ def _default(parameter: Any) -> str:
 
 
 def errors_page() -> str:
-    """Every error class."""
+    """Every error class, by the module that defines it."""
     parts = ["# Errors", NOTE, ERRORS_INTRO]
-    for module, title in zip(ERROR_MODULES, ("Everywhere", "Bodies", "The demo", "muniment.emit"), strict=True):
+    for module in error_modules():
         rows = [_error(cls) for cls in error_classes(module)]
         parts += [
-            f"## {title}",
+            f"## {module}",
             "\n".join(["| error | means | again | answer | exit |", "|---|---|---|---|---|", *rows]),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def error_modules() -> list[str]:
+    """Modules that define errors of their own, those that hold for everything first."""
+    found = []
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            if re.search(r"^class [A-Z]\w*Error\(", file.read_text(encoding="utf8"), re.MULTILINE):
+                found.append(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    return [module for module in found if error_classes(module)]
 
 
 def error_classes(module: str) -> list[type[MunimentError]]:

@@ -91,7 +91,10 @@ def problems_of(lake, acknowledged, before):
         ]
         if set(found_rows) != set(counts["spans"]):
             found.append(f"{table} has batches {sorted(found_rows)}, spans {sorted(counts['spans'])}")
-    for log, numbers in rows.indices(lake, marks=False).items():
+    logs = rows.indices(lake, marks=False)
+    if len({shard for _, shard in logs}) != 1:
+        found.append(f"a crash is no reason for another identity: {sorted(logs)}")
+    for log, numbers in logs.items():
         if numbers != list(range(len(numbers))):
             found.append(f"log {log}: indices {numbers}")
     for path, digest in rows.hashes(lake).items():
@@ -143,10 +146,11 @@ def run_steps(folder, first, stride, rewind):
         if code not in (DIED, FINISHED):
             say(json.dumps({"step": step, "problems": [f"writer ended with {code}"]}))
             return
+        seen, report = folder / f"seen-{step}", folder / f"report-{step}"
+        in_child(lambda lake=lake, seen=seen: look(lake, seen))
         if rewind:
             in_child(lambda lake=lake, step=step: (die_at(1 + step % rewind), open_one(lake).stop()))
-        report = folder / f"report-{step}"
-        if in_child(lambda lake=lake, report=report: look_and_recover(lake, report)) != FINISHED:
+        if in_child(lambda lake=lake, seen=seen, report=report: recover(lake, seen, report)) != FINISHED:
             report.write_text(json.dumps(["recovery failed"]))
         say(json.dumps({"step": step, "problems": json.loads(report.read_text())}))
         os.close(notes)
@@ -154,20 +158,30 @@ def run_steps(folder, first, stride, rewind):
         step += stride
 
 
-def look_and_recover(lake, report):
-    """Look as a reader does, take the shard over, look again, and write down what is wrong."""
-    found = visible_parts(lake)
-    before = rows.hashes(lake)
+def look(lake, seen):
+    """Look at a lake as its writer's death left it: what a reader sees in part, and files that must not change."""
     live = {f"{table}/{path}" for table in TABLES for path in rows.live_files(lake, table)}
-    stems = {Path(path).name[:24] for path in live}
-    # a file cut in its writing is no file yet; one of a segment that a table has already is
-    before = {path: digest for path, digest in before.items() if path in live or Path(path).name[:24] in stems}
+    # a file cut in its writing is no file yet; where one table has its segment, all files of it were whole
+    whole = {segment_of(path) for path in live}
+    files = {path: digest for path, digest in rows.hashes(lake).items() if segment_of(path) in whole}
+    seen.write_text(json.dumps([visible_parts(lake), files]))
+
+
+def recover(lake, seen, report):
+    """Look again as a reader does, take the shard over, and write down what is wrong then."""
+    found, before = json.loads(seen.read_text())
+    found += visible_parts(lake)
     writer = open_one(lake)
     writer.append(rows.whole_batch("after", BATCH_ROWS)).result(60)
     writer.flush()
     writer.stop()
     acknowledged = (lake.path / "acknowledged").read_text().split("\n")[:-1]
     report.write_text(json.dumps(found + problems_of(lake, [*acknowledged, "after"], before)))
+
+
+def segment_of(path):
+    """Shard and segment of a file, by its name."""
+    return Path(path).name.rpartition("-")[0]
 
 
 def write_until_killed(path, prefix, port):

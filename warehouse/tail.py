@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from warehouse.clock import Clock
 from warehouse.commit import ClosedSegment
-from warehouse.errors import MunimentError, UnavailableError
+from warehouse.errors import UnavailableError
 from warehouse.journal import Frame, Position, SegmentWriter, read_segment, segment_file
 from warehouse.sequence import RandomBytes, Sequenced, sequence
 from warehouse.shard import ShardFolder
@@ -162,7 +162,7 @@ class JournalTail:
         return taken, frames, after
 
     def _refuse(self, group: list[Waiting], exc: Exception) -> None:
-        error = exc if isinstance(exc, MunimentError) else UnavailableError(f"journal: {exc}")
+        error = exc if isinstance(exc, UnavailableError) else UnavailableError(f"journal: {exc}")
         self.problem = str(error)
         for waiting in group:
             waiting.durable.set_exception(error)

@@ -33,7 +33,7 @@ from warehouse.tail import JournalTail, Waiting
 from warehouse.treated import TreatedBatch
 
 _RETRY_SECONDS = 1.0
-_COMMIT_SHARE = 4.0
+_COMMIT_SHARE = 2.0
 _IDLE_POLL_SECONDS = 0.25
 _SHORTEST_POLL_SECONDS = 0.005
 
@@ -42,7 +42,7 @@ class WriterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """How a shard's writer works.
 
     The commit interval stretches from `commit_interval_seconds` up to `max_commit_interval_seconds` so that commits take
-    at most a fifth of the time: a lake of hundreds of quiet tenants would otherwise write hundreds of tiny files a second.
+    at most a third of the time: a lake of hundreds of quiet tenants would otherwise write hundreds of tiny files a second.
     """
 
     commit_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 2.0

@@ -1,12 +1,14 @@
 """How commands print: tables and progress for people, JSON for machines, errors on standard error."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from warehouse.errors import MunimentError, UnavailableError
 
@@ -25,11 +27,18 @@ TenantOption = Annotated[str, typer.Option("--tenant", metavar="T", help="Whose 
 
 console = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
+# What records and messages hold was written by others.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def plain_text(text: str) -> Text:
+    """Text from outside for a table: no markup in it counts, and no byte of it steers the terminal."""
+    return Text(_CONTROL.sub("·", text))
 
 
 def report_error(error: MunimentError, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from muniment.cli.output import JsonOption, LakeOption, console, print_json
+from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json
 
 TenantFilter = Annotated[str | None, typer.Option("--tenant", metavar="T", help="One tenant.", show_default="all")]
 
@@ -33,7 +33,6 @@ def list_(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOptio
         console.print("quarantine is empty")
         return
     from rich.table import Table
-    from rich.text import Text
 
     from muniment.cli.table import PIPE_WIDTH, wide_enough
 
@@ -46,7 +45,7 @@ def list_(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOptio
             entry.id, entry.tenant_id, utc_text(entry.unix_nano), entry.signal, entry.reason, entry.message,
             "yes" if entry.replayed else "",
         )  # fmt: skip
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(plain_text, cells))
     wide_enough(console, PIPE_WIDTH).print(table)
 
 

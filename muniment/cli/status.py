@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from muniment.cli.output import JsonOption, LakeOption, console, print_json
+from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json
 
 if TYPE_CHECKING:
     from muniment.wiring import CommandContext
@@ -86,6 +86,8 @@ def ask_collector(socket: Path) -> dict[str, Any]:
 def _print(content: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from muniment.cli.table import PIPE_WIDTH, wide_enough
+
     console.print(f"[bold]lake[/] {content['lake']}", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("tenant", "table"):
@@ -97,7 +99,10 @@ def _print(content: dict[str, Any]) -> None:
             row["tenant_id"], row["table"], f"{row['rows']:,}", f"{row['files']:,}",
             f"{row['size_bytes'] / _MIB:,.1f}", _time(row["newest_unix_nano"]),
         )  # fmt: skip
-    console.print(table if content["tables"] else "[dim]no rows yet[/]")
+    if content["tables"]:
+        wide_enough(console, PIPE_WIDTH).print(table)
+    else:
+        console.print("[dim]no rows yet[/]")
     if not content["collectors"]:
         console.print("[dim]no collector runs[/]")
     for collector in content["collectors"]:
@@ -108,11 +113,12 @@ def _print(content: dict[str, Any]) -> None:
         for title in ("tenant", "key", "service", "dialect", "spans", "cost unknown", "last received"):
             senders.add_column(title)
         for row in content["senders"]:
-            senders.add_row(
+            cells = (
                 row["tenant_id"], row["recorded_by"], row["service_name"] or "-", row["dialect"], f"{row['spans']:,}",
                 f"{row['cost_unknown']:,}", _time(row["last_received_unix_nano"]),
             )  # fmt: skip
-        console.print(senders)
+            senders.add_row(*map(plain_text, cells))
+        wide_enough(console, PIPE_WIDTH).print(senders)
 
 
 def _print_collector(collector: dict[str, Any]) -> None:

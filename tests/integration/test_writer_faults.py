@@ -194,6 +194,27 @@ def test_a_journal_that_refuses_acknowledges_nothing_and_gives_no_index_twice(
     assert rows.indices(lake) == {("acme", again.shard): list(range(18))}
 
 
+def test_a_group_that_fails_halfway_leaves_none_of_its_frames(lake, writers, rows, monkeypatch):
+    """A frame that cannot be written takes those before it along: they were not acknowledged, and their indices are free."""
+    writer = writers()
+    append(writer, rows.whole_batch("before"))
+    go = threading.Event()
+    real = writer._tail.write
+    writer._tail.write = lambda group: (go.wait(WAIT_SECONDS), real(group))[1]
+    writer.append(rows.treated())  # holds the sequencer, so that the next two are one group
+    wait_until(writer._queue.empty)
+    group = [writer.append(rows.whole_batch(tag, count)) for tag, count in (("small", 1), ("large", 900))]
+    monkeypatch.setattr("warehouse.journal.MAX_FRAME_BYTES", 300_000)
+    go.set()
+    for future in group:
+        with pytest.raises(UnavailableError, match=r"journal: a frame of \d+ bytes is over the limit of 300000"):
+            future.result(WAIT_SECONDS)
+    append(writer, rows.whole_batch("after"))
+    writer.flush()
+    assert rows.batches_of(rows.read_table(lake, "spans")) == {"before": 3, "after": 3}
+    assert rows.indices(lake) == {("acme", writer.shard): list(range(18))}
+
+
 def test_after_a_failure_the_segment_takes_no_more_frames(lake, writers, rows, monkeypatch):
     """What was acknowledged before the failure is committed, and the next batch begins a segment of its own."""
     writer = writers()
@@ -263,6 +284,19 @@ def test_a_commit_that_fails_at_any_step_is_tried_again_until_it_works(lake, wri
     for table in LEDGERED:
         assert rows.batches_of(rows.read_table(lake, table)) == {"a": 3, "b": 3}
     assert rows.indices(lake) == {("acme", writer.shard): list(range(18))}
+
+
+def test_a_commit_counts_as_done_only_once_its_log_entry_is_durable(lake, writers, rows, monkeypatch):
+    """An entry whose fsync failed is made durable before the mark moves, though its transaction is in the log already."""
+    monkeypatch.setattr("warehouse.writer._RETRY_SECONDS", 0.02)
+    writer = writers()
+    append(writer, rows.whole_batch("a"))
+    monkeypatch.setattr("warehouse.delta.sync_file", failing(resolve("warehouse.delta", "sync_file"), 5, 1))
+    renamed = []
+    real = os.rename
+    monkeypatch.setattr(os, "rename", lambda old, new: (renamed.append(Path(new).name), real(old, new))[1])
+    writer.flush(WAIT_SECONDS)
+    assert renamed == [f"{1:020d}.json", "0.json", "committed", "head"]
 
 
 def resolve(path, name):

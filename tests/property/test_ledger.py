@@ -1,11 +1,12 @@
 """Any tree, any pair of sizes, any cut of the appends: proofs and tiles agree with RFC 6962's own recursive definitions."""
 
+import contextlib
 import hashlib
 import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from warehouse.ledger.errors import LedgerError, ProofError, RecordTextError
@@ -129,14 +130,18 @@ def test_inclusion(size, index, bit, where):
 
 
 @given(SIZES, st.integers(0), st.integers(0, 2 * MAX_LEAVES), st.integers(0, 2 * MAX_LEAVES), st.integers(-1, 1))
-@example(4, 0, 3, 0, 0)  # leaf 0 has one path in trees of 3 and 4 leaves: the size is bound by the signature over the root
+@example(
+    4, 0, 3, 0, 0
+)  # leaf 0 has one path in trees of 3 and 4 leaves: the size is bound by the signature over the root
 def test_inclusion_is_accepted_as_defined(size, index, claimed_size, claimed_index, longer):
     """Under any claimed size and index, and with a hash more or less, the verifier accepts what the recursion accepts."""
     index %= size
     root, proof = naive_root(LEAVES[:size]), inclusion_proof(index, size, SOURCE)
     proof = proof[:-1] if longer < 0 else proof + [root] * longer
     fits = naive_inclusion_root(LEAVES[index], claimed_index, claimed_size, proof) == root
-    assert accepts(verify_inclusion, LEAVES[index], index=claimed_index, size=claimed_size, proof=proof, root=root) == fits
+    assert (
+        accepts(verify_inclusion, LEAVES[index], index=claimed_index, size=claimed_size, proof=proof, root=root) == fits
+    )
 
 
 @given(SIZES, SIZES, st.integers(0), st.integers(0))
@@ -215,9 +220,7 @@ def test_proofs_from_tiles(old_size, new_size, index):
         roots = {size: naive_root(LEAVES[:size]) for size in (old_size, new_size)}
         for size, root in roots.items():
             assert log.root(size) == root
-            verify_inclusion(
-                LEAVES[index], index=index, size=size, proof=log.inclusion_proof(index, size), root=root
-            )
+            verify_inclusion(LEAVES[index], index=index, size=size, proof=log.inclusion_proof(index, size), root=root)
         verify_consistency(
             old_size=old_size,
             new_size=new_size,
@@ -260,11 +263,8 @@ def test_leaf_hashes(entries):
 def test_readers_refuse_what_is_not_theirs(content):
     """Bytes of any kind are read or refused with an error of the ledger's, never with another."""
     for read in (parse_note, lambda value: open_note(value, []), TlogProof.parse, parse_record_text):
-        try:
+        with contextlib.suppress(LedgerError):
             read(content)
-        except LedgerError:
-            continue
-        assume(read is not parse_record_text)
 
 
 @given(st.integers(0), st.binary(min_size=1, max_size=4))

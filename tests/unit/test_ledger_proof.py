@@ -132,7 +132,7 @@ LINES = PROOF.encode().decode().split("\n")
         ("short hash", PROOF.encode().replace(b64(LEAVES[0]).encode(), b64(bytes(31)).encode()), "expected 32 bytes"),
         ("no checkpoint", PROOF.encode().split(b"\n\n")[0] + b"\n", "expected an empty line"),
         ("64 hashes", TlogProof(1, (ROOT,) * 64, NOTE).encode(), "at most 63 hashes"),
-        ("not ASCII", "c2sp.org/tlog-proof@v1\nindex １\n\n".encode(), "expected ASCII"),
+        ("not ASCII", "c2sp.org/tlog-proof@v1\nindex \N{FULLWIDTH DIGIT ONE}\n\n".encode(), "expected ASCII"),
     ],
 )
 def test_refused_files(name, content, expected):

@@ -195,9 +195,7 @@ def parse_signature(line: str) -> Signature:
     return Signature(name, value[:KEY_ID_BYTES], value[KEY_ID_BYTES:])
 
 
-def open_note(
-    content: bytes, verifiers: Iterable[NoteVerifier], *, max_bytes: int = MAX_NOTE_BYTES
-) -> OpenedNote:
+def open_note(content: bytes, verifiers: Iterable[NoteVerifier], *, max_bytes: int = MAX_NOTE_BYTES) -> OpenedNote:
     """Read a note of at most `max_bytes` and check it against the keys that the verifier knows.
 
     Raises:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,14 +138,25 @@ def make_lake(path) -> LakeUnderTest:
 
 
 @pytest.fixture
-def lake(tmp_path) -> Iterator[LakeUnderTest]:
-    """A lake with one tenant and one key; collectors that a test leaves running are ended."""
-    made = make_lake(tmp_path / "lake")
-    yield made
-    for process in made.started:
+def lake_in() -> Iterator[Callable[[Path], LakeUnderTest]]:
+    """Makes lakes with one tenant and one key; collectors that a test leaves running are ended."""
+    lakes = []
+
+    def make(path):
+        lakes.append(make_lake(path))
+        return lakes[-1]
+
+    yield make
+    for process in (process for lake in lakes for process in lake.started):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@pytest.fixture
+def lake(lake_in, tmp_path) -> LakeUnderTest:
+    """A lake with one tenant and one key."""
+    return lake_in(tmp_path / "lake")
 
 
 def span_request(batch, spans=8, now=None, service="e2e"):
