@@ -246,11 +246,17 @@ def _is_json(line: bytes) -> bool:
 
 
 def _protobuf_requests(file: Path, stream: BinaryIO, limits: IntakeLimits, signal: Signal | None) -> Iterator[_Request]:
-    for message in split_messages(stream, limits.decompressed_bytes):
-        found = signal or guess_signal(message)
-        if found is None:
-            raise InputError(
-                f"{file}: cannot tell which OTLP signal this is",
-                hint="say so with --signal traces, logs or metrics",
-            )
-        yield _Request(found, message)
+    try:
+        for message in split_messages(stream, limits.decompressed_bytes):
+            found = signal or guess_signal(message)
+            if found is None:
+                raise InputError(
+                    f"{file}: cannot tell which OTLP signal this is",
+                    hint="say so with --signal traces, logs or metrics",
+                )
+            yield _Request(found, message)
+    except LimitError as exc:
+        raise LimitError(
+            f"{file}: {exc}",
+            hint="expected OTLP as JSON, JSON lines, or protobuf with each message behind its length in 4 bytes",
+        ) from exc

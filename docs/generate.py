@@ -157,12 +157,11 @@ def errors_page() -> str:
 
 def error_modules() -> list[str]:
     """Modules that define errors of their own, those that hold for everything first."""
-    found = []
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            if re.search(r"^class [A-Z]\w*Error\(", file.read_text(encoding="utf8"), re.MULTILINE):
-                found.append(".".join(file.relative_to(ROOT).with_suffix("").parts))
-    return [module for module in found if error_classes(module)]
+    files = (file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py")))
+    defining = re.compile(r"^class [A-Z]\w*Error\(", re.MULTILINE)
+    found = [file.relative_to(ROOT) for file in files if defining.search(file.read_text(encoding="utf8"))]
+    modules = [".".join(file.with_suffix("").parts) for file in found]
+    return [module for module in modules if error_classes(module)]
 
 
 def error_classes(module: str) -> list[type[MunimentError]]:

@@ -16,6 +16,7 @@ from collectors.server import Receivers
 from muniment import __version__
 from muniment.telemetry import prometheus_text, start_telemetry
 from muniment.wiring import CommandContext
+from muniment.witness_rounds import WitnessRounds
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.commit import open_stores
 from warehouse.control import KeyCache
@@ -81,6 +82,9 @@ class Collector:
             clock=context.clock,
         )
         self._socket = LocalSocket(lake.run / f"collector-{shard}.sock", self._answer_local)
+        self._witness_rounds = WitnessRounds(
+            lake, settings, append=self._append_own, flush=self.writer.flush, clock=context.clock
+        )
         self._stopped = threading.Event()
         self._observe()
 
@@ -95,6 +99,7 @@ class Collector:
             self._socket.start()
             self.receivers.start()
             self._record_closed_logs()
+            self._witness_rounds.start()
         except BaseException:
             self.stop()
             raise
@@ -104,6 +109,7 @@ class Collector:
         if self._stopped.is_set():
             return
         self._stopped.set()
+        self._witness_rounds.stop()
         self.receivers.stop()
         self._socket.stop()
         self.intake.stop()
@@ -182,6 +188,7 @@ class Collector:
             "http_port": self.receivers.http_port,
             "grpc_port": self.receivers.grpc_port,
             "problems": self.problems(),
+            "witness_rounds": self._witness_rounds.state(),
         }
 
     def _flush(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Every section is a frozen struct beside the code that it steers; an unknown key 
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
@@ -15,10 +15,26 @@ from collectors.intake import IntakeConfig
 from muniment.telemetry import TelemetryConfig
 from warehouse.errors import SettingsError
 from warehouse.lake import Lake
+from warehouse.ledger.errors import NoteError
 from warehouse.maintenance import MaintenanceConfig
 from warehouse.names import check_name
 from warehouse.query import QuerySettings
 from warehouse.writer import WriterConfig
+
+
+class WitnessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A witness that cosigns this lake's own log: the URL before `/add-checkpoint`, and its public key."""
+
+    url: str
+    vkey: str
+
+    def __post_init__(self) -> None:
+        from warehouse.ledger.witnessing import parse_endpoint
+
+        try:
+            parse_endpoint(self.url, self.vkey)
+        except NoteError as exc:
+            raise ValueError(str(exc)) from exc  # what msgspec reports with the place in the file
 
 
 class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,7 +42,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     `lake` is the lake's name, the first part of each log's origin. `control_url` names a control database other than
     `LAKE/control.db`; `control_url_file` names a file that holds it, so that no password stands in the settings. `users`
-    gives roles to local users besides the owner: role → user names.
+    gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
+    cosign what this lake says about itself.
     """
 
     lake: str = "lake"
@@ -41,6 +58,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     query: QuerySettings = msgspec.field(default_factory=QuerySettings)
     maintenance: MaintenanceConfig = msgspec.field(default_factory=MaintenanceConfig)
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
+    witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
+    witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
 
 
 def read_settings(lake: Lake) -> MunimentConfig:

@@ -20,6 +20,9 @@ class Measures:
         self._journal_seconds = meter.create_histogram(
             "muniment.journal.duration", unit="s", description="sequencing, writing and fdatasync of one group"
         )
+        self._sync_seconds = meter.create_histogram(
+            "muniment.journal.fsync.duration", unit="s", description="fdatasync of one group"
+        )
         self._commit_rows = meter.create_counter("muniment.commit.rows", unit="{row}", description="rows committed")
         self._commit_files = meter.create_counter("muniment.commit.files", unit="{file}", description="files committed")
         self._commit_bytes = meter.create_counter(
@@ -32,11 +35,12 @@ class Measures:
             "muniment.commit.failures", unit="{failure}", description="commits that must be tried again"
         )
 
-    def journaled(self, *, rows: int, size_bytes: int, seconds: float) -> None:
+    def journaled(self, *, rows: int, size_bytes: int, seconds: float, sync_seconds: float) -> None:
         """Count one group made durable."""
         self._journal_rows.add(rows)
         self._journal_bytes.add(size_bytes)
         self._journal_seconds.record(seconds)
+        self._sync_seconds.record(sync_seconds)
 
     def committed(self, *, rows: Mapping[str, int], files: int, size_bytes: int, seconds: float) -> None:
         """Count one segment committed."""

@@ -30,12 +30,13 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Written:
-    """What one group added to the journal; it is durable."""
+    """What one group added to the journal; it is durable. `sync_seconds` is what its one fdatasync took."""
 
     taken: list[Waiting]
     frames: list[Frame]
     rows: int
     size_bytes: int
+    sync_seconds: float
 
 
 @dataclass
@@ -87,13 +88,16 @@ class JournalTail:
             payloads = [segment.writer.payload(frame) for frame in frames]
             for payload in payloads:
                 segment.writer.write(payload)
+            synced = time.perf_counter()
             segment.writer.sync()
+            sync_seconds = time.perf_counter() - synced
         except Exception as exc:  # noqa: BLE001 - whatever it was, the senders must hear of it and nothing is acknowledged
             segment.failed = True
             segment.writer.abandon()
             self._refuse(taken, exc)
             return None
-        written = Written(taken, frames, sum(waiting.batch.records.rows for waiting in taken), sum(map(len, payloads)))
+        rows = sum(waiting.batch.records.rows for waiting in taken)
+        written = Written(taken, frames, rows, sum(map(len, payloads)), sync_seconds)
         self.position = Position(self.position.segment, after.next_index)
         self.problem = ""
         segment.frames.extend(frames)

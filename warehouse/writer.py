@@ -263,7 +263,10 @@ class Writer:
             self._uncommitted_bytes += written.size_bytes
         self.recent.add(request for frame in written.frames for request in frame.requests)
         self._measures.journaled(
-            rows=written.rows, size_bytes=written.size_bytes, seconds=time.perf_counter() - started
+            rows=written.rows,
+            size_bytes=written.size_bytes,
+            seconds=time.perf_counter() - started,
+            sync_seconds=written.sync_seconds,
         )
         for waiting in written.taken:
             waiting.durable.set_result(None)

@@ -41,6 +41,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from governance.access import Action
+    from muniment.witness_rounds import witness_status
     from warehouse.names import LAKE_TENANT
     from warehouse.questions.lake_status import table_status
 
@@ -53,6 +54,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "shards": [
             {"identity": shard.identity, "closed": shard.closed_reason} for shard in context.control.list_shards()
         ],
+        "witnesses": [asdict(witness) for witness in witness_status(context.lake, context.settings)],
         "last_checkpoint": None,
         "last_purge": None,
     }
@@ -107,6 +109,8 @@ def _print(content: dict[str, Any]) -> None:
         console.print("[dim]no collector runs[/]")
     for collector in content["collectors"]:
         _print_collector(collector)
+    for witness in content["witnesses"]:
+        _print_witness(witness)
     console.print("last checkpoint: none yet   last purge: none yet", style="dim")
     if "senders" in content:
         senders = Table(box=None, pad_edge=False, header_style="dim", title="senders", title_justify="left")
@@ -137,8 +141,23 @@ def _print_collector(collector: dict[str, Any]) -> None:
         markup=False,
         soft_wrap=True,
     )
-    for problem in collector["problems"]:
+    rounds = collector["witness_rounds"]
+    for problem in (*collector["problems"], *rounds["problems"], *filter(None, rounds["witnesses"].values())):
         console.print(f"  problem: {problem}", markup=False, style="red", soft_wrap=True)
+
+
+def _print_witness(witness: dict[str, Any]) -> None:
+    from warehouse.clock import system_clock
+
+    last = witness["last_cosigned_unix_nano"]
+    ago = f", {(system_clock() - last) / _NANOS:,.0f} s ago" if last else ""
+    up_to_date = witness["logs"] - witness["logs_behind"]
+    console.print(
+        f"witness {witness['name']} at {witness['url']}: last cosigned {_time(last)}{ago}; "
+        f"{up_to_date} of {witness['logs']} logs of _lake up to date",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _time(unix_nano: int) -> str:

@@ -77,6 +77,7 @@ BAD_INPUT = [
     ("import of nothing", ["import", "{missing}", "--tenant", "acme"], USAGE, ["missing.sql", "does not exist"]),
     ("import of a folder", ["import", "{folder}", "--tenant", "acme"], USAGE, ["is a directory"]),
     ("import of an empty file", ["import", "{empty}", "--tenant", "acme"], USAGE, ["expected OTLP JSON", "got an empty file"]),
+    ("import of no OTLP", ["import", "{bytes}", "--tenant", "acme"], USAGE, ["other.bin", "expected OTLP as JSON"]),
     ("import for unknown tenant", ["import", "{file}", "--tenant", "nobody"], USAGE, ["got 'nobody'", "muniment tenant add nobody"]),
     ("import of unknown signal", ["import", "{file}", "--tenant", "acme", "--signal", "spans"], USAGE, ["expected traces, logs or metrics, got 'spans'"]),
     ("shard outside the rule", ["collect", "--shard", "A B"], USAGE, ["shard name: expected [a-z0-9]", "got 'A B'"]),
@@ -97,9 +98,10 @@ def test_bad_input(made, tmp_path, ended, arguments, code, texts):
     """Bad input ends with the right exit code and a message that names it; no traceback, nothing changed."""
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "file.jsonl").write_text("{}\n")
+    (tmp_path / "other.bin").write_bytes(b"\xcc" * 200)
     places = {
         "{missing}": tmp_path / "missing.sql", "{folder}": tmp_path, "{empty}": tmp_path / "empty.jsonl",
-        "{file}": tmp_path / "file.jsonl",
+        "{file}": tmp_path / "file.jsonl", "{bytes}": tmp_path / "other.bin",
     }  # fmt: skip
     words = [str(places.get(word, word)) for word in arguments]
     where = [] if "No such command" in texts[0] else ["--lake", str(made)]

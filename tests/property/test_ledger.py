@@ -19,6 +19,7 @@ from warehouse.ledger.tiles import TilePlace, index_path
 from warehouse.ledger.tlog_proof import TlogProof
 from warehouse.ledger.tree import CompactRange, consistency_proof, inclusion_proof, leaf_hashes, root_hash
 
+QUIET = settings(deadline=None)  # the machine may be busy: how long an example takes says nothing
 MAX_LEAVES = 600  # three tiles of level 0, so that tiles fill, and one of level 1
 
 
@@ -98,6 +99,7 @@ def flip(value, bit):
     return bytes(changed)
 
 
+@settings(QUIET)
 @given(SIZES)
 def test_root(size):
     """The root over complete subtrees, and over leaves that stream by, is the recursive one."""
@@ -109,6 +111,7 @@ def test_root(size):
     assert (stream.root(), stream.size) == (expected, size)
 
 
+@settings(QUIET)
 @given(SIZES, st.integers(0), st.integers(0), st.integers(0))
 def test_inclusion(size, index, bit, where):
     """A proof that was made verifies; with any bit of leaf, root, index or path changed it does not."""
@@ -129,6 +132,7 @@ def test_inclusion(size, index, bit, where):
         verify_inclusion(size=size, **arguments)
 
 
+@settings(QUIET)
 @given(SIZES, st.integers(0), st.integers(0, 2 * MAX_LEAVES), st.integers(0, 2 * MAX_LEAVES), st.integers(-1, 1))
 @example(
     4, 0, 3, 0, 0
@@ -144,6 +148,7 @@ def test_inclusion_is_accepted_as_defined(size, index, claimed_size, claimed_ind
     )
 
 
+@settings(QUIET)
 @given(SIZES, SIZES, st.integers(0), st.integers(0))
 def test_consistency(old_size, new_size, bit, where):
     """A proof between any two sizes verifies; with any bit of roots or path changed it does not."""
@@ -159,6 +164,7 @@ def test_consistency(old_size, new_size, bit, where):
         verify_consistency(**sizes, old_root=hashes[0], new_root=hashes[1], proof=hashes[2:])
 
 
+@settings(QUIET)
 @given(SIZES, SIZES, st.integers(0, 2 * MAX_LEAVES), st.integers(0, 2 * MAX_LEAVES), st.integers(-1, 1))
 def test_consistency_is_accepted_as_defined(old_size, new_size, claimed_old, claimed_new, longer):
     """Under any claimed sizes, and with a hash more or less, the verifier accepts what the recursion accepts."""
@@ -180,7 +186,7 @@ def accepts(verify, *arguments, **named):
     return True
 
 
-@settings(deadline=None, max_examples=40)
+@settings(QUIET, max_examples=40)
 @given(st.lists(st.integers(0, 300), max_size=6))
 @example([256])
 @example([255, 1, 256, 88])
@@ -208,7 +214,7 @@ def test_appends_in_any_cut_give_the_same_files(counts):
         assert cut.entries(0, size) == b"".join(ENTRIES[:size])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(QUIET, max_examples=40)
 @given(SIZES, SIZES, st.integers(0))
 def test_proofs_from_tiles(old_size, new_size, index):
     """Proofs read from tiles verify, in the tree as it is and as it was."""
@@ -234,6 +240,7 @@ def contents(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@settings(QUIET)
 @given(st.integers(0, 1 << 62))
 def test_tile_paths(index):
     """Path parts are three digits, all but the last behind an x, and read back as the index."""
@@ -243,6 +250,7 @@ def test_tile_paths(index):
     assert int("".join(part.removeprefix("x") for part in parts)) == index
 
 
+@settings(QUIET)
 @given(st.integers(0, 1 << 40), st.integers(0, 5))
 def test_tile_widths(size, level):
     """The tiles of a level hold, together, one hash for each complete subtree of 256^level leaves."""
@@ -253,12 +261,14 @@ def test_tile_widths(size, level):
         assert TilePlace(level, last - 1).width(size) == 256
 
 
+@settings(QUIET)
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=20))
 def test_leaf_hashes(entries):
     """Leaf hashes made in one go are those made one by one."""
     assert leaf_hashes(b"".join(entries)) == b"".join(sha256(b"\x00", entry) for entry in entries)
 
 
+@settings(QUIET)
 @given(st.binary(max_size=400) | st.text(max_size=200).map(str.encode))
 def test_readers_refuse_what_is_not_theirs(content):
     """Bytes of any kind are read or refused with an error of the ledger's, never with another."""
@@ -267,6 +277,7 @@ def test_readers_refuse_what_is_not_theirs(content):
             read(content)
 
 
+@settings(QUIET)
 @given(st.integers(0), st.binary(min_size=1, max_size=4))
 def test_damaged_record_texts(place, damage):
     """A record's text with some bytes overwritten is refused, or still prints back as one of its spelling."""

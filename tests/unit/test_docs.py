@@ -63,8 +63,10 @@ def settings(struct=MunimentConfig, prefix=""):
         kind = hints[field.name]
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             yield from settings(kind, f"{prefix}{field.name}.")
-        else:
-            yield f"{prefix}{field.name}", field, kind
+            continue
+        yield f"{prefix}{field.name}", field, kind
+        for entry in typing.get_args(kind) if typing.get_origin(kind) is list else ():
+            yield from settings(entry, f"{prefix}{field.name}[].")
 
 
 def type_text(kind):
@@ -79,13 +81,15 @@ def type_text(kind):
         return type_text(base) + bound
     if isinstance(kind, types.UnionType):
         kind = next(each for each in typing.get_args(kind) if each is not type(None))
-    names = {int: "integer", float: "number", str: "text", bool: "boolean", dict: "mapping"}
+    names = {int: "integer", float: "number", str: "text", bool: "boolean", dict: "mapping", list: "list"}
     return names[typing.get_origin(kind) or kind]
 
 
 def default_text(field):
+    if field.required:
+        return "required"
     value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
-    if value is None or value == {}:
+    if value in (None, {}, []):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -107,7 +111,7 @@ def test_no_setting_is_documented_that_does_not_exist():
     """Rows of the settings page name settings."""
     known = {name for name, _, _ in settings()} | {"MUNIMENT_LAKE", "MUNIMENT_API_KEY"}
     rows = {
-        match[1] for line in reference("settings.md").splitlines() if (match := re.match(r"\| `([\w.]+)` \|", line))
+        match[1] for line in reference("settings.md").splitlines() if (match := re.match(r"\| `([\w.\[\]]+)` \|", line))
     }
     assert rows == known
 

@@ -93,6 +93,7 @@ def test_partial_tiles_go_when_the_full_one_stands(tmp_path):
     for old, new in ((0, 10), (10, 200)):
         log.append(old, entries(old, new))
     assert {"tile/0/000.p/10", "tile/0/000.p/200", "tile/entries/000.p/10"} <= paths(tmp_path)
+    (tmp_path / "tile/0/000.p/.12.tmp").write_bytes(b"cut off")
     log.append(200, entries(200, 256))
     assert paths(tmp_path) == {"tile/0/000", "tile/entries/000", "tile/1/000.p/1"}
     assert not (tmp_path / "tile/0/000.p").exists()
@@ -175,6 +176,24 @@ def test_missing_tiles(tmp_path):
         LogTiles(tmp_path).frontier(602)
     with pytest.raises(MissingTileError):
         LogTiles(tmp_path / "elsewhere").root(1)
+
+
+def test_reading_while_a_writer_fills_the_tile(tmp_path, monkeypatch):
+    """A partial tile that a writer replaces by the full one between two looks is found in the full one."""
+    log = LogTiles(tmp_path)
+    log.append(0, entries(0, 200))
+    reader, listed = LogTiles(tmp_path), LogTiles._partial_widths
+
+    def list_then_fill(self, place):
+        widths = listed(self, place)
+        if self is reader and widths:
+            log.append(200, entries(200, 256))
+        return widths
+
+    monkeypatch.setattr(LogTiles, "_partial_widths", list_then_fill)
+    leaves = b"".join(sha256(b"\x00", entries(n, n + 1)) for n in range(150))
+    assert reader.read(TilePlace(0, 0), 150) == leaves
+    assert not (tmp_path / "tile/0/000.p").exists()
 
 
 def test_tile_of_another_size(tmp_path):

@@ -29,6 +29,7 @@ from warehouse.ledger.tree import HASH_BYTES, parent_hashes
 
 _CACHED_TILES = 16
 """128 KiB a log: a proof in a tree of 2^40 leaves touches at most ten tiles."""
+_REMEMBERED_FOLDERS = 64
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class LogTiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._cache: dict[TilePlace, bytes] = {}
+        self._durable_folders: set[Path] = set()
 
     def read(self, place: TilePlace, width: int) -> bytes:
         """The first `width` entries of a tile or bundle, from its file or any later, wider one.
@@ -143,6 +145,7 @@ class LogTiles:
         if width < TILE_WIDTH:
             yield TILE_WIDTH
             yield from (found for found in self._partial_widths(place) if found > width)
+            yield TILE_WIDTH  # a writer may have filled the tile, and removed its partial ones, since the first look
 
     def _partial_widths(self, place: TilePlace) -> list[int]:
         folder = (self.folder / place.path(1)).parent
@@ -150,7 +153,7 @@ class LogTiles:
             names = [entry.name for entry in folder.iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(int(name) for name in names if name.isdigit() and 0 < int(name) < TILE_WIDTH)
+        return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and 0 < int(name) < TILE_WIDTH)
 
     def _remember(self, place: TilePlace, content: bytes) -> None:
         self._cache.pop(place, None)
@@ -158,12 +161,37 @@ class LogTiles:
         while len(self._cache) > _CACHED_TILES:
             del self._cache[next(iter(self._cache))]
 
+    def _prepare_folder(self, folder: Path) -> list[Path]:
+        """Make a folder below the log's; returned are the folders to sync once a file stands in it.
+
+        A folder found there may come from a process that ended before it synced the one above: until this process has
+        synced the whole way once, all of it is synced.
+        """
+        if folder in self._durable_folders:
+            return [folder]
+        durable.make_folder(self.folder)
+        way = [folder, *(above for above in folder.parents if above.is_relative_to(self.folder))]
+        for above in reversed(way):
+            above.mkdir(mode=durable.PRIVATE_FOLDER, exist_ok=True)
+        return way
+
+    def _settle(self, files: Iterable[TileFile]) -> None:
+        """After files became durable: remember their folders, remove partial tiles whose full tile now stands."""
+        if len(self._durable_folders) > _REMEMBERED_FOLDERS:
+            self._durable_folders.clear()
+        for file in files:
+            self._durable_folders.add((self.folder / file.path).parent)
+            if file.width == TILE_WIDTH:
+                self._drop_partials(file.place)
+
     def _drop_partials(self, place: TilePlace) -> None:
-        for width in self._partial_widths(place):
-            (self.folder / place.path(width)).unlink(missing_ok=True)
         folder = (self.folder / place.path(1)).parent
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        if not folder.is_dir():
+            return
+        for file in folder.iterdir():  # partial tiles, and what a crash left of writing one
+            file.unlink(missing_ok=True)
+        folder.rmdir()
+        self._durable_folders.discard(folder)
 
 
 def write_growths(growths: Sequence[Growth]) -> None:
@@ -175,38 +203,22 @@ def write_growths(growths: Sequence[Growth]) -> None:
     Raises:
         OSError: the disk does not take it; call again with the same growths, or leave it: nothing refers to these files.
     """
-    files = [(growth.log.folder / file.path, file.content) for growth in growths for file in growth.files]
-    _write_files(files)
-    for growth in growths:
-        for file in growth.files:
-            if file.width == TILE_WIDTH:
-                growth.log._drop_partials(file.place)  # noqa: SLF001 - the two halves of one module
-
-
-def _write_files(files: Iterable[tuple[Path, bytes]]) -> None:
-    """Write files so that all are whole and durable."""
     pending: list[tuple[Path, Path]] = []
     folders: dict[Path, None] = {}
-    for file, content in files:
-        if file.parent not in folders:
-            folders.update(dict.fromkeys(_make_folders(file.parent)))
-        temporary = file.with_name(f".{file.name}.tmp")
-        temporary.touch(durable.PRIVATE_FILE)
-        temporary.write_bytes(content)
-        pending.append((temporary, file))
+    for growth in growths:
+        for file in growth.files:
+            path = growth.log.folder / file.path
+            folders.update(dict.fromkeys(growth.log._prepare_folder(path.parent)))  # noqa: SLF001 - one module's two halves
+            temporary = path.with_name(f".{path.name}.tmp")
+            temporary.touch(durable.PRIVATE_FILE)
+            temporary.write_bytes(file.content)
+            pending.append((temporary, path))
     durable.sync_many(temporary for temporary, _ in pending)
-    for temporary, file in pending:
-        temporary.rename(file)
+    for temporary, path in pending:
+        temporary.rename(path)
     durable.sync_folders(folders)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Make `folder`; returned are it and the folders in which a new one now stands: all whose entries are to be synced."""
-    if folder.is_dir():
-        return [folder]
-    above = _make_folders(folder.parent)
-    folder.mkdir(mode=durable.PRIVATE_FOLDER, exist_ok=True)
-    return [*above, folder]
+    for growth in growths:
+        growth.log._settle(growth.files)  # noqa: SLF001 - as above
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ EVENT_NAME = "key.rotated"
 RESOURCE_TYPE = "ledger_key"
 """Of the event, so that rotations of API keys, which bear the same name, are told apart."""
 
-_OLD_KEYS = "muniment.key.old"
+_OLD_KEY = "muniment.key.old"
 _NEW_KEY = "muniment.key.new"
 _COMPROMISED = "muniment.key.compromised"
 _OVERLAP_ENDS = "muniment.key.overlap_ends_unix_nano"
@@ -32,13 +32,13 @@ _SIZES = "muniment.log.sizes"
 
 @dataclass(frozen=True)
 class Rotation:
-    """One rotation: `new_key` follows `old_keys` (public keys of 32 bytes; several where an overlap still ran).
+    """One rotation: `new_key` follows `old_key` (public keys of 32 bytes).
 
-    `sizes` holds each log's size at the old keys' end, by `<tenant>/<shard>`; a log that is not in it had none. Checkpoints
-    carry the old signatures too until `overlap_ends_unix_nano` (nanoseconds since 1970).
+    `sizes` holds each log's size at the old key's end, by `<tenant>/<shard>`; a log that is not in it had none. Checkpoints
+    carry the old signature too until `overlap_ends_unix_nano` (nanoseconds since 1970).
     """
 
-    old_keys: tuple[bytes, ...]
+    old_key: bytes
     new_key: bytes
     sizes: Mapping[str, int]
     overlap_ends_unix_nano: int
@@ -47,7 +47,7 @@ class Rotation:
     def to_attributes(self) -> dict[str, Any]:
         """Attributes of the event."""
         return {
-            _OLD_KEYS: [_encode(key) for key in self.old_keys],
+            _OLD_KEY: _encode(self.old_key),
             _NEW_KEY: _encode(self.new_key),
             _COMPROMISED: self.compromised,
             _OVERLAP_ENDS: self.overlap_ends_unix_nano,
@@ -74,9 +74,7 @@ def is_acceptable(checkpoint: Checkpoint, signatures: Collection[Signature], rot
     return objection(checkpoint, signatures, rotations) is None
 
 
-def objection(
-    checkpoint: Checkpoint, signatures: Collection[Signature], rotations: Sequence[Rotation]
-) -> str | None:
+def objection(checkpoint: Checkpoint, signatures: Collection[Signature], rotations: Sequence[Rotation]) -> str | None:
     """Why the keys that signed a checkpoint were not entitled to; None when they were."""
     rotation = _ending_rotation(checkpoint.origin, signatures, rotations)
     if rotation is None:
@@ -104,27 +102,21 @@ def rests_on_compromised_key(
     return rotation is not None and rotation.compromised
 
 
-def _ending_rotation(
-    origin: str, signatures: Collection[Signature], rotations: Sequence[Rotation]
-) -> Rotation | None:
+def _ending_rotation(origin: str, signatures: Collection[Signature], rotations: Sequence[Rotation]) -> Rotation | None:
     """The rotation that ended every key that signed, told last; None when one of them was not ended, or none is known."""
     signed = {signature.key_id for signature in signatures}
     # An interrupted rotation is told again when it is finished: the last telling has the sizes at the end.
-    endings = {_key_id(origin, key): rotation for rotation in rotations for key in rotation.old_keys}
+    endings = {_key_id(origin, rotation.old_key): place for place, rotation in enumerate(rotations)}
     if not signed or not signed <= endings.keys():
         return None
-    return max((endings[key_id] for key_id in signed), key=lambda rotation: _place(rotation, rotations))
-
-
-def _place(rotation: Rotation, rotations: Sequence[Rotation]) -> int:
-    return next(place for place, known in enumerate(rotations) if known is rotation)
+    return rotations[max(endings[key_id] for key_id in signed)]
 
 
 def _read(content: Mapping[str, Any]) -> Rotation:
     try:
         sizes = {str(name): int(size) for name, size in content[_SIZES].items()}
         return Rotation(
-            tuple(_decode(key) for key in content[_OLD_KEYS]),
+            _decode(content[_OLD_KEY]),
             _decode(content[_NEW_KEY]),
             sizes,
             int(content[_OVERLAP_ENDS]),

@@ -49,16 +49,30 @@ class SigningKeys:
         """Public halves under `name`, newest first."""
         return [Ed25519Signer(name, key.private_key).verifier for key in self.keys]
 
-    def rotate(self, *, now_unix_nano: int, overlap_nanos: int, compromised: bool) -> "SigningKeys":
-        """Put a new key in front; the present one ends after the overlap, at once when it is compromised."""
+    @property
+    def rotating(self) -> bool:
+        """Whether a rotation was begun and not finished: two keys are in force."""
+        return len([key for key in self.keys if key.ends_unix_nano is None]) > 1
+
+    def begin_rotation(self, *, now_unix_nano: int) -> "SigningKeys":
+        """Put a new key in front. Until the rotation is finished the present one stays in force, and both sign.
+
+        A rotation that was begun already goes on with the key that it made.
+        """
+        if self.rotating:
+            return self
+        return SigningKeys((SigningKey(Ed25519PrivateKey.generate(), now_unix_nano), *self.keys))
+
+    def finish_rotation(self, *, now_unix_nano: int, overlap_nanos: int, compromised: bool) -> "SigningKeys":
+        """End the key before the newest after the overlap, at once when it is compromised; those before it end now."""
         ends = now_unix_nano if compromised else now_unix_nano + overlap_nanos
         old = tuple(
             replace(key, ends_unix_nano=ends, compromised=compromised)
             if key.ends_unix_nano is None
             else replace(key, ends_unix_nano=min(key.ends_unix_nano, now_unix_nano))
-            for key in self.keys
+            for key in self.keys[1:]
         )
-        return SigningKeys((SigningKey(Ed25519PrivateKey.generate(), now_unix_nano), *old))
+        return SigningKeys((self.keys[0], *old))
 
 
 def make_keys(folder: Path, *, now_unix_nano: int) -> SigningKeys:

@@ -9,6 +9,7 @@ The files are copies of what witnesses know: one that is lost is made again from
 import http.client
 import ssl
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -77,10 +78,11 @@ def parse_endpoint(url: str, vkey: str) -> WitnessEndpoint:
 
 
 class CosignatureStore:
-    """The cosignatures in one lake. Thread-safe; one process at a time writes."""
+    """The cosignatures in one lake by the witnesses given. Thread-safe; one process at a time writes."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, witnesses: Sequence[WitnessVerifier]) -> None:
         self._folder = lake.path / "ledger" / LAKE_TENANT
+        self._witnesses = tuple(witnesses)
         self._lock = threading.Lock()
 
     def newest(self, shard: str, witness: WitnessVerifier) -> tuple[Note, Cosignature] | None:
@@ -108,8 +110,25 @@ class CosignatureStore:
             make_folder(self._file(shard, witness).parent)
             replace_file(self._file(shard, witness), add_signatures(note, [cosignature]))
             newest_file = self._folder / shard / WITNESSED_FILE
-            if (newest := _merged(newest_file, note, cosignature)) is not None:
+            if (newest := self._merged(newest_file, note, cosignature)) is not None:
                 replace_file(newest_file, newest)
+
+    def _merged(self, file: Path, note: bytes, cosignature: Signature) -> bytes | None:
+        """The newest checkpoint with all its cosignatures; None where the file has a larger one already.
+
+        What no witness cosigned counts for nothing, however large: a forged file must not keep the true one out.
+        """
+        try:
+            present = file.read_bytes()
+            if not cosignatures(present, self._witnesses):
+                return add_signatures(note, [cosignature])
+        except (FileNotFoundError, NoteError):
+            return add_signatures(note, [cosignature])
+        if parse_note(present).text == parse_note(note).text:
+            return add_signatures(present, [cosignature])
+        return (
+            None if read_unverified(present).size > read_unverified(note).size else add_signatures(note, [cosignature])
+        )
 
     def _file(self, shard: str, witness: WitnessVerifier) -> Path:
         return self._folder / shard / WITNESSED_FOLDER / witness.key_id.hex()
@@ -203,18 +222,6 @@ class WitnessClient:
             raise WitnessRefusalError(f"witness {self.endpoint.name}: expected a cosignature by its key, got none")
         self._store.add(head.folder.name, witness, head.signed.note, found[0].signature)
         return found[0]
-
-
-def _merged(file: Path, note: bytes, cosignature: Signature) -> bytes | None:
-    """The newest checkpoint with all its cosignatures; None where the file has a larger one already."""
-    try:
-        present = file.read_bytes()
-        same = parse_note(present).text == parse_note(note).text
-        if not same and read_unverified(present).size > read_unverified(note).size:
-            return None
-    except (FileNotFoundError, NoteError):
-        same = False
-    return add_signatures(present if same else note, [cosignature])
 
 
 def _connection(scheme: str, host: str, port: int | None, timeout_seconds: float) -> http.client.HTTPConnection:

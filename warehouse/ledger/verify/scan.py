@@ -1,0 +1,230 @@
+"""Rows from the tables, against the entries of their logs: in columns, a file at a time, record batch by record batch.
+
+A commitment is made from the row as it is stored now, tenant and day taken from the path, and compared with the entry that
+stands at the row's index. What is kept of a row afterwards is its index.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse.ledger.commitments import commit_rows
+from warehouse.ledger.errors import RecordTextError, TileError
+from warehouse.ledger.log_tiles import LogTiles
+from warehouse.ledger.tiles import ENTRY_BYTES, TILE_WIDTH, TilePlace
+from warehouse.ledger.tree import HASH_BYTES, leaf_hashes
+from warehouse.ledger.verify.events import event_rows
+from warehouse.ledger.verify.files import TableFile
+from warehouse.ledger.verify.leaves import read_bundle
+from warehouse.tables import PARTITION_COLUMNS, TABLES
+
+BATCH_ROWS = 8192
+HELD_ROWS = 1 << 20
+"""Commitments held before they are compared: 40 MiB, and the more there are, the less often a bundle is read."""
+KEPT_ROWS = 256
+"""Altered rows kept a task, to see whether they were swapped."""
+
+
+@dataclass(frozen=True)
+class LogView:
+    """What a scan needs to know of one log: rows below `since` were accounted for before."""
+
+    folder: Path
+    size: int
+    since: int = 0
+    by_hash: frozenset[int] = frozenset()
+    blind: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class ScanTask:
+    """One file of a ledgered table, and the logs of its tenant by shard."""
+
+    file: TableFile
+    logs: Mapping[str, LogView]
+
+
+@dataclass
+class ShardRows:
+    """Rows of one log found in a file: indices, ascending; `beyond` are not below the signed size."""
+
+    indices: np.ndarray
+    beyond: np.ndarray
+    altered: np.ndarray
+
+
+@dataclass
+class ScanResult:
+    """What a scan found. `problem` says why the file could not be read to its end; `vanished` that it is not there."""
+
+    file: TableFile
+    rows: int = 0
+    shards: dict[str, ShardRows] = field(default_factory=dict)
+    events: list[pa.Table] = field(default_factory=list)
+    altered_rows: list[pa.RecordBatch] = field(default_factory=list)
+    problem: str | None = None
+    vanished: bool = False
+
+
+def scan_file(task: ScanTask) -> ScanResult:
+    """Compare all rows of one file with the entries of their logs."""
+    result = ScanResult(task.file)
+    collector = _Collector(task.logs)
+    try:
+        for batch in read_batches(task.file, since=_lowest(task)):
+            result.rows += batch.num_rows
+            collector.add(task.file.table, batch)
+            if task.file.table == "audit_events" and (found := event_rows(batch)).num_rows:
+                result.events.append(found)
+        result.shards = collector.finish()
+        altered = {shard: rows.altered for shard, rows in result.shards.items() if len(rows.altered)}
+        result.altered_rows = _altered_rows(task, altered) if altered else []
+    except FileNotFoundError:
+        result.vanished = True
+    except (OSError, pa.ArrowException, RecordTextError, KeyError, ValueError) as exc:
+        result.problem = str(exc).partition("\n")[0]
+        result.shards = collector.finish()
+    return result
+
+
+def read_batches(file: TableFile, *, since: int | None = None, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """A file's rows with their partition columns; row groups that end below index `since` are left out.
+
+    Raises:
+        OSError, ArrowException: the file cannot be read.
+    """
+    parquet = pq.ParquetFile(file.path, memory_map=True)
+    wanted = columns or [name for name in TABLES[file.table].schema.names if name not in PARTITION_COLUMNS]
+    groups = [group for group in range(parquet.num_row_groups) if not _ends_below(parquet, group, since)]
+    day = dt.date.fromisoformat(file.day)
+    for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False):
+        rows = batch.num_rows
+        partition = [pa.repeat(pa.scalar(file.tenant, pa.string()), rows), pa.repeat(pa.scalar(day, pa.date32()), rows)]
+        yield pa.RecordBatch.from_arrays([*partition, *batch.columns], [*PARTITION_COLUMNS, *batch.schema.names])
+
+
+def _ends_below(parquet: pq.ParquetFile, group: int, since: int | None) -> bool:
+    """Whether a row group's statistics say that all its rows were accounted for before: whoever altered them since did so below
+    the size seen, which a run over everything finds."""
+    if not since:
+        return False
+    metadata = parquet.metadata.row_group(group)
+    place = parquet.schema_arrow.get_field_index("log_index")
+    statistics = metadata.column(place).statistics if place >= 0 else None
+    return bool(statistics is not None and statistics.has_min_max and statistics.max < since)
+
+
+def _lowest(task: ScanTask) -> int:
+    return min((view.since for view in task.logs.values()), default=0)
+
+
+class _Collector:
+    """Indices and commitments of rows, by shard, until enough are held to be compared."""
+
+    def __init__(self, logs: Mapping[str, LogView]) -> None:
+        self._logs = logs
+        self._held: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._count = 0
+        self._found: dict[str, list[ShardRows]] = {}
+
+    def add(self, table: str, batch: pa.RecordBatch) -> None:
+        """Take a batch's rows."""
+        shards = batch.column("shard").dictionary_encode()
+        indices = batch.column("log_index").to_numpy(zero_copy_only=False)
+        if shards.null_count or batch.column("log_index").null_count:
+            raise ValueError("expected a shard and a log_index in every row, got NULL")
+        hashes = np.frombuffer(commit_rows(table, batch).hashes, np.uint8).reshape(-1, HASH_BYTES)
+        codes = shards.indices.to_numpy(zero_copy_only=False)
+        names = shards.dictionary.to_pylist()
+        for code, shard in enumerate(names):
+            mine = slice(None) if len(names) == 1 else np.flatnonzero(codes == code)
+            self._held.setdefault(shard, []).append((indices[mine], hashes[mine]))
+        self._count += batch.num_rows
+        if self._count >= HELD_ROWS:
+            self._compare()
+
+    def finish(self) -> dict[str, ShardRows]:
+        """Everything found."""
+        self._compare()
+        return {
+            shard: ShardRows(
+                *(np.sort(np.concatenate([getattr(part, name) for part in parts])) for name in ("indices", "beyond", "altered"))
+            )
+            for shard, parts in self._found.items()
+        }
+
+    def _compare(self) -> None:
+        for shard, held in self._held.items():
+            indices = np.concatenate([part for part, _ in held])
+            hashes = np.concatenate([part for _, part in held])
+            view = self._logs.get(shard, LogView(Path(), 0))
+            self._found.setdefault(shard, []).append(_compare_rows(view, indices, hashes))
+        self._held.clear()
+        self._count = 0
+
+
+def _compare_rows(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> ShardRows:
+    if view.since:
+        new = indices >= view.since
+        indices, hashes = indices[new], hashes[new]
+    inside = (indices >= 0) & (indices < view.size)
+    beyond = np.sort(indices[~inside])
+    indices, hashes = indices[inside], hashes[inside]
+    order = np.argsort(indices, kind="stable")
+    indices, hashes = indices[order], hashes[order]
+    return ShardRows(indices, beyond, indices[~_fits(view, indices, hashes)])
+
+
+def _fits(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """For each row, in ascending order of index, whether its commitment is the entry at its index."""
+    log = LogTiles(view.folder)
+    tiles = indices // TILE_WIDTH
+    starts = np.flatnonzero(np.diff(tiles, prepend=-1))
+    ends = np.append(starts[1:], len(tiles))
+    expected = np.empty((len(indices), ENTRY_BYTES), np.uint8)
+    blind = np.zeros(len(indices), bool)
+    for tile, start, end in zip(tiles[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
+        if tile in view.blind:
+            blind[start:end] = True
+            continue
+        offsets = indices[start:end] - tile * TILE_WIDTH
+        width = min(TILE_WIDTH, view.size - tile * TILE_WIDTH)
+        try:
+            if tile in view.by_hash:
+                leaves = np.frombuffer(log.read(TilePlace(0, tile), width), np.uint8).reshape(-1, HASH_BYTES)
+                hashes[start:end] = np.frombuffer(
+                    leaf_hashes(hashes[start:end].tobytes()), np.uint8
+                ).reshape(-1, HASH_BYTES)  # fmt: skip
+                expected[start:end] = leaves[offsets]
+            else:
+                expected[start:end] = read_bundle(log, tile, width)[offsets]
+        except TileError:  # gone since the tiles were checked
+            expected[start:end] = 0
+    # eight bytes at a time: comparing single bytes takes six times as long
+    fits: np.ndarray = (expected.view(np.uint64) == hashes.view(np.uint64)).all(axis=1)
+    return fits | blind
+
+
+def _altered_rows(task: ScanTask, altered: Mapping[str, np.ndarray]) -> list[pa.RecordBatch]:
+    """The first altered rows themselves: the file is read again, which only happens where something is wrong."""
+    kept = []
+    room = KEPT_ROWS
+    for batch in read_batches(task.file):
+        indices = batch.column("log_index").to_numpy(zero_copy_only=False)
+        chosen = np.zeros(len(indices), bool)
+        for shard, wanted in altered.items():
+            mine = pc.equal(batch.column("shard"), pa.scalar(shard)).to_numpy(zero_copy_only=False)
+            chosen |= mine.astype(bool) & np.isin(indices, wanted)
+        if chosen.any():
+            found = batch.take(pa.array(np.flatnonzero(chosen)[:room]))
+            kept.append(found)
+            room -= found.num_rows
+            if room <= 0:
+                break
+    return kept
