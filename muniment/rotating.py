@@ -14,12 +14,12 @@ from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.errors import MunimentError
 from warehouse.lake import Lake
+from warehouse.ledger.heads import LakeHeads, LogHead, read_heads
 from warehouse.ledger.keeper import sign_again
 from warehouse.ledger.rotation import EVENT_NAME, RESOURCE_TYPE, Rotation
 from warehouse.ledger.signing import SigningKeys, read_signing_keys, write_keys
 from warehouse.locks import FileLock, locked
 from warehouse.names import LAKE_TENANT
-from warehouse.questions.proof import LogHead, list_logs
 
 _LOCK_SECONDS = 5.0
 
@@ -38,7 +38,7 @@ class Rotated:
     overlap_ends_unix_nano: int
     signed_again: int
     left: list[str]
-    failed: list[tuple[str, str]]
+    failed: list[str]
 
 
 def rotate_signing_key(context: CommandContext, *, compromised: bool, overlap_seconds: float) -> Rotated:
@@ -57,19 +57,21 @@ def rotate_signing_key(context: CommandContext, *, compromised: bool, overlap_se
         if not resumed:
             keys = keys.begin_rotation(now_unix_nano=context.clock())
             write_keys(lake.keys, keys)
+        heads = read_heads(lake, keys, lake_name=context.settings.lake)
         now = context.clock()
         ends = now if compromised else now + int(overlap_seconds * NANOS_PER_SECOND)
         rotation = Rotation(
             old_key=_public_key(keys, 1),
             new_key=_public_key(keys, 0),
-            sizes={f"{log.tenant}/{log.shard}": log.checkpoint.size for log in list_logs(lake)},
+            sizes={f"{log.tenant}/{log.folder.name}": log.checkpoint.size for log in heads.heads},
             overlap_ends_unix_nano=ends,
             compromised=compromised,
         )
         _record(context.record, rotation, keys, context.settings.lake)
         keys = keys.finish_rotation(now_unix_nano=now, overlap_nanos=ends - now, compromised=compromised)
         write_keys(lake.keys, keys)
-        signed_again, left, failed = _sign_all_again(context, keys)
+        heads = read_heads(lake, keys, lake_name=context.settings.lake)
+        signed_again, left, failed = _sign_all_again(context, keys, heads)
     vkeys = [verifier.vkey for verifier in keys.verifiers(context.settings.lake)]
     return Rotated(vkeys, resumed, compromised, ends, signed_again, left, failed)
 
@@ -88,12 +90,12 @@ def _record(record: Callable[..., object], rotation: Rotation, keys: SigningKeys
     )
 
 
-def _sign_all_again(context: CommandContext, keys: SigningKeys) -> tuple[int, list[str], list[tuple[str, str]]]:
+def _sign_all_again(context: CommandContext, keys: SigningKeys, heads: LakeHeads) -> tuple[int, list[str], list[str]]:
     closed = {shard.identity for shard in context.control.list_shards() if shard.closed_unix_nano is not None}
     by_shard: dict[str, list[LogHead]] = {}
-    for log in list_logs(context.lake):
-        by_shard.setdefault(log.shard, []).append(log)
-    signed_again, left, failed = 0, [], []
+    for head in heads.heads:
+        by_shard.setdefault(head.folder.name, []).append(head)
+    signed_again, left, failed = 0, [], list(heads.problems)
     for shard, logs in sorted(by_shard.items()):
         lock = _shard_lock(context.lake, shard)
         # Nobody writes a closed log any more, even while the shard's name is in use by its successor.
@@ -105,7 +107,7 @@ def _sign_all_again(context: CommandContext, keys: SigningKeys) -> tuple[int, li
                 try:
                     signed_again += sign_again(log.folder, keys, now_unix_nano=context.clock())
                 except MunimentError as exc:
-                    failed.append((log.checkpoint.origin, str(exc)))
+                    failed.append(str(exc))
         finally:
             lock.release()
     return signed_again, left, failed
@@ -128,5 +130,5 @@ def rotated_json(rotated: Rotated) -> Mapping[str, Any]:
         "overlap_ends_unix_nano": rotated.overlap_ends_unix_nano,
         "signed_again": rotated.signed_again,
         "left_to_running_shards": rotated.left,
-        "failed": [{"origin": origin, "reason": reason} for origin, reason in rotated.failed],
+        "failed": rotated.failed,
     }

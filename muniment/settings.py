@@ -43,7 +43,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     `lake` is the lake's name, the first part of each log's origin. `control_url` names a control database other than
     `LAKE/control.db`; `control_url_file` names a file that holds it, so that no password stands in the settings. `users`
     gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
-    cosign what this lake says about itself.
+    cosign what this lake says about itself. A collector says every `heartbeat_seconds` that it listens. For
+    `rotation_overlap_days` after a rotation of the signing key checkpoints carry the old key's signature too.
     """
 
     lake: str = "lake"
@@ -60,6 +61,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    rotation_overlap_days: Annotated[int, msgspec.Meta(ge=0)] = 30
 
 
 def read_settings(lake: Lake) -> MunimentConfig:

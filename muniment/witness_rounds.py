@@ -263,4 +263,6 @@ def _text(checkpoint_file: Path) -> str:
 
 def _heads_event(heads: Sequence[LogHead]) -> OwnEvent:
     attributes = {"heads": [head.to_json() for head in heads]}
-    return OwnEvent(LAKE_TENANT, "log.heads", "muniment:collector", fields={"resource_type": "log"}, attributes=attributes)
+    return OwnEvent(
+        LAKE_TENANT, "log.heads", "muniment:collector", fields={"resource_type": "log"}, attributes=attributes
+    )

@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +27,9 @@ TenantFilter = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("prove", epilog="Example: muniment prove --tenant acme --index 42 > record.tlog-proof")(prove)
-    app.command("verify-proof", epilog="Example: muniment verify-proof record.tlog-proof --vkey lake.vkey")(verify_proof)
+    app.command("verify-proof", epilog="Example: muniment verify-proof record.tlog-proof --vkey lake.vkey")(
+        verify_proof
+    )
     group = typer.Typer(help="The logs: their heads, static copies, and the key that signs them.", no_args_is_help=True)
     group.command("list", epilog="Example: muniment ledger list --tenant acme")(list_)
     group.command("export", epilog="Example: muniment ledger export ./logs --tenant acme")(export)
@@ -38,7 +40,9 @@ def register(app: typer.Typer) -> None:
 
 def prove(
     tenant: TenantOption,
-    index: Annotated[int, typer.Option("--index", metavar="N", min=0, help="The record's place: its column log_index.")],
+    index: Annotated[
+        int, typer.Option("--index", metavar="N", min=0, help="The record's place: its column log_index.")
+    ],
     shard: Annotated[
         str | None,
         typer.Option("--shard", metavar="S", help="The record's column shard, where the tenant has several logs."),
@@ -137,7 +141,9 @@ def export(
         return
     for log in exported:
         added = log.checkpoint.size - log.size_before
-        console.print(f"{log.folder}: size {log.checkpoint.size:,}, {added:,} entries new", markup=False, soft_wrap=True)
+        console.print(
+            f"{log.folder}: size {log.checkpoint.size:,}, {added:,} entries new", markup=False, soft_wrap=True
+        )
 
 
 def vkey(lake: LakeOption = None, json_: JsonOption = False) -> None:
@@ -164,7 +170,7 @@ def rotate_key(
             "--overlap",
             metavar="TIME",
             help="How long checkpoints carry both signatures, as 30d, 12h, 90m or 0s.",
-            show_default="ledger.rotation_overlap_days",
+            show_default="rotation_overlap_days",
         ),
     ] = None,
     json_: JsonOption = False,
@@ -176,7 +182,7 @@ def rotate_key(
     context = command_context(lake)
     if compromised and overlap is not None:
         raise InputError("expected --compromised or --overlap, got both: a compromised key has no overlap")
-    seconds = context.settings.ledger.rotation_overlap_days * _SECONDS["d"] if overlap is None else read_duration(overlap)
+    seconds = context.settings.rotation_overlap_days * _SECONDS["d"] if overlap is None else read_duration(overlap)
     rotated = rotate_signing_key(context, compromised=compromised, overlap_seconds=seconds)
     if json_:
         print_json(rotated_json(rotated))
@@ -242,10 +248,5 @@ def _print_rotated(rotated: "Rotated") -> None:
     say(f"{rotated.signed_again} checkpoints signed again")
     if rotated.left:
         say(f"{len(rotated.left)} logs are signed again by the process that writes them, with its next commit")
-    for origin, reason in rotated.failed:
-        notes.print(f"not signed again: {origin}: {reason}", markup=False, soft_wrap=True)
-
-
-def json_rows(values: list[Any]) -> list[Any]:
-    """Rows as JSON values."""
-    return [value.to_json() for value in values]
+    for problem in rotated.failed:
+        notes.print(f"not signed again: {problem}", markup=False, soft_wrap=True)

@@ -109,8 +109,7 @@ def _print(content: dict[str, Any]) -> None:
         console.print("[dim]no collector runs[/]")
     for collector in content["collectors"]:
         _print_collector(collector)
-    for witness in content["witnesses"]:
-        _print_witness(witness)
+    _print_witnesses(content["witnesses"])
     console.print("last checkpoint: none yet   last purge: none yet", style="dim")
     if "senders" in content:
         senders = Table(box=None, pad_edge=False, header_style="dim", title="senders", title_justify="left")
@@ -146,18 +145,19 @@ def _print_collector(collector: dict[str, Any]) -> None:
         console.print(f"  problem: {problem}", markup=False, style="red", soft_wrap=True)
 
 
-def _print_witness(witness: dict[str, Any]) -> None:
+def _print_witnesses(witnesses: list[dict[str, Any]]) -> None:
     from warehouse.clock import system_clock
 
-    last = witness["last_cosigned_unix_nano"]
-    ago = f", {(system_clock() - last) / _NANOS:,.0f} s ago" if last else ""
-    up_to_date = witness["logs"] - witness["logs_behind"]
-    console.print(
-        f"witness {witness['name']} at {witness['url']}: last cosigned {_time(last)}{ago}; "
-        f"{up_to_date} of {witness['logs']} logs of _lake up to date",
-        markup=False,
-        soft_wrap=True,
-    )
+    for witness in witnesses:
+        last = witness["last_cosigned_unix_nano"]
+        ago = f", {(system_clock() - last) / _NANOS:,.0f} s ago" if last else ""
+        up_to_date = witness["logs"] - witness["logs_behind"]
+        console.print(
+            f"witness {witness['name']} at {witness['url']}: last cosigned {_time(last)}{ago}; "
+            f"{up_to_date} of {witness['logs']} logs of _lake up to date",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _time(unix_nano: int) -> str:

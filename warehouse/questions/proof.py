@@ -30,7 +30,7 @@ PROVABLE_TABLES = tuple(sorted({table for table, _ in LEDGER_COLUMNS}))
 
 
 @dataclass(frozen=True)
-class LogHead:
+class ProvableLog:
     """A log as it was when its checkpoint was read: which, where, and the checkpoint's note verbatim."""
 
     tenant: str
@@ -49,18 +49,17 @@ class FoundRecord:
     text: bytes
 
 
-def list_logs(lake: Lake, tenant: str | None = None) -> list[LogHead]:
-    """The logs that have a checkpoint, of one tenant or of all, by tenant and shard.
+def list_logs(lake: Lake, tenant: str) -> list[ProvableLog]:
+    """The tenant's logs that have a checkpoint, by shard.
 
     Raises:
         NoteError: a checkpoint is not in its format.
     """
-    folder = lake.path / "ledger"
-    files = sorted(folder.glob(f"{tenant or '*'}/*/{CHECKPOINT_FILE}"))
-    return [_head(file.parent.parent.name, file.parent.name, file.parent) for file in files]
+    folders = sorted((lake.path / "ledger" / tenant).glob(f"*/{CHECKPOINT_FILE}"))
+    return [_provable(tenant, file.parent) for file in folders]
 
 
-def choose_log(lake: Lake, tenant: str, index: int, shard: str | None = None) -> LogHead:
+def choose_log(lake: Lake, tenant: str, index: int, shard: str | None = None) -> ProvableLog:
     """The log of `tenant` that holds `index`: the one of `shard`, or the only one that is long enough.
 
     Raises:
@@ -112,7 +111,7 @@ def find_record(session: "QuerySession", tenant: str, shard: str, index: int) ->
     return found[0] if found else None
 
 
-def prove_record(log: LogHead, index: int, record: FoundRecord) -> TlogProof:
+def prove_record(log: ProvableLog, index: int, record: FoundRecord) -> TlogProof:
     """The self-contained proof of a record: its salt and text, its place, the path to the signed root, the checkpoint.
 
     Raises:
@@ -132,7 +131,7 @@ def prove_record(log: LogHead, index: int, record: FoundRecord) -> TlogProof:
     return TlogProof.of_record(index=index, hashes=hashes, checkpoint=log.note, salt=record.salt, text=record.text)
 
 
-def prove_entry(log: LogHead, index: int) -> TlogProof:
+def prove_entry(log: ProvableLog, index: int) -> TlogProof:
     """The proof that an entry stands at an index, where its record is gone: the extra bytes are the 32 of the commitment.
 
     Raises:
@@ -151,12 +150,12 @@ def entry_of(proof: TlogProof) -> bytes | None:
     return proof.extra if proof.extra is not None and len(proof.extra) == ENTRY_BYTES else None
 
 
-def _head(tenant: str, shard: str, folder: Path) -> LogHead:
+def _provable(tenant: str, folder: Path) -> ProvableLog:
     note = (folder / CHECKPOINT_FILE).read_bytes()
-    return LogHead(tenant, shard, folder, read_unverified(note), note)
+    return ProvableLog(tenant, folder.name, folder, read_unverified(note), note)
 
 
-def _no_such_shard(logs: Sequence[LogHead], shard: str) -> list[LogHead]:
+def _no_such_shard(logs: Sequence[ProvableLog], shard: str) -> list[ProvableLog]:
     raise NotFoundError(
         f"shard {shard}: expected a log of tenant {logs[0].tenant}, which has {', '.join(log.shard for log in logs)}"
     )

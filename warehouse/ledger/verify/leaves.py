@@ -4,7 +4,7 @@ A bundle of entries and the tile of its leaf hashes say the same thing twice. Wh
 stored hash above is taken for the time being; whether it was right is decided by the signed root.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,10 +53,13 @@ class LeafPiece:
 
 @dataclass
 class LeafCheck:
-    """One log's entries and tiles, checked. `root` is None where too much is gone to compute it."""
+    """One log's entries and tiles, checked. `root` is None where too much is gone to compute it.
+
+    `roots` holds the roots at the sizes asked for, None where a part of it is not known.
+    """
 
     root: bytes | None
-    seen_root: bytes | None
+    roots: Mapping[int, bytes | None]
     findings: list[Finding]
     by_hash: frozenset[int]
     blind: frozenset[int]
@@ -158,9 +161,9 @@ def _first_difference(one: bytes, other: bytes) -> int:
 
 
 def join_pieces(
-    folder: Path, size: int, pieces: Iterable[LeafPiece], *, expected: bytes, seen: tuple[int, bytes] | None, since: int
+    folder: Path, size: int, pieces: Iterable[LeafPiece], *, expected: bytes, sizes: Collection[int], since: int
 ) -> LeafCheck:
-    """Put the pieces of one log together: its root, that at the size seen earlier, and all tiles above level 0.
+    """Put the pieces of one log together: its root, those at earlier `sizes`, and all tiles above level 0.
 
     With `since` above 0 only what came after it was read: the tree begins with the stored right edge of that size, which
     counts only as far as it leads to the root that was seen.
@@ -178,8 +181,8 @@ def join_pieces(
                 if swapped == expected:
                     root, by_hash = swapped, by_hash | {index}
                     findings = [_entry_blamed(finding, index) for finding in findings]
-    seen_root = builder.root_at(seen[0]) if seen and root is not None else None
-    return LeafCheck(root, seen_root, [*findings, *(builder.findings if root == expected else [])], by_hash, blind)
+    roots = {at: builder.root_at(at) if root is not None else None for at in sizes if at <= size}
+    return LeafCheck(root, roots, [*findings, *(builder.findings if root == expected else [])], by_hash, blind)
 
 
 def _with(pieces: list[LeafPiece], index: int, leaves: bytes) -> list[LeafPiece]:

@@ -1,0 +1,235 @@
+"""What a principal does with the logs: proves a record, lists them, copies them, asks for the public keys."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from governance.access import Action
+from muniment.wiring import CommandContext
+from warehouse.errors import InputError, MunimentError, NotFoundError
+from warehouse.ledger import fields
+from warehouse.ledger.checkpoint import read_unverified
+from warehouse.ledger.export import ExportedLog, export_log
+from warehouse.ledger.keeper import CHECKPOINT_FILE
+from warehouse.ledger.note import parse_note
+from warehouse.ledger.signing import SigningKey, read_signing_keys
+from warehouse.ledger.tiles import TILE_WIDTH, TilePlace
+from warehouse.names import LAKE_TENANT, check_name
+from warehouse.query import open_session
+from warehouse.questions.proof import (
+    PROVABLE_TABLES,
+    FoundRecord,
+    ProvableLog,
+    choose_log,
+    find_record,
+    prove_entry,
+    prove_record,
+)
+
+_MARK_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class MadeProof:
+    """A proof's file, of which log, and whether it holds the record or only its entry."""
+
+    content: bytes
+    log: str
+    holds_record: bool
+
+
+@dataclass(frozen=True)
+class LogState:
+    """A log for `ledger list`. `signed_by` are ids of the lake's keys, as in their vkeys; `root` is base64."""
+
+    origin: str
+    size: int
+    root: str
+    signed_by: list[str]
+    grown_unix_nano: int
+    problem: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The log for machines."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """One key of the lake, by its public half. Times in nanoseconds since 1970; None without an end."""
+
+    vkey: str
+    created_unix_nano: int
+    ends_unix_nano: int | None
+    compromised: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The key for machines."""
+        return asdict(self)
+
+
+def prove_one(context: CommandContext, tenant: str, index: int, shard: str | None) -> MadeProof:
+    """Prove one record; recorded as `data.exported` in its tenant's log before anything is handed out.
+
+    Raises:
+        DeniedError: the principal may not export the tenant's records.
+        NotFoundError: no such tenant, or it has no such log.
+        InputError: no log holds this index yet, or several do.
+        ProofError: the row is not what was recorded.
+        UnavailableError: the lake cannot be read, or the export cannot be recorded.
+    """
+    context.check(Action.RECORDS_EXPORT, tenant)
+    _check_tenant(context, tenant)
+    log = choose_log(context.lake, tenant, index, shard)
+    record = _find(context, log, index)
+    proof = prove_entry(log, index) if record is None else prove_record(log, index, record)
+    context.record(
+        "data.exported",
+        tenant,
+        action="prove",
+        resource_type="log",
+        resource_id=log.checkpoint.origin,
+        attributes={"muniment.log.index": index},
+    )
+    return MadeProof(proof.encode(), log.checkpoint.origin, record is not None)
+
+
+def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
+    """Every log's head, by tenant and shard; one whose checkpoint cannot be read says why."""
+    context.check(Action.STATUS_READ, tenant)
+    keys = read_signing_keys(context.lake.keys)
+    names = [verifier.key_id.hex() for verifier in keys.verifiers(context.settings.lake)]
+    states = []
+    for folder in _log_folders(context, tenant):
+        origin = f"{context.settings.lake}/{folder.parent.name}/{folder.name}"
+        try:
+            content = (folder / CHECKPOINT_FILE).read_bytes()
+            head, note = read_unverified(content), parse_note(content)
+        except MunimentError as exc:
+            states.append(LogState(origin, 0, "", [], 0, str(exc)))
+            continue
+        own = dict(zip((verifier.key_id for verifier in keys.verifiers(head.origin)), names, strict=True))
+        signed = [own[line.key_id] for line in note.signatures if line.name == head.origin and line.key_id in own]
+        states.append(
+            LogState(head.origin, head.size, fields.encode_base64(head.root), signed, _grown(folder, head.size))
+        )
+    return states
+
+
+def export_logs(
+    context: CommandContext,
+    target: Path,
+    tenant: str | None,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[ExportedLog]:
+    """Copy the logs into `target/<tenant>/<shard>`; recorded as `data.exported` in the log of each tenant first.
+
+    Raises:
+        DeniedError: the principal may not export a tenant's log.
+        NotFoundError: there is no such tenant.
+        ConflictError: a copy there is not the beginning of its log.
+    """
+    if tenant is not None:
+        _check_tenant(context, tenant)
+    folders = _log_folders(context, tenant)
+    tenants = sorted({folder.parent.name for folder in folders})
+    for name in tenants:
+        context.check(Action.RECORDS_EXPORT, name)
+    for name in tenants:
+        context.record(
+            "data.exported", name, action="export", resource_type="log", resource_id=f"{context.settings.lake}/{name}"
+        )
+    exported = []
+    for folder in folders:
+        origin = f"{context.settings.lake}/{folder.parent.name}/{folder.name}"
+
+        def show(done: int, of_all: int, origin: str = origin) -> None:
+            if progress is not None:
+                progress(origin, done, of_all)
+
+        exported.append(export_log(folder, target / folder.parent.name / folder.name, progress=show))
+    return exported
+
+
+def public_keys(context: CommandContext) -> list[PublicKey]:
+    """The lake's public keys under its name, newest first."""
+    context.check(Action.STATUS_READ)
+    keys = read_signing_keys(context.lake.keys)
+    verifiers = keys.verifiers(context.settings.lake)
+
+    def describe(vkey: str, key: SigningKey) -> PublicKey:
+        return PublicKey(vkey, key.created_unix_nano, key.ends_unix_nano, key.compromised)
+
+    return [describe(verifier.vkey, key) for verifier, key in zip(verifiers, keys.keys, strict=True)]
+
+
+def read_keys_option(values: Sequence[str], option: str) -> list[str]:
+    """Keys given as text, or as names of files with one a line.
+
+    Raises:
+        InputError: neither a key nor a file that can be read.
+    """
+    found: list[str] = []
+    for value in values:
+        file = Path(value)
+        if file.is_file():
+            found += [line for line in file.read_text(encoding="utf8").split("\n") if line.strip()]
+        elif value.count("+") >= 2:  # noqa: PLR2004 - name+id+key; base64 may hold more
+            found.append(value)
+        else:
+            raise InputError(
+                f"{option} {value[:80]}: expected a key (name+id+base64) or a file of keys, got neither",
+                hint="`muniment ledger vkey` prints the keys of a lake",
+            )
+    return found
+
+
+def _find(context: CommandContext, log: ProvableLog, index: int) -> FoundRecord | None:
+    """The row; rows become readable an instant after their checkpoint, so an absence is looked at again."""
+    deadline = time.monotonic() + _MARK_SECONDS
+    while True:
+        with open_session(
+            context.lake.path,
+            tenants=[log.tenant],
+            principal=context.principal,
+            settings=context.settings.query,
+            tables=PROVABLE_TABLES,
+        ) as session:
+            found = find_record(session, log.tenant, log.shard, index)
+        if found is not None or not _being_committed(context, log) or time.monotonic() >= deadline:
+            return found
+        time.sleep(_POLL_SECONDS)
+
+
+def _being_committed(context: CommandContext, log: ProvableLog) -> bool:
+    return any((context.lake.journal / log.shard).glob("*.seg"))
+
+
+def _check_tenant(context: CommandContext, tenant: str) -> None:
+    if tenant == LAKE_TENANT:
+        return
+    check_name(tenant, "tenant")
+    if tenant not in {known.id for known in context.control.list_tenants()}:
+        raise NotFoundError(f"tenant {tenant}: there is none", hint="`muniment tenant list` names them")
+
+
+def _log_folders(context: CommandContext, tenant: str | None) -> list[Path]:
+    """Folders of the logs that have a checkpoint, by tenant and shard."""
+    if tenant is not None and tenant != LAKE_TENANT:
+        check_name(tenant, "tenant")
+    files = (context.lake.path / "ledger").glob(f"{tenant or '*'}/*/{CHECKPOINT_FILE}")
+    return sorted(file.parent for file in files)
+
+
+def _grown(folder: Path, size: int) -> int:
+    """When the newest entries were written: the checkpoint's own time moves with each new signature."""
+    place = TilePlace(None, max(size - 1, 0) // TILE_WIDTH)
+    for width in (place.width(size), TILE_WIDTH):
+        file = folder / place.path(width or TILE_WIDTH)
+        if file.exists():
+            return file.stat().st_mtime_ns
+    return (folder / CHECKPOINT_FILE).stat().st_mtime_ns
