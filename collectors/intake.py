@@ -99,16 +99,17 @@ class Intake:
         """
         answer: Future[Outcome] = Future()
         answer.set_running_or_notify_cancel()  # a client that goes away must not cancel what others may share
-        if (known := self._recent.find(export.digest)) is not None:
-            self._measures.repeated()
-            answer.set_result(Outcome(known.accepted, known.rejected, known.message))
-            return answer
         with self._lock:
             if self._stopping:
                 raise UnavailableError("the collector is stopping")
             if (pending := self._in_flight.get(export.digest)) is not None:
                 self._measures.repeated()
                 return pending
+            # only after that: a request is remembered before it leaves the ones in flight
+            if (known := self._recent.find(export.digest)) is not None:
+                self._measures.repeated()
+                answer.set_result(Outcome(known.accepted, known.rejected, known.message))
+                return answer
             self._check_room(len(export.body))
             self._in_flight[export.digest] = answer
             self._waiting_bytes += len(export.body)

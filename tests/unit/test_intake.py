@@ -174,3 +174,22 @@ def test_a_full_intake_names_its_limit(start, config, limit):
     intake.submit(request(1))
     with pytest.raises(OverloadedError, match=limit):
         intake.submit(request(2))
+
+
+def test_a_request_acknowledged_while_it_comes_again_is_not_taken_twice(start, recent):
+    """A request is looked for among the answered ones only after those in flight: between them it cannot slip through."""
+    pipeline = StagedPipeline()
+    intake = start(pipeline)
+    first = intake.submit(request(1))
+    pipeline.wait_for_groups(1)
+    find = recent.find
+
+    def acknowledge_meanwhile(digest):
+        known = find(digest)
+        recent.add([(digest.hex(), 4, 0, "")])
+        pipeline.durable[0].set_result(None)
+        return known
+
+    recent.find = acknowledge_meanwhile
+    assert intake.submit(request(1)) is first
+    assert len(pipeline.groups) == 1

@@ -49,7 +49,7 @@ class ProofReport:
             "commitment": self.proved.entry.hex(),
             "signed_by": list(self.signers),
             "cosigned_by": [
-                {"name": cosigned.name, "time": utc_text(cosigned.time_seconds * NANOS_PER_SECOND)}
+                {"name": cosigned.witness, "time": utc_text(cosigned.time_seconds * NANOS_PER_SECOND)}
                 for cosigned in self.proved.cosignatures
             ],
             "record": record,
@@ -62,7 +62,7 @@ class ProofReport:
         lines = [f"proved: entry {self.proved.index} of the log {head.origin}, which then had {head.size} entries"]
         lines += [f"  signed by     {vkey}" for vkey in self.signers]
         lines += [
-            f"  cosigned by   {cosigned.name} at {utc_text(cosigned.time_seconds * NANOS_PER_SECOND)}"
+            f"  cosigned by   {cosigned.witness} at {utc_text(cosigned.time_seconds * NANOS_PER_SECOND)}"
             for cosigned in self.proved.cosignatures
         ]
         lines += [f"  root          {fields.encode_base64(head.root)}", f"  commitment    {self.proved.entry.hex()}"]
