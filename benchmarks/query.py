@@ -1,8 +1,9 @@
 """Queries over a compacted lake of 5 million spans, beside plain DuckDB on one ideally sorted file with the same rows.
 
 Timed on the lake's side is `QuerySession.run_trusted` in an open session over all tables of all three tenants; on the other
-side the same SQL in a DuckDB connection with as many threads, its rows fetched as Arrow too. Both are warm; the runs
-alternate, each lookup is of another trace, and medians are compared. A process's first query is not in it.
+side the same SQL in a DuckDB connection with as many threads, its rows fetched as Arrow too, once with its defaults and once
+with the Parquet footer cached as a session does it; the bar is held against the faster of the two. All are warm; the runs
+alternate, each lookup is of another trace, and medians are compared. A process's first queries are not in it.
 """
 
 import statistics
@@ -59,7 +60,7 @@ def run(*, quick: bool) -> list[Figure]:
 
 def _on_file(connection: duckdb.DuckDBPyConnection, file: Path) -> Run:
     connection.execute(f"create view spans as select * from read_parquet('{file}')")
-    return lambda sql, params: connection.execute(sql, params).to_arrow_table()
+    return lambda sql, params: connection.sql(sql, params=params).to_arrow_table()
 
 
 def _opening(made: QueryLake, settings: QuerySettings) -> list[Figure]:
@@ -95,11 +96,9 @@ def _compare(what: str, sql: str, parameters: list[list[str]], sides: dict[str, 
             raise RuntimeError(f"{what}: expected the same rows from every side, got {rows}")
     medians = {side: statistics.median(values[_WARM_RUNS:]) * 1e3 for side, values in seconds.items()}
     note = ", ".join(f"{side} {median:.1f} ms" for side, median in medians.items())
+    best = min(median for side, median in medians.items() if side != "lake")
     return [
-        Figure("query", f"{what}: lake ÷ plain DuckDB", medians["lake"] / medians["plain"], "times", bar, note=note),
-        Figure(
-            "query", f"{what}: lake ÷ metadata cached", medians["lake"] / medians["plain, metadata cached"], "times"
-        ),
+        Figure("query", f"{what}: lake ÷ plain DuckDB", medians["lake"] / best, "times", bar, note=note),
         Figure("query", f"{what}: lake", medians["lake"], "ms"),
     ]
 

@@ -46,6 +46,8 @@ _POOL_SPANS = 512
 _SEED = 21
 _FORMAT = 1
 _IDEAL_MEMORY = "6GB"
+_IDEAL_GROUP_ROWS = 16_384
+"""DuckDB's default of 122,880 makes the lookup of a trace two to three times slower and the scan hardly faster."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def _write_ideal(lake: Lake, folder: Path) -> None:
         source = "read_parquet(?::varchar[], hive_partitioning = true, hive_types_autocast = true)"
         connection.execute(
             f"copy (select * from {source} order by trace_id, time_unix_nano) to '{folder / 'ideal.parquet'}'"
-            " (format parquet, compression zstd, row_group_size 122880)",
+            f" (format parquet, compression zstd, row_group_size {_IDEAL_GROUP_ROWS})",
             [files],
         )
     shutil.rmtree(folder / "spill", ignore_errors=True)

@@ -119,6 +119,8 @@ def commands(group: Any = None, path: str = "muniment") -> Iterator[tuple[str, A
     group = group or typer.main.get_command(app)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{path} {name}", command
             yield from commands(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
@@ -11,9 +12,9 @@ from opentelemetry import metrics
 
 from collectors.config import LimitsConfig, ReceiversConfig
 from collectors.intake import Intake
-from collectors.pipeline import GroupPipeline
 from collectors.server import Receivers
 from muniment import __version__
+from muniment.heartbeat import Heartbeat, TalliedPipeline, Tally
 from muniment.telemetry import prometheus_text, start_telemetry
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import WitnessRounds
@@ -60,8 +61,10 @@ class Collector:
             clock=context.clock,
             measures=Measures(),
             lake_name=settings.lake,
+            redactor=context.redactor,
         )
-        pipeline = GroupPipeline(
+        tally = Tally(context.clock)
+        pipeline = TalliedPipeline(
             sink=self.writer,
             redactor=context.redactor,
             quarantine=Quarantine(lake, self.writer.shard),
@@ -69,6 +72,16 @@ class Collector:
             action_key=context.keys.action,
             limits=limits.limits(),
             clock=context.clock,
+            tally=tally,
+        )
+        self._heartbeat = Heartbeat(
+            shard=self.writer.shard,
+            interval_seconds=settings.heartbeat_seconds,
+            append=self._queue_own,
+            tally=tally,
+            heard_file=lake.run / f"collector-{shard}.heard",
+            clock=context.clock,
+            version=__version__,
         )
         self.intake = Intake(pipeline, self.writer.recent, config=settings.intake)
         self.receivers = Receivers(
@@ -97,8 +110,8 @@ class Collector:
         try:
             self.intake.start()
             self._socket.start()
+            self._heartbeat.start()
             self.receivers.start()
-            self._record_closed_logs()
             self._witness_rounds.start()
         except BaseException:
             self.stop()
@@ -113,6 +126,7 @@ class Collector:
         self.receivers.stop()
         self._socket.stop()
         self.intake.stop()
+        self._heartbeat.stop()
         self.writer.stop()
         self._telemetry.shutdown()
 
@@ -145,22 +159,12 @@ class Collector:
         oldest = self.writer.state().oldest_pending_unix_nano
         return (self._context.clock() - oldest) / NANOS_PER_SECOND if oldest else 0.0
 
-    def _record_closed_logs(self) -> None:
-        events = [
-            OwnEvent(
-                "_lake",
-                "log.opened",
-                "muniment:collector",
-                fields={"resource_type": "shard", "resource_id": self.writer.shard, "reason": f"{identity}: {reason}"},
-            )
-            for identity, reason in self.writer.closed_logs
-        ]
-        if events:
-            self._append_own(events)
-
     def _append_own(self, events: list[OwnEvent]) -> None:
+        self._queue_own(events).result(_RECORD_TIMEOUT_SECONDS)
+
+    def _queue_own(self, events: list[OwnEvent]) -> Future[None]:
         records = own_event_records(events, now_unix_nano=self._context.clock())
-        self.writer.append(self._context.redactor.treat(records)).result(_RECORD_TIMEOUT_SECONDS)
+        return self.writer.append(self._context.redactor.treat(records))
 
     # -- local socket
 

@@ -101,6 +101,7 @@ def _free_writer(context: CommandContext) -> Writer:
                 config=context.settings.writer,
                 clock=context.clock,
                 lake_name=context.settings.lake,
+                redactor=context.redactor,
             )
         except ShardHeldError as exc:
             last = exc

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from governance.access import Action
+from muniment.recorder import SELF_SHARD
 from muniment.wiring import CommandContext
 from warehouse.errors import InputError, MunimentError, NotFoundError
 from warehouse.ledger import fields
@@ -83,7 +84,7 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
     """
     context.check(Action.RECORDS_EXPORT, tenant)
     _check_tenant(context, tenant)
-    log = choose_log(context.lake, tenant, index, shard)
+    log = choose_log(context.lake, tenant, index, shard, own_shard=SELF_SHARD)
     record = _find(context, log, index)
     proof = prove_entry(log, index) if record is None else prove_record(log, index, record)
     context.record(

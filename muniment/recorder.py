@@ -78,6 +78,7 @@ class Recorder:
                     config=self._config,
                     clock=self._clock,
                     lake_name=self._lake_name,
+                    redactor=self._redactor,
                 )
                 break
             except ShardHeldError as exc:

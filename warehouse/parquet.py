@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from warehouse.durable import PRIVATE_FILE, make_folder, sync_folders, sync_many
+from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, sync_folders, sync_many
 from warehouse.tables import STATISTICS_COLUMNS, TABLES, Table
 
 ROW_GROUP_ROWS = 65_536
@@ -80,14 +80,15 @@ def write_parts(table: Table, rows: pa.Table, folder: Path, *, stem: str) -> lis
     Raises:
         OSError: the disk refused.
     """
+    make_folder(folder)
     parts = []
     folders = {folder}
     for tenant_id, day, statistics, part in _split(table, rows):
         where = folder / f"tenant_id={tenant_id}" / f"day={day}"
-        make_folder(where)
+        _make_partition(where)
         file = where / f"{stem}-{table.name}.parquet"
         size_bytes = write_file(table, part, file, level=WRITE_LEVEL)
-        # a folder that an attempt before this one made may not be durable in its parent yet
+        # also where the partition is not new: what an attempt before this one made may not be durable in its parent yet
         folders |= {where, where.parent}
         parts.append(
             Part(file.relative_to(folder).as_posix(), tenant_id, day, size_bytes, part.num_rows, json.dumps(statistics))
@@ -95,6 +96,16 @@ def write_parts(table: Table, rows: pa.Table, folder: Path, *, stem: str) -> lis
     sync_many(folder / part.path for part in parts)
     sync_folders(folders)
     return parts
+
+
+def _make_partition(folder: Path) -> None:
+    """Make `tenant_id=T/day=D`, not durable before both and the table's folder are synced.
+
+    That is done once for all: on the first commit of a day of 300 tenants 1,200 flushes one after another took seconds.
+    """
+    if not folder.is_dir():
+        folder.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
 def describe(table: Table, rows: pa.Table, folder: Path, file: Path, *, tenant_id: str, day: str) -> Part:

@@ -26,11 +26,12 @@ from warehouse.errors import OverloadedError, UnavailableError
 from warehouse.lake import Lake
 from warehouse.ledger.keeper import LedgerKeeper
 from warehouse.measures import Measures
+from warehouse.openings import LogOpenings
 from warehouse.recent import RecentRequests
 from warehouse.sequence import RandomBytes
 from warehouse.shard import CommittedSegments, ShardClaims, ShardFolder, closing_position, open_shard
 from warehouse.tail import JournalTail, Waiting
-from warehouse.treated import TreatedBatch
+from warehouse.treated import Redactor, TreatedBatch
 
 _RETRY_SECONDS = 1.0
 _COMMIT_SHARE = 2.0
@@ -82,6 +83,7 @@ class Writer:
         random_bytes: RandomBytes = os.urandom,
         measures: Measures | None = None,
         ledger: LedgerKeeper | None = None,
+        openings: LogOpenings | None = None,
     ) -> None:
         self.shard = folder.identity
         self.closed_logs = tuple(folder.closed)
@@ -100,6 +102,7 @@ class Writer:
         self._handled = 0
         self._committed = folder.head.segment - 1
         self._uncommitted_bytes = 0
+        self._openings = openings
         self._interval = config.commit_interval_seconds
         self._last_commit = (0, 0.0)
         self._problem = ""
@@ -125,6 +128,9 @@ class Writer:
             self._tail.position = closing
             self._committed = segment.number
         self._folder.waiting.clear()
+        # their announcement may have been torn off with the crash; a second one does no harm
+        if self._openings is not None:
+            self._openings.note(self._tail.position.next_index.keys() - self._folder.head.next_index.keys())
         for thread in self._threads:
             thread.start()
 
@@ -256,6 +262,7 @@ class Writer:
         started = time.perf_counter()
         if self._tail.failed and self._tail.can_close():
             self._close_segment()
+        before = self._tail.position.next_index
         written = self._tail.write(group)
         if written is None:
             return
@@ -268,8 +275,23 @@ class Writer:
             seconds=time.perf_counter() - started,
             sync_seconds=written.sync_seconds,
         )
+        self._announce_logs(before)
         for waiting in written.taken:
             waiting.durable.set_result(None)
+
+    def _announce_logs(self, before: Mapping[str, int]) -> None:
+        """Record the logs that the last group began; what fails comes with the next group."""
+        known = self._tail.position.next_index
+        if self._openings is None:
+            return
+        if len(known) != len(before):
+            self._openings.note(known.keys() - before.keys())
+        due = self._openings.due(known)
+        if due is None or (written := self._tail.write([Waiting(due, Future())])) is None or not written.taken:
+            return
+        with self._state:
+            self._uncommitted_bytes += written.size_bytes
+        self._openings.said()
 
     def _should_close(self) -> bool:
         segment = self._tail.segment
@@ -342,10 +364,12 @@ def open_writer(
     clock: Clock,
     measures: Measures | None = None,
     lake_name: str | None = None,
+    redactor: Redactor | None = None,
 ) -> Writer:
     """Take the shard called `name`, replay its journal, and start its writer.
 
-    `lake_name` is the first part of the logs' origins; without it the rows are sequenced and no log is kept.
+    `lake_name` is the first part of the logs' origins; without it the rows are sequenced and no log is kept. With the
+    `redactor` that own events pass, the beginning of each log is recorded.
 
     Raises:
         ShardHeldError: another process writes this shard.
@@ -359,7 +383,12 @@ def open_writer(
     folder = open_shard(lake, name, claims, committed=committed, clock=clock)
     try:
         ledger = LedgerKeeper(lake, lake_name=lake_name, shard=folder.identity, clock=clock) if lake_name else None
-        writer = Writer(lake, folder, stores, config=config, clock=clock, measures=measures, ledger=ledger)
+        openings = None
+        if lake_name and redactor:
+            openings = LogOpenings(folder.identity, folder.closed, redactor=redactor, lake_name=lake_name, clock=clock)
+        writer = Writer(
+            lake, folder, stores, config=config, clock=clock, measures=measures, ledger=ledger, openings=openings
+        )
         writer.start()
     except BaseException:
         folder.release()

@@ -9,7 +9,21 @@ import typer
 from typer.exceptions import TyperException
 
 from muniment import __version__
-from muniment.cli import collect, demo, doctor, imports, lake, ledger, maintenance, quarantine, query, status, tenants, witness
+from muniment.cli import (
+    collect,
+    demo,
+    doctor,
+    imports,
+    lake,
+    ledger,
+    maintenance,
+    quarantine,
+    query,
+    status,
+    tenants,
+    verify,
+    witness,
+)
 from muniment.cli.output import file_error, report_error
 from warehouse.errors import ConflictError, DeniedError, LakeError, MunimentError, Permanent, SettingsError, Transient
 
@@ -26,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (lake, collect, demo, imports, tenants, query, status, doctor, quarantine, maintenance, ledger, witness):
+for module in (lake, collect, demo, imports, tenants, query, status, doctor, quarantine, maintenance, ledger, witness, verify):
     module.register(app)
 
 

@@ -153,7 +153,7 @@ def _print_witnesses(witnesses: list[dict[str, Any]]) -> None:
         ago = f", {(system_clock() - last) / _NANOS:,.0f} s ago" if last else ""
         up_to_date = witness["logs"] - witness["logs_behind"]
         console.print(
-            f"witness {witness['name']} at {witness['url']}: last cosigned {_time(last)}{ago}; "
+            f"witness {witness['name']} ({witness['url']}) last cosigned {_time(last)}{ago}; "
             f"{up_to_date} of {witness['logs']} logs of _lake up to date",
             markup=False,
             soft_wrap=True,

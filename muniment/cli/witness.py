@@ -112,7 +112,7 @@ def read_log_keys(given: list[str], file: Path | None) -> "list[Ed25519Verifier]
     try:
         return [Ed25519Verifier.from_vkey(text) for text in texts]
     except NoteError as exc:
-        raise SettingsError(f"witness: {exc}", hint="`muniment ledger list` shows a lake's keys") from exc
+        raise SettingsError(f"witness: {exc}", hint="`muniment ledger vkey` prints a lake's") from exc
 
 
 def _given(state: Path | None) -> Path:

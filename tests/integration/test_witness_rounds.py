@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from muniment.setup import set_up_lake
 from muniment.wiring import command_context
 from muniment.witness_rounds import witness_status
 from warehouse.clock import system_clock
-from warehouse.ledger.checkpoint import open_checkpoint, read_unverified
+from warehouse.ledger.checkpoint import Checkpoint, open_checkpoint, read_unverified, sign_checkpoint
 from warehouse.ledger.cosignature import WitnessVerifier, cosignatures
 from warehouse.ledger.log_tiles import LogTiles
 from warehouse.ledger.signing import read_signing_keys
@@ -27,6 +29,7 @@ from warehouse.local_socket import call_local_socket
 
 WAIT_SECONDS = 60
 LAKE_NAME = "e2e"
+INTERVAL_SECONDS = 0.4
 
 
 def wait_until(condition, what):
@@ -101,9 +104,7 @@ class Stage:
 
     def start_collector(self):
         """Start a collector and wait until it answers."""
-        process = self.processes.start(
-            "collector", "collect", "--lake", self.lake, "--http-port", 0, "--grpc-port", 0
-        )
+        process = self.processes.start("collector", "collect", "--lake", self.lake, "--http-port", 0, "--grpc-port", 0)
 
         def answers():
             assert process.poll() is None, (self.processes.folder / "collector.log").read_text()
@@ -113,9 +114,9 @@ class Stage:
         wait_until(answers, "the collector listens")
         return process
 
-    def ask(self, operation, **fields):
+    def ask(self, operation, shard="main", **fields):
         payload = json.dumps({"op": operation, **fields}).encode()
-        socket_file = self.lake / "run" / "collector-main.sock"
+        socket_file = self.lake / "run" / f"collector-{shard}.sock"
         answer = json.loads(call_local_socket(socket_file, payload, timeout_seconds=30))
         assert answer["ok"], answer
         return answer
@@ -130,6 +131,13 @@ class Stage:
         (folder,) = self.lake.glob(f"ledger/{tenant}/{shard}-*")
         return folder
 
+    def lake_log_size(self):
+        return read_unverified((self.log_folder() / "checkpoint").read_bytes()).size
+
+    def problem(self):
+        (found,) = self.ask("state")["witness_rounds"]["witnesses"].values()
+        return found
+
     def status(self):
         (found,) = witness_status(command_context(self.lake).lake, command_context(self.lake).settings)
         return found
@@ -141,14 +149,14 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path) -> Iterator[Stage]:
-    """A lake with a witness every half second; neither collector nor witness runs yet."""
+    """A lake with a witness that is asked often; neither collector nor witness runs yet."""
     lake, state, port = tmp_path / "lake", tmp_path / "state", free_port()
     set_up_lake(lake, name=LAKE_NAME, clock=system_clock)
     command = [sys.executable, "-m", "muniment", "witness", "key", "--state", state, "--name", "witness.example/one"]
     vkey = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
     settings = yaml.safe_load((lake / "muniment.yaml").read_text())
     settings["witnesses"] = [{"url": f"http://127.0.0.1:{port}", "vkey": vkey}]
-    settings["witness_interval_seconds"] = 0.5
+    settings["witness_interval_seconds"] = INTERVAL_SECONDS
     settings["writer"] = {"commit_interval_seconds": 0.2}
     (lake / "muniment.yaml").write_text(yaml.safe_dump(settings))
     processes = Processes(tmp_path)
@@ -157,7 +165,7 @@ def stage(tmp_path) -> Iterator[Stage]:
 
 
 def test_heads_of_all_logs_are_cosigned(stage):
-    """A tenant's log that grew is in a `log.heads` event, and the log of `_lake` with that event is cosigned."""
+    """A tenant's log that grew is in a `log.heads` event, the log of `_lake` with it is cosigned, and then there is rest."""
     stage.start_witness()
     stage.start_collector()
     stage.record("acme", 3)
@@ -172,26 +180,138 @@ def test_heads_of_all_logs_are_cosigned(stage):
     assert cosigned.root == LogTiles(folder).root(cosigned.size)
 
     acme = read_unverified((stage.log_folder(tenant="acme") / "checkpoint").read_bytes())
-    query = "select attributes, recorded_by, log_index from audit_events where event_name = 'log.heads' order by log_index"
+    query = (
+        "select attributes, recorded_by, log_index from audit_events where event_name = 'log.heads' order by log_index"
+    )
     rows = json.loads(stage.muniment("sql", query, "--tenant", "_lake", "--format", "json", "--lake", stage.lake))
     heads = [head for row in rows for head in json.loads(row["attributes"])["heads"]]
     assert [acme.origin, acme.size, acme.text.split("\n")[2]] in heads
     assert {row["recorded_by"] for row in rows} == {"muniment:collector"}
     assert rows[0]["log_index"] < cosigned.size
 
-
-def test_quiet_lake_takes_no_heads(stage):
-    """Once all is cosigned, further rounds record nothing: an event of heads does not call for the next."""
-    stage.start_witness()
-    stage.start_collector()
-    stage.record("acme")
+    # the query was recorded in `_lake`; once that is cosigned, an event of heads does not call for the next
+    stage.ask("flush", timeout_seconds=30)
     wait_until(stage.is_up_to_date, "cosigned")
-    before = read_unverified((stage.log_folder() / "checkpoint").read_bytes()).size
-    log = stage.processes.folder / "witness.log"
+    before, log = stage.lake_log_size(), stage.processes.folder / "witness.log"
     asked = log.read_text()
-    time_of_rest = time.monotonic() + 2.5
-    while time.monotonic() < time_of_rest:
+    rest_until = time.monotonic() + 4 * INTERVAL_SECONDS
+    while time.monotonic() < rest_until:
         time.sleep(0.1)
     stage.ask("flush", timeout_seconds=30)
-    assert read_unverified((stage.log_folder() / "checkpoint").read_bytes()).size == before
+    assert stage.lake_log_size() == before
     assert log.read_text() == asked
+
+
+def test_witness_down_does_not_stop_ingest(stage):
+    """Without its witness the collector takes and commits records; once the witness is there all is cosigned."""
+    stage.start_collector()
+    stage.record("acme", 5)
+
+    assert "expected an answer from" in wait_until(stage.problem, "the failure is told")
+    assert stage.ask("state")["problems"] == [], "the collector stays ready"
+    for _ in range(5):
+        stage.record("acme", 5)
+    assert read_unverified((stage.log_folder(tenant="acme") / "checkpoint").read_bytes()).size == 30
+    assert not stage.log_folder().joinpath("checkpoint.witnessed").exists()
+    shown = stage.muniment("status", "--lake", stage.lake)
+    assert f"witness {stage.verifier.name}+{stage.verifier.key_id.hex()}" in shown
+    assert "last cosigned never; 0 of 1 logs of _lake up to date" in shown
+    assert "expected an answer from" in shown
+    stage.start_witness()
+    wait_until(stage.is_up_to_date, "cosigned")
+    assert stage.ask("state")["witness_rounds"]["problems"] == []
+    status = json.loads(stage.muniment("status", "--json", "--lake", stage.lake))
+    (witness,) = status["witnesses"]
+    assert abs(witness["last_cosigned_unix_nano"] / 1e9 - time.time()) < 120
+    assert witness["logs"] == 1
+
+
+def test_stuck_witness_does_not_hold_up_the_collectors_end(stage):
+    """A witness that takes connections and says nothing: records go on, and the collector stops at once."""
+    with socket.create_server(("127.0.0.1", stage.port)) as listener:
+        collector = stage.start_collector()
+        stage.record("acme")
+        listener.settimeout(WAIT_SECONDS)
+        connection, _ = listener.accept()
+        stage.record("acme")
+        collector.terminate()
+        assert collector.wait(WAIT_SECONDS) == 0
+        connection.close()
+    assert read_unverified((stage.log_folder(tenant="acme") / "checkpoint").read_bytes()).size == 2
+
+
+def test_events_of_commands_are_cosigned(stage):
+    """What commands record without a collector, in the log of the shard `self`, is cosigned by the next collector."""
+    stage.muniment("tenant", "add", "beta", "--lake", stage.lake)
+    stage.start_witness()
+    stage.start_collector()
+    wait_until(lambda: stage.is_up_to_date(1), "cosigned")
+    note = (stage.log_folder("self") / "checkpoint.witnessed").read_bytes()
+    assert cosignatures(note, [stage.verifier])
+    assert read_unverified(note).size >= 1
+
+
+def test_lost_witnessed_files_come_back(stage):
+    """A lake whose copies of cosignatures are gone asks again and gets them, led by the witness's answer 409."""
+    stage.start_witness()
+    collector = stage.start_collector()
+    stage.record("acme")
+    wait_until(stage.is_up_to_date, "cosigned")
+    collector.terminate()
+    collector.wait(WAIT_SECONDS)
+    folder = stage.log_folder()
+    (folder / "checkpoint.witnessed").unlink()
+    shutil.rmtree(folder / "witnessed")
+    assert stage.status().logs_behind == 1
+    stage.start_collector()
+    wait_until(stage.is_up_to_date, "cosigned again")
+    assert (folder / "checkpoint.witnessed").exists()
+
+
+def test_rewritten_lake_is_refused(stage):
+    """Somebody who holds the lake's key and rewrites a log gets no cosignature, and the old one contradicts the new log."""
+    stage.muniment("tenant", "add", "beta", "--lake", stage.lake)
+    stage.start_witness()
+    stage.start_collector()
+    wait_until(stage.is_up_to_date, "cosigned")
+    folder = stage.log_folder("self")
+    cosigned_note = (folder / "checkpoint.witnessed").read_bytes()
+    cosigned = read_unverified(cosigned_note)
+    rewrite_log(stage.lake, folder, size=cosigned.size + 3)
+    assert "got 422" in wait_until(stage.problem, "the refusal is told")
+    assert (folder / "checkpoint.witnessed").read_bytes() == cosigned_note
+    assert cosignatures(cosigned_note, [stage.verifier])
+    assert LogTiles(folder).root(cosigned.size) != cosigned.root
+    shown = stage.muniment("status", "--lake", stage.lake)
+    assert "got 422" in shown
+    assert stage.status().logs_behind == 1
+
+
+def rewrite_log(lake, folder, size):
+    """Put a log of other entries in the place of the true one, signed with the lake's own key."""
+    shutil.rmtree(folder / "tile")
+    LogTiles(folder).append(0, b"".join(sha256(b"forged %d" % n).digest() for n in range(size)))
+    origin = f"{LAKE_NAME}/_lake/{folder.name}"
+    signers = read_signing_keys(lake / "keys").signers(origin, system_clock())
+    checkpoint = Checkpoint(origin, size, LogTiles(folder).root(size))
+    (folder / "checkpoint").write_bytes(sign_checkpoint(checkpoint, signers))
+
+
+def test_one_collector_does_the_rounds(stage):
+    """Of two collectors one asks the witnesses; when it is killed the other takes over."""
+    stage.start_witness()
+    first = stage.start_collector()
+    stage.record("acme")
+    wait_until(stage.is_up_to_date, "cosigned")
+    arguments = ("--lake", stage.lake, "--http-port", 0, "--grpc-port", 0, "--shard", "edge")
+    second = stage.processes.start("edge", "collect", *arguments)
+
+    def holds():
+        assert second.poll() is None, (stage.processes.folder / "edge.log").read_text()
+        with contextlib.suppress(Exception):
+            return [stage.ask("state", shard="edge")["witness_rounds"]["holds_lock"]]
+
+    assert wait_until(holds, "the second collector answers") == [False]
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    wait_until(lambda: holds() == [True], "the second collector takes over")

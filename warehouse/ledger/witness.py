@@ -25,7 +25,7 @@ from warehouse.durable import make_folder, replace_file
 from warehouse.errors import CorruptionError, SettingsError, UnavailableError
 from warehouse.ledger.add_checkpoint import SIZE_MEDIA_TYPE, AddCheckpoint, encode_size
 from warehouse.ledger.checkpoint import Checkpoint, read_unverified, split_origin
-from warehouse.ledger.cosignature import WitnessSigner, cosignatures
+from warehouse.ledger.cosignature import WitnessSigner, WitnessVerifier, cosignatures
 from warehouse.ledger.errors import BadSignatureError, NoteError, ProofError, UnknownKeyError
 from warehouse.ledger.note import Ed25519Verifier, add_signatures, open_note, parse_note
 from warehouse.ledger.proofs import verify_consistency
@@ -75,6 +75,16 @@ class TrustedLogs:
         if tenant == LAKE_TENANT:
             found += [key.named(origin) for key in self._keys.get(lake, ()) if key.named(origin) not in found]
         return found
+
+    def check_apart(self, witness: WitnessVerifier) -> None:
+        """Check that no log signs with the witness's key: whoever vouches for a log must not be the log.
+
+        Raises:
+            SettingsError: one does.
+        """
+        for name, keys in self._keys.items():
+            if any(key.public_key == witness.public_key for key in keys):
+                raise SettingsError(f"witness: expected a key of its own, got the one that signs {name}")
 
 
 class _RefusedError(Exception):
@@ -203,6 +213,7 @@ def open_witness(
         CorruptionError: the key cannot be read.
     """
     signer = make_witness_key(state, name=name)
+    logs.check_apart(signer.verifier)
     make_folder(state / "logs")
     lock = FileLock(state / "lock")
     if not lock.acquire(holder="a witness"):

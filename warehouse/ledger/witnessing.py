@@ -161,24 +161,38 @@ class WitnessClient:
             OSError: the disk does not take the cosignature.
         """
         newest = self._store.newest(head.folder.name, self.endpoint.verifier)
-        old_size = read_unverified(newest[0].encode()).size if newest else 0
-        status, body = self._ask(head, min(old_size, head.checkpoint.size))
+        known_size = read_unverified(newest[0].encode()).size if newest else 0
+        old_size = min(known_size, head.checkpoint.size)
+        status, body = self._ask(head, old_size)
         if status == HTTPStatus.CONFLICT:
-            status, body = self._ask(head, self._cosigned_size(head, body))
+            old_size = self._cosigned_size(head, old_size, body)
+            status, body = self._ask(head, old_size)
+        if status == HTTPStatus.CONFLICT:
+            self._cosigned_size(head, old_size, body)
+            raise WitnessUnavailableError(
+                f"witness {self.endpoint.name}: expected one client at a time, got others between"
+            )
         if status != HTTPStatus.OK:
             raise self._refusal(head, status, body)
         return self._accept(head, body)
 
-    def _cosigned_size(self, head: LogHead, body: bytes) -> int:
+    def _cosigned_size(self, head: LogHead, asked_size: int, body: bytes) -> int:
+        """The size that a witness names in an answer 409, from which the next request starts."""
+        checkpoint, witness = head.checkpoint, self.endpoint.name
+        hint = "run `muniment verify`; what the witness cosigned last stands in LAKE/ledger/_lake/<shard>/witnessed"
         try:
             size = parse_size(body)
         except NoteError as exc:
-            raise WitnessRefusalError(f"witness {self.endpoint.name}: answer 409: {exc}") from exc
-        if size > head.checkpoint.size:
+            raise WitnessRefusalError(f"witness {witness}: answer 409: {exc}") from exc
+        if size > checkpoint.size:
             raise WitnessRefusalError(
-                f"witness {self.endpoint.name} cosigned {head.checkpoint.origin} at size {size}, "
-                f"and the log has only {head.checkpoint.size}: it was cut or an old copy was restored",
-                hint="run `muniment verify` against the witness's last checkpoint",
+                f"witness {witness} cosigned {checkpoint.origin} at size {size}, and the log has only {checkpoint.size}: "
+                "it was cut, or an old copy was put in its place",
+                hint=hint,
+            )
+        if size == asked_size:  # some witnesses answer so where others answer 422
+            raise WitnessRefusalError(
+                f"witness {witness} cosigned another root of {checkpoint.origin} at size {size}", hint=hint
             )
         return size
 
@@ -205,7 +219,7 @@ class WitnessClient:
         message = (
             f"witness {self.endpoint.name}: {head.checkpoint.origin} size {head.checkpoint.size}: got {status}: {said}"
         )
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS):
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
             return WitnessUnavailableError(message)
         return WitnessRefusalError(message)
 
@@ -213,7 +227,7 @@ class WitnessClient:
         """Find the cosignature by the key that the settings name; lines of other keys are ignored."""
         witness = self.endpoint.verifier
         try:
-            lines = [parse_signature(line) for line in body.decode("utf8").splitlines()]
+            lines = [parse_signature(line) for line in body.decode("utf8").removesuffix("\n").split("\n")]
             signed = [line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id)]
             found = cosignatures(Note(head.checkpoint.text, tuple(signed)).encode(), [witness]) if signed else ()
         except (NoteError, UnicodeDecodeError) as exc:

@@ -39,6 +39,11 @@ class ProvableLog:
     checkpoint: Checkpoint
     note: bytes
 
+    @property
+    def name(self) -> str:
+        """The shard's name, without what its identity adds."""
+        return self.shard.rpartition("-")[0]
+
 
 @dataclass(frozen=True)
 class FoundRecord:
@@ -59,8 +64,10 @@ def list_logs(lake: Lake, tenant: str) -> list[ProvableLog]:
     return [_provable(tenant, file.parent) for file in folders]
 
 
-def choose_log(lake: Lake, tenant: str, index: int, shard: str | None = None) -> ProvableLog:
+def choose_log(lake: Lake, tenant: str, index: int, shard: str | None = None, *, own_shard: str) -> ProvableLog:
     """The log of `tenant` that holds `index`: the one of `shard`, or the only one that is long enough.
+
+    `own_shard` names the shard that holds nothing but Muniment's own events: another that holds the index goes before it.
 
     Raises:
         InputError: several logs hold it, or none does yet; the message lists them.
@@ -73,10 +80,10 @@ def choose_log(lake: Lake, tenant: str, index: int, shard: str | None = None) ->
             hint="nothing of it was committed yet; `muniment ledger list` shows all",
         )
     if shard is not None:
-        logs = [log for log in logs if shard in (log.shard, log.shard.rpartition("-")[0])] or _no_such_shard(
-            logs, shard
-        )
+        logs = [log for log in logs if shard in (log.shard, log.name)] or _no_such_shard(logs, shard)
     holding = [log for log in logs if index < log.checkpoint.size]
+    if len(holding) > 1:
+        holding = [log for log in holding if log.name != own_shard] or holding
     if len(holding) == 1:
         return holding[0]
     sizes = ", ".join(f"{log.shard} (size {log.checkpoint.size})" for log in logs)

@@ -180,7 +180,7 @@ def hammer(lake, collector_of, stop, acked, lock, spans, worker):
         number += 1
 
 
-def kill_rounds(lake, spans, rounds):
+def check_kill_rounds(lake, spans, rounds):
     acked, lock, stop = [], threading.Lock(), threading.Event()
     current = {"collector": lake.collect()}
     threads = [
@@ -212,14 +212,14 @@ def kill_rounds(lake, spans, rounds):
 
 def test_kill_9_under_load_keeps_every_acknowledged_record_once(lake, spans):
     """After kill -9 under load every acknowledged batch is there whole and once, and indices have no gap."""
-    kill_rounds(lake, spans, rounds=3)
+    check_kill_rounds(lake, spans, rounds=3)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_kill_9_twenty_five_times(lake, spans):
     """The same, twenty-five times."""
-    kill_rounds(lake, spans, rounds=25)
+    check_kill_rounds(lake, spans, rounds=25)
 
 
 def test_control_database_gone_and_back(lake, spans):

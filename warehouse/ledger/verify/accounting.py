@@ -29,18 +29,14 @@ class IndexAccount:
         starts = np.flatnonzero(np.diff(places, prepend=-1))
         self._bits[places[starts]] |= np.bitwise_or.reduceat(bits, starts)
 
-    def merge(self, other: "IndexAccount") -> None:
-        """Account for the rows that another account of the same log holds."""
-        both = self._bits & other._bits  # noqa: SLF001 - of the same class
-        if both.any():
-            self._repeated.append(np.flatnonzero(np.unpackbits(both)))
-        self._bits |= other._bits  # noqa: SLF001 - as above
-        self._repeated.extend(other._repeated)  # noqa: SLF001 - as above
-
     @property
     def present(self) -> int:
         """How many indices have a row."""
         return int(np.bitwise_count(self._bits).sum(dtype=np.int64))
+
+    def has(self, index: int) -> bool:
+        """Whether an index has a row."""
+        return 0 <= index < self.size and bool(self._bits[index >> 3] & (_HIGHEST_BIT >> (index & 7)))
 
     @property
     def repeated(self) -> np.ndarray:

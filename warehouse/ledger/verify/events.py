@@ -61,7 +61,9 @@ def event_rows(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([batch.select(_COLUMNS).filter(mine)])
 
 
-def own_rows(tables: Iterable[pa.Table], *, sizes: Mapping[tuple[str, str], int], altered: Mapping[tuple[str, str], np.ndarray]) -> Iterator[OwnRow]:
+def own_rows(
+    tables: Iterable[pa.Table], *, sizes: Mapping[tuple[str, str], int], altered: Mapping[tuple[str, str], np.ndarray]
+) -> Iterator[OwnRow]:
     """The events of these rows that stand in their logs as they are."""
     for table in tables:
         for row in table.to_pylist():

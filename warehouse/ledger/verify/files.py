@@ -66,7 +66,9 @@ def _table_files(lake: Lake, table: str) -> list[TableFile]:
             return []
         actions = DeltaTable(str(folder)).get_add_actions(flatten=True)
     except (OSError, DeltaError) as exc:
-        raise UnavailableError(f"table {table}: its Delta log cannot be read: {str(exc).partition(chr(10))[0]}") from exc
+        raise UnavailableError(
+            f"table {table}: its Delta log cannot be read: {str(exc).partition(chr(10))[0]}"
+        ) from exc
     names = actions.schema.names
     count = actions.num_rows
     index = "log_index" if table != CONTENTS else "owner_index"

@@ -1,6 +1,7 @@
 """When nobody listened: the times between a shard's collector events that no heartbeat covers."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.ledger.verify.events import OwnRow
@@ -23,7 +24,7 @@ def find_gaps(rows: Iterable[OwnRow]) -> list[Gap]:
     gaps = []
     for shard, named in sorted(events.items()):
         times = sorted(named)
-        for earlier, later in zip(times, times[1:], strict=False):
+        for earlier, later in pairwise(times):
             stopped = named[earlier] == _STOPPED
             if (stopped and named[later] != _STOPPED) or later - earlier > _SILENCE_NANOS:
                 gaps.append(Gap(shard, earlier, later, stopped=stopped))

@@ -1,5 +1,6 @@
 """Checkpoints as they stand on the disk, and by whose keys they are believed."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from warehouse.ledger.errors import BadSignatureError, NoteError
 from warehouse.ledger.keeper import CHECKPOINT_FILE, VKEY_FILE
 from warehouse.ledger.note import Ed25519Verifier, Signature, check_signatures, parse_note
 from warehouse.ledger.verify.findings import Finding, FindingKind
+
+_IDENTITY = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}")
 
 
 class LogName(NamedTuple):
@@ -114,6 +117,8 @@ def promised_sizes(lake: Lake) -> dict[LogName, int]:
     """
     sizes = {}
     for file in lake.journal.glob("*/head"):
+        if not _IDENTITY.fullmatch(file.parent.name):  # a journal that was set aside: a copy, or one that was restored
+            continue
         position = read_position(file)
         for tenant, size in (position.next_index if position else {}).items():
             sizes[LogName(tenant, file.parent.name)] = size
@@ -121,9 +126,7 @@ def promised_sizes(lake: Lake) -> dict[LogName, int]:
 
 
 def _unsound(name: LogName, origin: str, folder: Path, note: bytes, detail: str) -> Head:
-    return Head(
-        name, origin, folder, None, note=note, findings=(Finding(FindingKind.BAD_SIGNATURE, None, detail),)
-    )
+    return Head(name, origin, folder, None, note=note, findings=(Finding(FindingKind.BAD_SIGNATURE, None, detail),))
 
 
 def _signers(note: bytes) -> str:

@@ -97,7 +97,9 @@ def read_bundle(log: LogTiles, index: int, width: int) -> np.ndarray:
     """
     bundled = np.frombuffer(log.read(TilePlace(None, index), width), np.uint8).reshape(-1, _BUNDLED_BYTES)
     if (bundled[:, 0] != 0).any() or (bundled[:, 1] != ENTRY_BYTES).any():
-        raise TileError(f"{TilePlace(None, index).path()}: expected {ENTRY_BYTES} as length of every entry, got another")
+        raise TileError(
+            f"{TilePlace(None, index).path()}: expected {ENTRY_BYTES} as length of every entry, got another"
+        )
     return bundled[:, 2:]
 
 
@@ -298,7 +300,9 @@ class _Upper:
             return
         if stored != expected:
             at = first + _first_difference(stored, expected) * reach
-            self.findings.append(Finding(FindingKind.ALTERED_TILE, at, f"{place.path()}: not the hash of what lies below"))
+            self.findings.append(
+                Finding(FindingKind.ALTERED_TILE, at, f"{place.path()}: not the hash of what lies below")
+            )
 
 
 def _root(size: int, roots: bytes, tail: bytes) -> bytes:

@@ -128,7 +128,9 @@ class VerifyReport:
         """The answer for all logs together; a lake without logs is not proved."""
         if any(log.findings for log in self.logs):
             return Result.BROKEN
-        established = all(log.signer_established and log.freshness is not Freshness.NOT_ESTABLISHED for log in self.logs)
+        established = all(
+            log.signer_established and log.freshness is not Freshness.NOT_ESTABLISHED for log in self.logs
+        )
         return Result.PROVED if established and self.logs and not self.interrupted else Result.CONSISTENT
 
     @property

@@ -93,7 +93,9 @@ def scan_file(task: ScanTask) -> ScanResult:
     return result
 
 
-def read_batches(file: TableFile, *, since: int | None = None, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    file: TableFile, *, since: int | None = None, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """A file's rows with their partition columns; row groups that end below index `since` are left out.
 
     Raises:
@@ -110,8 +112,10 @@ def read_batches(file: TableFile, *, since: int | None = None, columns: list[str
 
 
 def _ends_below(parquet: pq.ParquetFile, group: int, since: int | None) -> bool:
-    """Whether a row group's statistics say that all its rows were accounted for before: whoever altered them since did so below
-    the size seen, which a run over everything finds."""
+    """Whether a row group's statistics say that all its rows were accounted for before.
+
+    Whoever altered them since did so below the size seen: a run over everything finds that.
+    """
     if not since:
         return False
     metadata = parquet.metadata.row_group(group)
@@ -154,7 +158,10 @@ class _Collector:
         self._compare()
         return {
             shard: ShardRows(
-                *(np.sort(np.concatenate([getattr(part, name) for part in parts])) for name in ("indices", "beyond", "altered"))
+                *(
+                    np.sort(np.concatenate([getattr(part, name) for part in parts]))
+                    for name in ("indices", "beyond", "altered")
+                )
             )
             for shard, parts in self._found.items()
         }
@@ -186,7 +193,7 @@ def _fits(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     log = LogTiles(view.folder)
     tiles = indices // TILE_WIDTH
     starts = np.flatnonzero(np.diff(tiles, prepend=-1))
-    ends = np.append(starts[1:], len(tiles))
+    ends = np.append(starts, len(tiles))[1:]
     expected = np.empty((len(indices), ENTRY_BYTES), np.uint8)
     blind = np.zeros(len(indices), bool)
     for tile, start, end in zip(tiles[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):

@@ -1,0 +1,263 @@
+"""`muniment verify`: prove every record, its place, and that none is missing."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, print_json
+from warehouse.clock import utc_text
+from warehouse.errors import InputError, MunimentError
+from warehouse.names import LAKE_TENANT
+
+if TYPE_CHECKING:
+    from muniment.wiring import CommandContext
+    from warehouse.ledger.cosignature import WitnessVerifier
+    from warehouse.ledger.verify import Seen, VerifyReport
+    from warehouse.ledger.verify.report import LogReport
+    from warehouse.ledger.verify.run import Progress
+
+_Key = TypeVar("_Key")
+
+EXIT_NO = 1
+EXIT_NOT_ESTABLISHED = 4
+_SHOWN_FINDINGS = 20
+_SHOWN_GAPS = 10
+
+Tenants = Annotated[
+    list[str] | None,
+    typer.Option("--tenant", "-t", metavar="T", help="Only this tenant and the lake's own log; repeatable."),
+]
+Vkeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vkey",
+        metavar="FILE",
+        help="Public key of the lake's logs, got from its operator: a file or the key itself; repeatable.",
+    ),
+]
+SeenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--seen", metavar="FILE", help="Your own record of each log's last checkpoint; written after each run."
+    ),
+]
+WitnessKeys = Annotated[
+    list[str] | None,
+    typer.Option("--witness", metavar="KEY", help="Public key of a witness, a file or the key itself; repeatable."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `verify` to the command line."""
+    app.command(
+        "verify",
+        epilog="Examples: muniment verify --vkey lake.vkey --seen seen.json\n\n"
+        "muniment verify --tenant acme --since --seen seen.json --jobs 2 --json",
+    )(verify)
+
+
+def verify(
+    *,
+    tenant: Tenants = None,
+    vkey: Vkeys = None,
+    seen: SeenFile = None,
+    since: Annotated[bool, typer.Option("--since", help="Only what came after the checkpoints in --seen.")] = False,
+    require_witness: Annotated[
+        int,
+        typer.Option("--require-witness", metavar="N", min=0, help="At least so many of --witness must have cosigned."),
+    ] = 0,
+    witness: WitnessKeys = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 4 when signer or freshness is not established.")
+    ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=256, help="Processes.")] = 1,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Recompute every commitment from the tables, every root from the entries, and account for every index.
+
+    Exit code 0: proved or consistent; 1: broken; 4: consistent only, with --strict.
+    """
+    from muniment.wiring import command_context
+    from warehouse.ledger.cosignature import WitnessVerifier
+    from warehouse.ledger.note import Ed25519Verifier
+    from warehouse.ledger.verify import Result, VerifyOptions, read_seen, update_seen, verify_lake
+
+    options = VerifyOptions(
+        vkeys=read_keys(vkey or (), Ed25519Verifier.from_vkey, "--vkey"),
+        seen=read_seen(seen) if seen else None,
+        since=since,
+        require_witness=require_witness,
+        witness_keys=read_keys(witness or (), WitnessVerifier.from_vkey, "--witness"),
+        workers=jobs,
+    )
+    _check_options(options.seen, options.witness_keys, since=since, require_witness=require_witness)
+    context = command_context(lake)
+    _announce(context, tenant or ())
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    with _progress(shown=on_terminal() and not json_) as progress:
+        report = verify_lake(
+            context.lake,
+            lake_name=context.settings.lake,
+            tenants=tenant,
+            options=options,
+            progress=progress,
+            stop=stopping.is_set,
+        )
+    if seen is not None and options.seen is not None and not report.interrupted:
+        update_seen(seen, options.seen, report, clock=context.clock)
+    if json_:
+        print_json(report.to_json())
+    else:
+        print_report(report)
+    if report.result is Result.BROKEN:
+        raise typer.Exit(EXIT_NO)
+    if report.interrupted or (strict and report.result is Result.CONSISTENT):
+        raise typer.Exit(EXIT_NOT_ESTABLISHED)
+
+
+def read_keys(given: Sequence[str], read: Callable[[str], _Key], option: str) -> list[_Key]:
+    """Keys from arguments that are keys themselves, or that name files with one key a line (`#` begins a comment).
+
+    Raises:
+        InputError: neither a key nor a file of keys.
+    """
+    keys: list[_Key] = []
+    for argument in given:
+        lines = [argument]
+        if Path(argument).is_file():
+            try:
+                text = Path(argument).read_text(encoding="utf8")
+            except (OSError, UnicodeDecodeError) as exc:
+                raise InputError(f"{option} {argument}: cannot be read as UTF-8 text: {exc}") from exc
+            lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        if not lines:
+            raise InputError(f"{option} {argument}: expected a key, got an empty file")
+        for line in lines:
+            try:
+                keys.append(read(line.strip()))
+            except MunimentError as exc:
+                raise InputError(
+                    f"{option} {argument}: expected a file that is there, or a key name+id+key: {exc}",
+                    hint="`muniment ledger list` shows the keys of a lake; get them from its operator, not from the lake",
+                ) from exc
+    return keys
+
+
+def _check_options(
+    seen: "Seen | None", witness_keys: "Sequence[WitnessVerifier]", *, since: bool, require_witness: int
+) -> None:
+    if since and seen is None:
+        raise InputError("--since: expected --seen FILE beside it, got none", hint="it says since when")
+    distinct = {key.public_key for key in witness_keys}
+    if require_witness > len(distinct):
+        raise InputError(
+            f"--require-witness {require_witness}: expected as many --witness keys, got {len(distinct)}",
+            hint="get the keys from the witnesses: those found in a lake prove nothing",
+        )
+
+
+def _announce(context: "CommandContext", tenants: Sequence[str]) -> None:
+    """Ask whether the principal may read all this, and record that it does, before anything is read.
+
+    The event comes first so that the run does not meet its own traces half-way: it is committed, or above all checkpoints.
+    """
+    from governance.access import Action
+
+    known = tenants or [known.id for known in context.control.list_tenants()]
+    for name in (*known, *(() if tenants else (LAKE_TENANT,))):
+        context.check(Action.RECORDS_READ, name)
+    context.record(
+        "record.viewed",
+        LAKE_TENANT,
+        action="verify",
+        resource_type="log",
+        resource_id=",".join(sorted(tenants)) or "*",
+    )
+
+
+@contextmanager
+def _progress(*, shown: bool) -> "Iterator[Progress]":
+    """Yield a callback that draws one bar, or one that does nothing."""
+    if not shown:
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=notes, transient=True) as bar:
+        task = bar.add_task("entries", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        yield show
+
+
+def print_report(report: "VerifyReport") -> None:
+    """Show a report to a person."""
+    from rich.table import Table
+
+    view = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("log", "size", "present", "purged", "missing", "altered", "signer", "freshness", "findings"):
+        view.add_column(title, justify="left" if title in {"log", "signer", "freshness"} else "right")
+    for log in report.logs:
+        figures = (log.size, log.present, log.purged, log.missing, log.altered)
+        view.add_row(
+            f"{log.tenant}/{log.shard}",
+            *(f"{figure:,}" for figure in figures),
+            "established" if log.signer_established else "not established",
+            log.freshness.value,
+            f"[red]{len(log.findings)}[/]" if log.findings else "0",
+        )
+    console.print(view)
+    for log in report.logs:
+        _print_findings(log)
+    for gap in report.gaps[:_SHOWN_GAPS]:
+        kind = "stopped" if gap.stopped else "silent"
+        console.print(
+            f"nobody listened: {gap.shard} {kind} {utc_text(gap.from_unix_nano)} to {utc_text(gap.to_unix_nano)}",
+            markup=False,
+        )
+    if len(report.gaps) > _SHOWN_GAPS:
+        console.print(f"and {len(report.gaps) - _SHOWN_GAPS} more such times (--json lists all)")
+    _print_result(report)
+
+
+def _print_findings(log: "LogReport") -> None:
+    for finding in log.findings[:_SHOWN_FINDINGS]:
+        where = "" if finding.index is None else f" {finding.index}"
+        until = f"-{finding.last}" if finding.last not in {None, finding.index} else ""
+        console.print(f"{log.tenant}/{log.shard}{where}{until}: {finding.kind.value}: {finding.detail}", markup=False)
+    if len(log.findings) > _SHOWN_FINDINGS:
+        console.print(f"{log.tenant}/{log.shard}: and {len(log.findings) - _SHOWN_FINDINGS} more (--json lists them)")
+    if log.signer_note:
+        console.print(f"{log.tenant}/{log.shard}: {log.signer_note}", markup=False)
+
+
+def _print_result(report: "VerifyReport") -> None:
+    from warehouse.ledger.verify import Result
+
+    expired = sum(log.contents.expired for log in report.logs)
+    if expired:
+        console.print(f"{expired:,} contents that records list are not there any more")
+    if report.interrupted:
+        console.print("[bold]stopped before the end[/]: nothing is established")
+    elif report.result is Result.BROKEN:
+        found = ", ".join(f"{count:,} {kind.value}" for kind, count in report.kinds.items())
+        console.print(f"[bold red]broken[/]: {found}")
+    elif report.result is Result.PROVED:
+        console.print(f"[bold green]proved[/]: {report.records:,} records, every one as signed and in its place")
+    else:
+        console.print(f"[bold]consistent[/]: {report.records:,} records")
+        if not all(log.signer_established for log in report.logs):
+            console.print("  signer not established: bring the lake's key with --vkey FILE")
+        if any(log.freshness.value == "not established" for log in report.logs):
+            console.print("  freshness not established: keep your own record with --seen FILE, or name witnesses")
