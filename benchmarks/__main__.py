@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import disk, ingest, latency, parts, query, small_requests, tenants
+from benchmarks import disk, ingest, latency, parts, prove, query, small_requests, tenants
 from benchmarks.machine import cache_folder, describe_machine
 from benchmarks.results import Figure, save, show
 
@@ -31,6 +31,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "tenants": tenants.run,
     "disk": disk.run,
     "query": query.run,
+    "prove": prove.run,
 }
 
 

@@ -51,12 +51,13 @@ class GroupPipeline:
     action_key: TenantKey
 
     def process(
-        self, exports: Sequence[Export], *, transactions: tuple[tuple[str, int], ...] = ()
+        self, exports: Sequence[Export], *, transactions: tuple[tuple[str, int], ...] = (), keep_empty: bool = True
     ) -> tuple[DecodedGroup, Future[None]]:
         """Take a group as far as the writer; the future resolves once its rows are durable.
 
         What was refused is durable in quarantine, and its `record.rejected` events in the journal, before this returns.
-        With `transactions` the group is a chunk of an import: its requests are not remembered for the retry window.
+        With `transactions` the group is a chunk of an import: its requests are not remembered for the retry window. Without
+        `keep_empty` a group of which nothing is kept leaves no transaction.
 
         Raises:
             UnavailableError: quarantine or writer cannot take it; nothing may be acknowledged.
@@ -70,6 +71,10 @@ class GroupPipeline:
         records = add_action_digests(decoded.records, self.action_key)
         if transactions:
             records = replace(records, requests=(), transactions=transactions)
+        if not records.rows and not keep_empty:
+            nothing: Future[None] = Future()
+            nothing.set_result(None)
+            return decoded, nothing
         return decoded, self.sink.append(self.redactor.treat(records))
 
     def quarantine_body(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
+from google.protobuf.message import DecodeError as ProtobufError
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -72,16 +74,27 @@ def _request(target: Target, method: str, path: str, body: bytes | None, name: s
     try:
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
-        text = response.read().decode("utf8", "replace")
+        answer = response.read()
     except OSError as exc:
         return Step(name, ok=False, detail=f"{target.host}:{target.http_port}: {exc}")
     finally:
         connection.close()
+    text = answer.decode("utf8", "replace")
     if response.status == _OK:
         # an OTLP answer has a body only where something was refused
         refused = body is not None and bool(text)
         return Step(name, ok=not refused, detail=_printable(text) if refused else "ok")
+    if response.getheader("content-type", "").startswith("application/x-protobuf"):
+        text = _status_message(answer) or text
     return Step(name, ok=False, detail=f"HTTP {response.status} {response.reason}: {_printable(text)}")
+
+
+def _status_message(answer: bytes) -> str:
+    """What a google.rpc.Status says; nothing when it is none."""
+    try:
+        return Status.FromString(answer).message
+    except ProtobufError:
+        return ""
 
 
 def _get(target: Target, path: str, name: str) -> Step:

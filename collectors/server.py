@@ -25,7 +25,7 @@ from collectors.http import HttpReceiver
 from collectors.http_connection import BoundedConnection
 from collectors.reception import Admission, Intake, KeyResolver, Reception
 from warehouse.clock import Clock
-from warehouse.errors import ConflictError, SettingsError, UnavailableError
+from warehouse.errors import SettingsError, UnavailableError
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than exporters' usual intervals (5 to 60 s): a connection closed just as it is used again costs a retry."""
@@ -98,7 +98,7 @@ class Receivers:
         """Listen.
 
         Raises:
-            ConflictError: a port is in use.
+            UnavailableError: a port is in use.
             SettingsError: a host that is none of this machine's, or TLS files that cannot be used.
         """
         self._thread.start()
@@ -220,9 +220,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _in_use(host: str, port: int, setting: str) -> ConflictError:
-    return ConflictError(
+def _in_use(host: str, port: int, setting: str) -> UnavailableError:
+    return UnavailableError(
         f"receivers: expected {setting} {port} on {host} to be free, got it in use by another process",
         hint=f"`ss -ltnp 'sport = :{port}'` names the process; another collector of this lake may run already."
-        f" Stop it, or set receivers.{setting}",
+        f" Stop it, or set receivers.{setting} in the lake's muniment.yaml",
     )

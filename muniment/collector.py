@@ -1,6 +1,7 @@
 """The collector process: receivers, intake, writer and local socket of one lake, started and stopped together."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -187,6 +188,7 @@ class Collector:
 
     def _state(self, _message: dict[str, Any]) -> dict[str, Any]:
         return {
+            "pid": os.getpid(),
             "writer": asdict(self.writer.state()),
             "waiting_requests": self.intake.waiting_requests,
             "http_port": self.receivers.http_port,

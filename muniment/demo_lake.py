@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,14 @@ from muniment.tenancy import add_tenant, issue_key
 from muniment.wiring import CommandContext, command_context
 from warehouse.clock import system_clock
 from warehouse.commit import open_stores
+from warehouse.durable import PRIVATE_FILE
 from warehouse.errors import ConflictError, UnavailableError
 from warehouse.local_socket import call_local_socket
 from warehouse.maintenance import run_maintenance
 
 SHARD = "demo"
+UNFINISHED_FILE = "demo-unfinished"
+"""In the lake while a demo is made: what is there is a part of a demo and nothing else."""
 _DAY_SECONDS = 86_400
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
@@ -50,8 +54,11 @@ def make_demo(
     seconds: dict[str, float] = {}
     with _timed(seconds, "set up"):
         stage("setting up the lake")
-        lake, _made = set_up_lake(folder, name="demo", clock=system_clock)
+        lake, made = set_up_lake(folder, name="demo", clock=system_clock)
         context = command_context(lake.path)
+        _refuse_tenants(context)
+        if made:  # a lake that was there before is somebody's, even without a tenant
+            (lake.path / UNFINISHED_FILE).touch(PRIVATE_FILE)
         keys = _make_tenants(context)
     with _timed(seconds, "send"), _receivers(lake.path, days=days) as ports:
         stage("sending with the OpenTelemetry SDK")
@@ -72,6 +79,7 @@ def make_demo(
         stage("compacting")
         run_maintenance(lake, open_stores(lake), config=context.settings.maintenance, clock=system_clock)
     context.control.close()
+    (lake.path / UNFINISHED_FILE).unlink(missing_ok=True)
     return DemoRun(lake.path, result, seconds)
 
 
@@ -84,13 +92,37 @@ def existing_truth(folder: Path) -> dict[str, Any] | None:
     return truth
 
 
-def _make_tenants(context: CommandContext) -> dict[str, str]:
-    """Tenants and keys of the demo; each is recorded in its tenant's log."""
+def remove_unfinished(folder: Path) -> bool:
+    """Remove a demo that was interrupted; whether there was one.
+
+    Raises:
+        ConflictError: its lake has tenants that are none of the demo's.
+    """
+    if not (folder / UNFINISHED_FILE).is_file():
+        return False
+    if (folder / "control.db").is_file():
+        context = command_context(folder)
+        known = {tenant.id for tenant in context.control.list_tenants()}
+        context.control.close()
+        if others := sorted(known - set(tenant_names())):
+            raise ConflictError(
+                f"{folder}: expected an unfinished demo, got a lake with tenants: {', '.join(others)}",
+                hint=f"make the demo in a new folder (--lake DIR); without {UNFINISHED_FILE} the lake is one like any other",
+            )
+    shutil.rmtree(folder)
+    return True
+
+
+def _refuse_tenants(context: CommandContext) -> None:
     if known := sorted(tenant.id for tenant in context.control.list_tenants()):
         raise ConflictError(
             f"{context.lake.path}: expected a folder for a lake of the demo's own, got a lake with tenants: {', '.join(known)}",
-            hint="make the demo in a new folder (--lake DIR); a demo that was interrupted is removed by hand",
+            hint="make the demo in a new folder (--lake DIR); a demo is made once",
         )
+
+
+def _make_tenants(context: CommandContext) -> dict[str, str]:
+    """Tenants and keys of the demo; each is recorded in its tenant's log."""
     keys = {}
     for tenant in tenant_names():
         acting = (context.control, context.access, context.principal, context.record)

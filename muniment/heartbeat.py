@@ -80,10 +80,10 @@ class TalliedPipeline(GroupPipeline):
     tally: Tally
 
     def process(
-        self, exports: Sequence[Export], *, transactions: tuple[tuple[str, int], ...] = ()
+        self, exports: Sequence[Export], *, transactions: tuple[tuple[str, int], ...] = (), keep_empty: bool = True
     ) -> tuple[DecodedGroup, Future[None]]:
         """As `GroupPipeline.process`; what was accepted is counted once it is durable."""
-        decoded, durable = super().process(exports, transactions=transactions)
+        decoded, durable = super().process(exports, transactions=transactions, keep_empty=keep_empty)
         counts: dict[str, Counts] = {}
 
         def count(sender: Sender, more: Counts) -> None:

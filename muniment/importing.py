@@ -1,5 +1,7 @@
 """Wires a file import: tenant, access, a shard of its own, and the pipeline."""
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +12,18 @@ from collectors.pipeline import GroupPipeline
 from governance.access import Action
 from muniment.wiring import CommandContext
 from warehouse.commit import open_stores
-from warehouse.errors import ShardHeldError
+from warehouse.durable import make_folder
+from warehouse.errors import ShardHeldError, UnavailableError
+from warehouse.journal import list_segments
+from warehouse.locks import locked
 from warehouse.quarantine import Quarantine, QuarantineEntry
+from warehouse.shard import is_identity
 from warehouse.writer import Writer, open_writer
 
 IMPORT_SHARD = "import"
 _SHARDS = 8
+_DRAIN_SECONDS = 60.0
+_POLL_SECONDS = 0.05
 _FLUSH_SECONDS = 600.0
 
 
@@ -37,25 +45,34 @@ def import_files(
     context.control.tenant(tenant)
     results = []
     before = 0
-    with import_pipeline(context) as (pipeline, writer):
-        committed = open_stores(context.lake)["spans"].committed
-        for file in files:
-            results.append(
-                import_file(
-                    file,
-                    tenant_id=tenant,
-                    recorded_by=context.principal.recorded_by,
-                    identity=file_identity(file, context.keys.tenant_lookup(tenant)),
-                    pipeline=pipeline,
-                    committed=committed,
-                    clock=context.clock,
-                    signal=signal,
-                    progress=lambda done, start=before: progress(start + done),  # type: ignore[misc]  # bound at once on purpose
-                )
+    for file in files:
+        identity = file_identity(file, context.keys.tenant_lookup(tenant))
+        # one import of a file at a time: the second waits, and then finds it imported
+        with one_at_a_time(context, f"import-{identity}"), import_pipeline(context) as (pipeline, writer):
+            result = import_file(
+                file,
+                tenant_id=tenant,
+                recorded_by=context.principal.recorded_by,
+                identity=identity,
+                pipeline=pipeline,
+                committed=open_stores(context.lake)["spans"].committed,
+                clock=context.clock,
+                signal=signal,
+                progress=lambda done, start=before: progress(start + done),  # type: ignore[misc]  # bound at once on purpose
             )
-            before += file.stat().st_size
             writer.flush(_FLUSH_SECONDS)
+        results.append(result)
+        before += file.stat().st_size
     return results
+
+
+@contextmanager
+def one_at_a_time(context: CommandContext, what: str) -> Iterator[None]:
+    """Hold a lock of the lake by which two processes do not do the same import or replay at once."""
+    folder = context.lake.run / "imports"
+    make_folder(folder)
+    with locked(folder / f"{what}.lock", holder=f"pid {os.getpid()}", timeout_seconds=_FLUSH_SECONDS):
+        yield
 
 
 class _NoQuarantine(Quarantine):
@@ -67,7 +84,11 @@ class _NoQuarantine(Quarantine):
 
 @contextmanager
 def import_pipeline(context: CommandContext, *, record_refusals: bool = True) -> Iterator[tuple[GroupPipeline, Writer]]:
-    """Open the pipeline of an import on a shard of its own, and commit everything at the end."""
+    """Open the pipeline of an import on a shard of its own, and commit everything at the end.
+
+    What earlier imports left in the journal is committed first, so that the tables tell how far each one came.
+    """
+    drain_imports(context)
     writer = _free_writer(context)
     try:
         quarantine = Quarantine if record_refusals else _NoQuarantine
@@ -87,22 +108,61 @@ def import_pipeline(context: CommandContext, *, record_refusals: bool = True) ->
         writer.stop()
 
 
+def drain_imports(context: CommandContext) -> None:
+    """Commit the journals that interrupted imports left, or wait until the process that holds them has.
+
+    Raises:
+        UnavailableError: a live import did not commit what waited within a minute.
+    """
+    for name in _shard_names():
+        waiting = _waiting_segments(context, name)
+        if not waiting:
+            continue
+        try:
+            _open(context, name).stop()  # opening a shard replays its journal
+        except ShardHeldError:
+            _wait_until_gone(waiting)
+
+
+def _waiting_segments(context: CommandContext, name: str) -> list[Path]:
+    folders = (folder for folder in context.lake.journal.glob(f"{name}-*") if is_identity(folder.name, name))
+    return [file for folder in folders for _, file in list_segments(folder)]
+
+
+def _wait_until_gone(segments: Sequence[Path]) -> None:
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while left := [file for file in segments if file.exists()]:
+        if time.monotonic() >= deadline:
+            raise UnavailableError(
+                f"{left[0]}: another import has not committed it within {_DRAIN_SECONDS:g} s",
+                hint="wait for that import to end, and run this one again",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _shard_names() -> list[str]:
+    return [IMPORT_SHARD if number == 0 else f"{IMPORT_SHARD}-{number}" for number in range(_SHARDS)]
+
+
 def _free_writer(context: CommandContext) -> Writer:
     """Take the first import shard that no other import holds."""
     last: ShardHeldError | None = None
-    for number in range(_SHARDS):
-        name = IMPORT_SHARD if number == 0 else f"{IMPORT_SHARD}-{number}"
+    for name in _shard_names():
         try:
-            return open_writer(
-                context.lake,
-                name,
-                context.claims,
-                open_stores(context.lake),
-                config=context.settings.writer,
-                clock=context.clock,
-                lake_name=context.settings.lake,
-                redactor=context.redactor,
-            )
+            return _open(context, name)
         except ShardHeldError as exc:
             last = exc
     raise ShardHeldError(f"{_SHARDS} imports run already: {last}", hint="wait for one of them to end")
+
+
+def _open(context: CommandContext, name: str) -> Writer:
+    return open_writer(
+        context.lake,
+        name,
+        context.claims,
+        open_stores(context.lake),
+        config=context.settings.writer,
+        clock=context.clock,
+        lake_name=context.settings.lake,
+        redactor=context.redactor,
+    )

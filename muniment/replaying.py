@@ -5,8 +5,9 @@ from typing import Any
 from collectors.exports import Export, Outcome, Sender, Signal
 from collectors.otlp_json import parse
 from governance.access import Action
-from muniment.importing import import_pipeline
+from muniment.importing import import_pipeline, one_at_a_time
 from muniment.wiring import CommandContext
+from warehouse.commit import open_stores
 from warehouse.errors import MunimentError
 from warehouse.quarantine import QuarantineEntry, find_entry, mark_replayed, read_quarantine
 
@@ -37,24 +38,42 @@ def quarantined_entry(context: CommandContext, entry_id: str) -> QuarantineEntry
 def replay_entries(
     context: CommandContext, *, ids: list[str], tenant: str | None, reason: str | None
 ) -> dict[str, Any]:
-    """Send entries again; returns counts and the messages of what was refused again."""
+    """Send entries again, one replay at a time; returns counts and the messages of what was refused again.
+
+    Each entry goes in with a Delta transaction of its own, so a replay that was killed never stores it twice.
+    """
+    with one_at_a_time(context, "replay"):
+        return _replay(context, _choose(context, ids, tenant, reason))
+
+
+def _choose(context: CommandContext, ids: list[str], tenant: str | None, reason: str | None) -> list[QuarantineEntry]:
     tenants = _readable_tenants(context, tenant)
-    chosen = [find_entry(context.lake, tenants, entry_id) for entry_id in ids]
+    chosen = {entry_id: find_entry(context.lake, tenants, entry_id) for entry_id in ids}
     if reason is not None:
-        chosen += [entry for entry in read_quarantine(context.lake, tenants) if entry.reason == reason]
-    chosen = [entry for entry in chosen if entry.record is not None and not entry.replayed]
-    for tenant_id in sorted({entry.tenant_id for entry in chosen}):
+        chosen |= {entry.id: entry for entry in read_quarantine(context.lake, tenants) if entry.reason == reason}
+    for tenant_id in sorted({entry.tenant_id for entry in chosen.values()}):
         context.check(Action.QUARANTINE_REPLAY, tenant_id)
+    return [entry for entry in chosen.values() if not entry.replayed]
+
+
+def _replay(context: CommandContext, chosen: list[QuarantineEntry]) -> dict[str, Any]:
+    with_text = [entry for entry in chosen if entry.record is not None]
     accepted, messages = [], []
     with import_pipeline(context, record_refusals=False) as (pipeline, writer):
-        for entry in chosen:
+        committed = open_stores(context.lake)["spans"].committed
+        for entry in with_text:
+            transaction = (f"replay/{entry.id}", 0)
+            if committed(f"{transaction[0]}/spans") >= 0:
+                accepted.append(entry)  # by a replay that ended before it could say so
+                continue
             try:
-                _decoded, durable = pipeline.process([_export(context, entry, pipeline.limits)])
+                export = _export(context, entry, pipeline.limits)
+                decoded, durable = pipeline.process([export], transactions=(transaction,), keep_empty=False)
             except MunimentError as exc:
                 messages.append(f"{entry.id}: {exc}")
                 continue
             durable.result()
-            outcome = _decoded.outcomes[0]
+            outcome = decoded.outcomes[0]
             if isinstance(outcome, Outcome) and outcome.accepted:
                 accepted.append(entry)
             else:
@@ -62,7 +81,12 @@ def replay_entries(
         writer.flush()
     for entry in accepted:
         mark_replayed(context.lake, entry)
-    return {"accepted": len(accepted), "refused": len(messages), "messages": messages}
+    return {
+        "accepted": len(accepted),
+        "refused": len(messages),
+        "without_text": len(chosen) - len(with_text),
+        "messages": messages,
+    }
 
 
 def _export(context: CommandContext, entry: QuarantineEntry, limits: Any) -> Export:

@@ -68,8 +68,7 @@ def rotate_signing_key(context: CommandContext, *, compromised: bool, overlap_se
             compromised=compromised,
         )
         _record(context.record, rotation, keys, context.settings.lake)
-        keys = keys.finish_rotation(now_unix_nano=now, overlap_nanos=ends - now, compromised=compromised)
-        write_keys(lake.keys, keys)
+        keys = _finish(lake, keys, rotation, now_unix_nano=now)
         heads = read_heads(lake, keys, lake_name=context.settings.lake)
         signed_again, left, failed = _sign_all_again(context, keys, heads)
     vkeys = [verifier.vkey for verifier in keys.verifiers(context.settings.lake)]
@@ -88,6 +87,13 @@ def _record(record: Callable[..., object], rotation: Rotation, keys: SigningKeys
         expires_unix_nano=rotation.overlap_ends_unix_nano,
         attributes=rotation.to_attributes(),
     )
+
+
+def _finish(lake: Lake, keys: SigningKeys, rotation: Rotation, *, now_unix_nano: int) -> SigningKeys:
+    overlap = rotation.overlap_ends_unix_nano - now_unix_nano
+    done = keys.finish_rotation(now_unix_nano=now_unix_nano, overlap_nanos=overlap, compromised=rotation.compromised)
+    write_keys(lake.keys, done)
+    return done
 
 
 def _sign_all_again(context: CommandContext, keys: SigningKeys, heads: LakeHeads) -> tuple[int, list[str], list[str]]:

@@ -1,9 +1,11 @@
 """The supervisor of `muniment up`: starts services, restarts what dies, stops all.
 
-Each service runs in its own process group, so that it can be ended with everything it started.
+A service that ends before it was ever ready, such as a collector whose port is taken, would only end again: `up` ends with
+its exit code, and the service itself has said why. Each service runs in its own process group, so that it can be ended with everything it started.
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -12,25 +14,35 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from muniment.settings import MunimentConfig
+from warehouse.errors import MunimentError
 from warehouse.lake import Lake
+from warehouse.local_socket import call_local_socket
 
 _STOP_GRACE_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 _FIRST_BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
+_READY_SECONDS = 5.0
+_ASK_SECONDS = 2.0
+_SIGNALLED = 128
 EXIT_USAGE = 2
 
 
 @dataclass(frozen=True)
 class Service:
-    """One child: its name, its command line, and for a periodic one the seconds between its runs."""
+    """One child: its name, its command line, and for a periodic one the seconds between its runs.
+
+    `socket` is where it says that it is ready; a service without one counts as ready once it ran for 5 s.
+    """
 
     name: str
     command: tuple[str, ...]
     every_seconds: float | None = None
+    socket: Path | None = None
 
 
 @dataclass
@@ -40,6 +52,7 @@ class _Running:
     started: float = 0.0
     next_start: float = 0.0
     backoff: float = field(default=_FIRST_BACKOFF_SECONDS)
+    was_ready: bool = False
 
 
 def services_of(lake: Lake, settings: MunimentConfig, *, shard: str) -> list[Service]:
@@ -47,7 +60,11 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str) -> list[Ser
     python = (sys.executable, "-m", "muniment")
     where = ("--lake", str(lake.path))
     return [
-        Service("collector", (*python, "collect", *where, "--shard", shard)),
+        Service(
+            "collector",
+            (*python, "collect", *where, "--shard", shard),
+            socket=lake.run / f"collector-{shard}.sock",
+        ),
         Service(
             "maintenance",
             (*python, "maintenance", "run", *where, "--quiet"),
@@ -69,7 +86,7 @@ class Supervisor:
         self._stopping.set()
 
     def run(self) -> int:
-        """Run until asked to stop; the exit code is that of a service that refused to start, else 0."""
+        """Run until asked to stop; the exit code is that of a service that never got ready, else 0."""
         now = time.monotonic()
         for running in self._running:
             running.next_start = now + (running.service.every_seconds or 0.0)
@@ -89,10 +106,11 @@ class Supervisor:
                 self._start(running)
             return 0
         code = running.process.poll()
+        service = running.service
         if code is None:
+            running.was_ready = running.was_ready or _is_ready(service, running.process.pid, now - running.started)
             return 0
         running.process = None
-        service = running.service
         if service.every_seconds is not None:
             running.next_start = now + service.every_seconds
             if code:
@@ -101,6 +119,9 @@ class Supervisor:
         if code == EXIT_USAGE:
             self._say(f"{service.name}: cannot run with these settings")
             return code
+        if code and not running.was_ready:
+            self._say(f"{service.name}: ended with exit code {code} before it was ready, so it is not started again")
+            return code if code > 0 else _SIGNALLED - code
         steady = now - running.started >= _STEADY_SECONDS
         running.backoff = _FIRST_BACKOFF_SECONDS if steady else min(running.backoff * 2, _MAX_BACKOFF_SECONDS)
         running.next_start = now + running.backoff
@@ -123,6 +144,19 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 _signal_group(process, signal.SIGKILL)
                 process.wait()
+
+
+def _is_ready(service: Service, pid: int, seconds: float) -> bool:
+    """Whether this very process is ready: another collector may answer at the socket of the shard that it holds."""
+    if service.socket is None:
+        return seconds >= _READY_SECONDS
+    if not service.socket.exists():
+        return False
+    try:
+        state = json.loads(call_local_socket(service.socket, b'{"op":"state"}', timeout_seconds=_ASK_SECONDS))
+    except (OSError, ValueError, MunimentError):
+        return False
+    return bool(state.get("pid") == pid and state.get("http_port"))
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

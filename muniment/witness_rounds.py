@@ -172,12 +172,11 @@ class WitnessRounds:
             self._append([_heads_event(grown[at : at + HEADS_A_RECORD]) for at in range(0, len(grown), HEADS_A_RECORD)])
             self._head_sizes.update({head.checkpoint.origin: head.checkpoint.size for head in grown})
             self._flush(_FLUSH_SECONDS)
-            found = self._read_heads()
         self._problems = found.problems
-        return found.of_lake()
+        return self._read_heads(LAKE_TENANT).of_lake() if grown else found.of_lake()
 
-    def _read_heads(self) -> LakeHeads:
-        return read_heads(self._lake, read_signing_keys(self._lake.keys), lake_name=self._lake_name)
+    def _read_heads(self, tenant: str | None = None) -> LakeHeads:
+        return read_heads(self._lake, read_signing_keys(self._lake.keys), lake_name=self._lake_name, tenant=tenant)
 
     # -- thread of one witness
 

@@ -78,6 +78,11 @@ class ShardFolder:
         self.lock.release()
 
 
+def is_identity(text: str, name: str) -> bool:
+    """Whether `text` is an identity of the shard called `name`: its name, a hyphen, 8 hex digits."""
+    return re.fullmatch(re.escape(name) + "-[0-9a-f]{8}", text) is not None
+
+
 def open_shard(
     lake: Lake, name: str, claims: ShardClaims, *, committed: CommittedSegments, clock: Clock
 ) -> ShardFolder:
@@ -115,9 +120,8 @@ def _open_locked(
     known = set(claims.open_shards(name))
     closed: list[tuple[str, str]] = []
     mine: str | None = None
-    identities = re.compile(re.escape(name) + "-[0-9a-f]{8}")
     for folder in sorted(lake.journal.iterdir()):
-        if not identities.fullmatch(folder.name) or not _has_journal(folder):
+        if not is_identity(folder.name, name) or not _has_journal(folder):
             continue
         reason = _why_not_ours(folder, known, committed)
         if reason is None and mine is None:

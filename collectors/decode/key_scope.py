@@ -1,7 +1,7 @@
 """What a scoped key may send.
 
-A key scoped to an agent may send only what names that agent, by id or by name, or names none (then the agent id is filled
-in). A key scoped to event names may send only log records whose event name matches one of its patterns; a record without
+A key scoped to an agent may send only what names that agent, or names none (then the agent id is filled in). A record's agent
+id decides; its agent name only where it has no id. A key scoped to event names may send only log records whose event name matches one of its patterns; a record without
 a name matches none. Event names do not restrict spans and metrics.
 """
 
@@ -28,11 +28,11 @@ def apply_agent_scope(
 ) -> None:
     """Refuse records that name another agent and fill `agent_id` where none is named.
 
-    `actors` are the ids of actors that are agents: they name an agent too.
+    `actors` are the ids of actors that are agents, or may be: they name an agent too.
     """
     rows = len(scope)
     agent_id, agent_name = (columns.get(name, repeated(None, rows)) for name in ("agent_id", "agent_name"))
-    matches = pc.or_(_equal(agent_id, scope), _equal(agent_name, scope))
+    matches = pc.if_else(pc.is_valid(agent_id), _equal(agent_id, scope), _equal(agent_name, scope))
     named = pc.or_(pc.is_valid(agent_id), pc.is_valid(agent_name))
     wrong = pc.and_(named, pc.invert(matches))
     if actors is not None:

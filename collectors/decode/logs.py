@@ -19,7 +19,6 @@ from collectors.decode.surroundings import surroundings
 from collectors.decode.texts import (
     Flags,
     Ints,
-    equals,
     filled_texts,
     fixed_rows,
     hex_texts,
@@ -139,7 +138,10 @@ def _apply_scopes(frame: Frame, checks: Checks, columns: dict[str, pa.Array], na
         return np.zeros(len(named), np.bool_)
     actors = None
     if "actor_id" in columns:
-        actors = when(equals(columns["actor_type"], "agent"), columns["actor_id"])
+        # whoever is not said to be a human or a service may be an agent: in doubt the key's scope holds
+        types = pc.utf8_lower(columns["actor_type"])
+        others = pc.is_in(types, value_set=pa.array(["human", "user", "person", "service", "system"]))
+        actors = when(pc.invert(others), columns["actor_id"])
     apply_agent_scope(scope, checks, columns, actors)
     return bound & valid_rows(scope)
 

@@ -40,7 +40,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (lake, collect, demo, imports, tenants, query, status, doctor, quarantine, maintenance, ledger, witness, verify):
+for module in (
+    lake,
+    collect,
+    demo,
+    imports,
+    tenants,
+    query,
+    status,
+    doctor,
+    quarantine,
+    maintenance,
+    ledger,
+    witness,
+    verify,
+):
     module.register(app)
 
 

@@ -26,8 +26,8 @@ def demo(
     """Simulate an agent fleet and send it, with the real OpenTelemetry SDK, through everything into a lake of its own."""
     import shutil
 
-    from muniment.demo.summary import render_summary
-    from muniment.demo_lake import existing_truth, make_demo
+    from muniment.demo.summary import render_summary, this_program
+    from muniment.demo_lake import UNFINISHED_FILE, existing_truth, make_demo, remove_unfinished
     from muniment.environment import lake_folder
 
     folder = lake_folder(lake).absolute()
@@ -38,6 +38,8 @@ def demo(
     if truth is not None:
         _show_existing(folder, truth, json_=json_)
         return
+    if remove_unfinished(folder):
+        notes.print(f"{folder} held an unfinished demo; it is made anew", markup=False, soft_wrap=True)
     bar = None
     if on_terminal() and not json_:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -56,23 +58,29 @@ def demo(
             progress=(lambda share: bar.update(task, completed=share)) if bar else (lambda _share: None),
             stage=(lambda text: bar.update(task, description=text)) if bar else (lambda _text: None),
         )
+    except KeyboardInterrupt:
+        if (folder / UNFINISHED_FILE).is_file():
+            said = f"interrupted: {folder} holds an unfinished demo; the next run makes it anew"
+            notes.print(said, markup=False, soft_wrap=True)
+        raise
     finally:
         if bar:
             bar.stop()
     if json_:
         print_json({"lake": str(run.lake), "seconds": run.seconds, "truth": run.result.truth})
         return
-    console.print(render_summary(run.result, run.seconds, lake=run.lake), soft_wrap=True)
+    console.print(render_summary(run.result, run.seconds, lake=run.lake, program=this_program()), soft_wrap=True)
 
 
 def _show_existing(folder: Path, truth: dict[str, Any], *, json_: bool) -> None:
-    from muniment.demo.summary import next_commands
+    from muniment.demo.summary import TRUTH_NOTE, next_commands, this_program
 
     if json_:
         print_json({"lake": str(folder), "seconds": {}, "truth": truth})
         return
     console.print(f"the demo lake is there already, made with seed {truth['seed']}: {folder}", soft_wrap=True)
     console.print("try:", style="bold")
-    for command in next_commands(truth, folder):
+    for command in next_commands(truth, folder, program=this_program()):
         console.print(command, style="cyan", markup=False, soft_wrap=True)
+    console.print(TRUTH_NOTE, style="dim", markup=False)
     console.print("(--fresh removes it and makes it anew)", style="dim", markup=False)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from muniment.cli.output import JsonOption, LakeOption, TenantOption, console, notes, on_terminal, print_json
-from warehouse.errors import InputError
+from warehouse.durable import replace_file
+from warehouse.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from muniment.proving import LogState
@@ -19,6 +20,10 @@ EXIT_NOT_ESTABLISHED = 4
 _DURATION = re.compile(r"(\d+)([dhms])")
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="Write to this file, mode 0600.", show_default="standard output"),
+]
 TenantFilter = Annotated[
     str | None, typer.Option("--tenant", metavar="T", help="Only this tenant's logs.", show_default="all")
 ]
@@ -26,14 +31,14 @@ TenantFilter = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("prove", epilog="Example: muniment prove --tenant acme --index 42 > record.tlog-proof")(prove)
+    app.command("prove", epilog="Example: muniment prove --tenant acme --index 42 --out record.tlog-proof")(prove)
     app.command("verify-proof", epilog="Example: muniment verify-proof record.tlog-proof --vkey lake.vkey")(
         verify_proof
     )
     group = typer.Typer(help="The logs: their heads, static copies, and the key that signs them.", no_args_is_help=True)
     group.command("list", epilog="Example: muniment ledger list --tenant acme")(list_)
     group.command("export", epilog="Example: muniment ledger export ./logs --tenant acme")(export)
-    group.command("vkey", epilog="Example: muniment ledger vkey > lake.vkey")(vkey)
+    group.command("vkey", epilog="Example: muniment ledger vkey --out lake.vkey")(vkey)
     group.command("rotate-key", epilog="Example: muniment ledger rotate-key --overlap 30d")(rotate_key)
     app.add_typer(group, name="ledger")
 
@@ -47,6 +52,7 @@ def prove(
         str | None,
         typer.Option("--shard", metavar="S", help="The record's column shard, where the tenant has several logs."),
     ] = None,
+    out: OutOption = None,
     lake: LakeOption = None,
 ) -> None:
     """Print the proof of one record: its content, its place in the log, and the signed checkpoint. Recorded."""
@@ -54,8 +60,7 @@ def prove(
     from muniment.wiring import command_context
 
     proof = prove_one(command_context(lake), tenant, index, shard)
-    sys.stdout.buffer.write(proof.content)
-    sys.stdout.buffer.flush()
+    _write(proof.content, out)
     if not proof.holds_record:
         notes.print(
             f"no table has a row at index {index} of {proof.log}: it was purged, or it is missing (`muniment verify` says which).\n"
@@ -146,7 +151,7 @@ def export(
         )
 
 
-def vkey(lake: LakeOption = None, json_: JsonOption = False) -> None:
+def vkey(lake: LakeOption = None, out: OutOption = None, json_: JsonOption = False) -> None:
     """Print the lake's public keys, newest first, one a line: what a verifier gives as --vkey."""
     from muniment.proving import public_keys
     from muniment.wiring import command_context
@@ -154,9 +159,8 @@ def vkey(lake: LakeOption = None, json_: JsonOption = False) -> None:
     keys = public_keys(command_context(lake))
     if json_:
         print_json([key.to_json() for key in keys])
-        return
-    for key in keys:
-        typer.echo(key.vkey)
+    else:
+        _write("".join(f"{key.vkey}\n" for key in keys).encode(), out)
 
 
 def rotate_key(
@@ -204,6 +208,22 @@ def read_duration(text: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def _write(content: bytes, out: Path | None) -> None:
+    """Write to the file, whole or not at all, or to standard output.
+
+    Raises:
+        UnavailableError: the file cannot be written.
+    """
+    if out is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        replace_file(out, content)
+    except OSError as exc:
+        raise UnavailableError(f"--out {out}: cannot be written: {exc.strerror or exc}") from exc
+
+
 def _read_bytes(name: str) -> bytes:
     if name == "-":
         return sys.stdin.buffer.read()
@@ -224,7 +244,7 @@ def _print_logs(states: "list[LogState]") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("origin", "size", "root", "signed by", "last grown"):
-        table.add_column(title, justify="right" if title == "size" else "left", no_wrap=title == "origin")
+        table.add_column(title, justify="right" if title == "size" else "left", no_wrap=title != "signed by")
     for state in states:
         signers = ", ".join(state.signed_by) or "no key of this lake"
         table.add_row(state.origin, f"{state.size:,}", state.root[:12] + "…", signers, utc_text(state.grown_unix_nano))

@@ -81,5 +81,7 @@ def replay(
         print_json(done)
         return
     console.print(f"{done['accepted']} accepted, {done['refused']} refused again")
+    if done["without_text"]:
+        console.print(f"{done['without_text']} cannot be replayed: their text was not kept")
     for message in done["messages"]:
         console.print(f"  {message}", markup=False)

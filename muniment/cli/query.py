@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from governance.access import Action
     from muniment.wiring import CommandContext
     from warehouse.questions.trace import Trace
+
+
+_GRACE_SECONDS = 2.0
+EXIT_USAGE = 2
 
 
 class Format(StrEnum):
@@ -123,6 +128,8 @@ def run_sql(context: "CommandContext", request: SqlRequest, stdout: BinaryIO) ->
     from warehouse.query.formats import WRITERS
     from warehouse.query.views import VIEWS
 
+    if request.out is not None and not request.out.absolute().parent.is_dir():
+        raise InputError(f"--out {request.out}: expected a file in a folder that exists", hint="make the folder first")
     checked = check_query(request.text, VIEWS)
     # A table on the screen is cut short; every other format takes data away.
     action = Action.RECORDS_READ if request.form is Format.TABLE else Action.RECORDS_EXPORT
@@ -144,11 +151,32 @@ def run_sql(context: "CommandContext", request: SqlRequest, stdout: BinaryIO) ->
                 body=describe_query(request.text),
                 attributes={"muniment.format": request.form.value},
             )
-        with session.stream(request.text, timeout_seconds=request.timeout_seconds) as reader:
+        seconds = request.timeout_seconds or context.settings.query.timeout_seconds
+        with _hard_deadline(seconds), session.stream(request.text, timeout_seconds=seconds) as reader:
             if request.form is Format.TABLE:
                 return print_table(reader, console, notes)
             with _output(request.out, stdout) as stream:
                 return WRITERS[request.form.value](reader, stream)
+
+
+@contextmanager
+def _hard_deadline(seconds: float) -> Iterator[None]:
+    """End the process a little after the query's own deadline.
+
+    The engine looks at an interrupt only between chunks of rows, and one function call on one row can take minutes.
+    """
+
+    def give_up() -> None:
+        notes.print(f"error: query stopped after {seconds:g} s, though the engine did not let go", markup=False)
+        os._exit(EXIT_USAGE)
+
+    timer = threading.Timer(seconds + _GRACE_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def readable_tenants(

@@ -16,11 +16,16 @@ from warehouse.questions.trace import Event, Node, Place, Span, Totals, Trace
 _MAX_INDENT = 24
 _MAX_TEXT_CHARACTERS = 120
 _PIPE_WIDTH = 200
+_WIDE = 110
+_STATUS_WIDTHS = (16, 24)
+_FIGURES = ("start", "duration", "tokens", "cost")
 _MICROS = 1_000_000
 _UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
 _MINUTE_NS = 60_000_000_000
 # What records hold was written by others: no byte of it may steer the terminal.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# A status that nobody set says nothing.
+_STATUS_TEXTS = {"UNSET": ""}
 _MARKS = {
     Place.ORPHAN: " (orphan: parent {parent} is not here)",
     Place.CYCLE: " (cycle: its own descendant is its parent)",
@@ -30,15 +35,22 @@ _MARKS = {
 def print_trace(trace: Trace, out: Console) -> None:
     """Print totals and the tree, one line a span or event."""
     for line in _heading(trace):
-        out.print(line)
+        out.print(line, soft_wrap=True)
+    rows = list(_rows(trace))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("span", no_wrap=True, overflow="ellipsis", ratio=1)
-    for name in ("start", "duration", "tokens in/out", "cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("status", no_wrap=True, overflow="ellipsis", max_width=24)
-    for row in _rows(trace):
+    for at, name in enumerate(_FIGURES, 1):
+        # as wide as its widest cell, so that what does not fit is taken from the first column alone
+        table.add_column(name, justify="right", no_wrap=True, width=_width(name, rows, at))
+    status_width = _STATUS_WIDTHS[not out.is_terminal or out.width >= _WIDE]
+    table.add_column("status", no_wrap=True, overflow="ellipsis", width=min(status_width, _width("status", rows, -1)))
+    for row in rows:
         table.add_row(*row)
     wide_enough(out, _PIPE_WIDTH).print(table)
+
+
+def _width(heading: str, rows: Sequence[tuple[Text, ...]], column: int) -> int:
+    return max(len(heading), *(row[column].cell_len for row in rows)) if rows else len(heading)
 
 
 def trace_json(trace: Trace) -> dict[str, Any]:
@@ -105,7 +117,7 @@ def _span_row(node: Node, branch: str, start: int | None) -> tuple[Text, ...]:
     title = Text.assemble((branch, "dim"), (_title(span), "bold" if node.place is Place.ROOT else ""), (mark, "yellow"))
     failed = span.status_code == "ERROR"
     reason = span.error_type or span.status_message or ""
-    status = f"ERROR {reason}".strip() if failed else (span.status_code or "")
+    status = f"ERROR {reason}".strip() if failed else _STATUS_TEXTS.get(span.status_code or "", span.status_code or "")
     return (
         title,
         Text(_offset(span.time_unix_nano, start)),
@@ -120,8 +132,9 @@ def _event_rows(events: Sequence[Event], guide: str, start: int | None) -> Itera
     for event in events:
         name = event.event_name or event.severity_text or "log"
         who = f" by {event.actor_id}" if event.actor_id else ""
-        what = " ".join(part for part in (event.reason, event.body) if part)
-        text = _clean(f"{name}{who}{': ' if what else ''}{what}")
+        what = f": {event.body}" if event.body else ""
+        why = f" (reason: {event.reason})" if event.reason else ""
+        text = _clean(f"{name}{who}{what}{why}")
         line = Text.assemble(
             (guide, "dim"), ("• ", "cyan" if event.source == "audit_events" else "dim"), (text, "italic")
         )

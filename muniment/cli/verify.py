@@ -11,7 +11,7 @@ import typer
 
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, print_json
 from warehouse.clock import utc_text
-from warehouse.errors import InputError, MunimentError
+from warehouse.errors import InputError, MunimentError, NotFoundError
 from warehouse.names import LAKE_TENANT
 
 if TYPE_CHECKING:
@@ -170,7 +170,11 @@ def _announce(context: "CommandContext", tenants: Sequence[str]) -> None:
     """
     from governance.access import Action
 
-    known = tenants or [known.id for known in context.control.list_tenants()]
+    there = [tenant.id for tenant in context.control.list_tenants()]
+    for name in tenants:
+        if name not in {*there, LAKE_TENANT}:
+            raise NotFoundError(f"tenant {name}: there is none", hint="`muniment tenant list` names them")
+    known = tenants or there
     for name in (*known, *(() if tenants else (LAKE_TENANT,))):
         context.check(Action.RECORDS_READ, name)
     context.record(
@@ -207,7 +211,7 @@ def print_report(report: "VerifyReport") -> None:
 
     view = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("log", "size", "present", "purged", "missing", "altered", "signer", "freshness", "findings"):
-        view.add_column(title, justify="left" if title in {"log", "signer", "freshness"} else "right")
+        view.add_column(title, justify="left" if title in {"log", "signer", "freshness"} else "right", overflow="fold")
     for log in report.logs:
         figures = (log.size, log.present, log.purged, log.missing, log.altered)
         view.add_row(

@@ -87,7 +87,7 @@ def serve(
 
 def key(state: StateOption = None, name: NameOption = None) -> None:
     """Print the witness's public key, for `witnesses` in a lake's settings and `verify --witness`; makes one at first."""
-    from warehouse.ledger.witness import make_witness_key
+    from warehouse.ledger.witness_key import make_witness_key
 
     typer.echo(make_witness_key(_given(state), name=name).verifier.vkey)
 

@@ -1,6 +1,9 @@
 """What `muniment demo` prints at its end: what was sent, what is hidden in it, how long it took, what to try next."""
 
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,23 +15,42 @@ from rich.text import Text
 from muniment.demo.play import DemoResult
 from warehouse.clock import NANOS_PER_SECOND
 
-_QUESTION = """select agent_name, count(*) as spans, sum(input_tokens) as tokens
+_QUESTION = """select agent_name, count(*) as spans,
+  sum(input_tokens) as tokens
   from spans group by all order by spans desc"""
 _MICROUSD = 1_000_000
 _LINE = 78
 
 
-def next_commands(truth: Mapping[str, Any], lake: Path | None) -> tuple[str, str, str]:
+TRUTH_NOTE = "demo-truth.json in the lake names the traces of each trouble."
+
+
+def this_program() -> str:
+    """How a shell in this folder calls this program: by name when it is on PATH, else by its path."""
+    if shutil.which("muniment"):
+        return "muniment"
+    beside = Path(sys.executable).with_name("muniment")
+    if not beside.is_file():
+        return f"{shlex.quote(sys.executable)} -m muniment"
+    inside = beside.is_relative_to(Path.cwd())
+    return shlex.quote(os.path.relpath(beside) if inside else str(beside))
+
+
+def next_commands(
+    truth: Mapping[str, Any], lake: Path | None, *, program: str = "muniment"
+) -> tuple[str, str, str]:
     """Three commands to try next, for a POSIX shell; `lake` is None when it is the default.
+
+    `program` is how the shell calls this program, as `this_program` tells.
 
     Long ones go on in a second line after a backslash, so that they survive being copied from a narrow terminal.
     """
     failing = next(trouble for trouble in truth["troubles"] if trouble["rule"] == "tool-failing")
     where = [] if lake is None else [f"--lake {shlex.quote(str(lake))}"]
     return (
-        _command(f"muniment sql {shlex.quote(_QUESTION)}", f"--tenant {truth['tenants'][0]}", *where),
-        _command(f"muniment trace {failing['trace_ids'][0]}", *where),
-        _command("muniment status", *where),
+        _command(f"{program} sql {shlex.quote(_QUESTION)}", f"--tenant {truth['tenants'][0]}", *where),
+        _command(f"{program} trace {failing['trace_ids'][0]}", *where),
+        _command(f"{program} status", *where),
     )
 
 
@@ -37,14 +59,19 @@ def _command(*parts: str) -> str:
     return line if len(line) <= _LINE else " \\\n  ".join(parts)
 
 
-def render_summary(result: DemoResult, timings: Mapping[str, float], *, lake: Path | None = None) -> RenderableType:
-    """The summary as a rich renderable; `timings` are further steps by name, in seconds, such as the wait for commit."""
+def render_summary(
+    result: DemoResult, timings: Mapping[str, float], *, lake: Path | None = None, program: str = "muniment"
+) -> RenderableType:
+    """The summary as a rich renderable; `timings` are the seconds of each step, of which the sum is shown."""
     truth = result.truth
     heading = Text.assemble(
         ("Demo fleet", "bold"),
         f"  seed {truth['seed']}, {truth['from'][:16]}Z to {truth['to'][:16]}Z".replace("T", " "),
     )
-    commands = [Text(command, style="cyan", no_wrap=True, overflow="ignore") for command in next_commands(truth, lake)]
+    commands = [
+        Text(command, style="cyan", no_wrap=True, overflow="ignore")
+        for command in next_commands(truth, lake, program=program)
+    ]
     return Group(
         heading,
         Text(),
@@ -52,6 +79,7 @@ def render_summary(result: DemoResult, timings: Mapping[str, float], *, lake: Pa
         Text(),
         Text("Troubles hidden in it", style="bold"),
         _troubles(truth),
+        Text(TRUTH_NOTE, style="dim"),
         Text(),
         _times(result, timings),
         Text(),
@@ -100,7 +128,7 @@ def _troubles(truth: Mapping[str, Any]) -> Table:
 
 def _times(result: DemoResult, timings: Mapping[str, float]) -> Text:
     records = sum(result.delivered.acknowledged.values())
-    made = f"{records:,} records in {result.delivered.requests:,} requests, all acknowledged, in {result.seconds:.1f} s"
-    steps = "".join(f" · {name} {seconds:.1f} s" for name, seconds in timings.items())
+    made = f"{records:,} records in {result.delivered.requests:,} requests, all acknowledged"
+    seconds = sum(timings.values()) or result.seconds
     span = result.truth["to_unix_nano"] - result.truth["from_unix_nano"]
-    return Text(f"{span // NANOS_PER_SECOND // 86_400} days: {made}{steps}")
+    return Text(f"{span // NANOS_PER_SECOND // 86_400} days: {made}; made in {seconds:.1f} s")

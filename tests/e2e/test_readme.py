@@ -145,6 +145,7 @@ def test_readme_names_the_commands_of_a_first_hour():
     """README's shell blocks are found, and show each command that a first hour needs."""
     assert [words[1] for words in stated_commands()] == [
         "init", "tenant", "key", "up", "doctor", "import", "sql", "trace", "status", "quarantine",
+        "ledger", "verify", "prove", "verify-proof",
     ]  # fmt: skip
 
 
@@ -166,6 +167,7 @@ def test_readme_commands_work_as_they_stand(shell):
     assert "chat" in shell.outputs["trace"]
     assert "procurement-agent" in shell.outputs["status"]
     assert "bad-span-id" in shell.outputs["quarantine"]
+    assert "proved: entry 0 of the log" in shell.outputs["verify-proof"]
     (sent,) = rows(shell, "select service_name, recorded_by from spans where name = 'from the README'")
     assert sent["service_name"] == "procurement-agent"
     assert sent["recorded_by"].startswith("key:")

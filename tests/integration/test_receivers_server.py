@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from collectors.config import ReceiversConfig
 from collectors.exports import IntakeLimits
 from collectors.server import Receivers
-from warehouse.errors import ConflictError, SettingsError
+from warehouse.errors import SettingsError, UnavailableError
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +191,10 @@ def test_a_port_in_use(setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         receivers = receivers_of(**{setting: port})
-        with pytest.raises(ConflictError, match=f"expected {setting} {port} on 127.0.0.1 to be free") as refused:
+        with pytest.raises(UnavailableError, match=f"expected {setting} {port} on 127.0.0.1 to be free") as refused:
             receivers.start()
         assert f"ss -ltnp 'sport = :{port}'" in refused.value.hint
+        assert f"set receivers.{setting} in the lake's muniment.yaml" in refused.value.hint
         receivers.stop()
 
 
@@ -202,7 +203,7 @@ def test_two_collectors_do_not_share_a_port(make_harness):
     harness = make_harness()
     for setting, port in (("http_port", harness.receivers.http_port), ("grpc_port", harness.receivers.grpc_port)):
         second = receivers_of(**{setting: port})
-        with pytest.raises(ConflictError):
+        with pytest.raises(UnavailableError):
             second.start()
         second.stop()
 

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -134,6 +136,11 @@ class Stage:
     def lake_log_size(self):
         return read_unverified((self.log_folder() / "checkpoint").read_bytes()).size
 
+    def metrics(self):
+        url = f"http://127.0.0.1:{self.ask('state')['http_port']}/metrics"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.read().decode()
+
     def problem(self):
         (found,) = self.ask("state")["witness_rounds"]["witnesses"].values()
         return found
@@ -213,15 +220,20 @@ def test_witness_down_does_not_stop_ingest(stage):
         stage.record("acme", 5)
     assert read_unverified((stage.log_folder(tenant="acme") / "checkpoint").read_bytes()).size == 30
     assert not stage.log_folder().joinpath("checkpoint.witnessed").exists()
+    assert re.search(
+        r'^muniment_witness_requests_total\{.*outcome="unavailable".*\} [1-9]', stage.metrics(), re.MULTILINE
+    )
     shown = stage.muniment("status", "--lake", stage.lake)
     assert f"witness {stage.verifier.name}+{stage.verifier.key_id.hex()}" in shown
-    assert "last cosigned never; 0 of 1 logs of _lake up to date" in shown
+    assert f"(http://127.0.0.1:{stage.port}) last cosigned never; 0 of 1 logs of _lake up to date" in shown
     assert "expected an answer from" in shown
     stage.start_witness()
     wait_until(stage.is_up_to_date, "cosigned")
     assert stage.ask("state")["witness_rounds"]["problems"] == []
     status = json.loads(stage.muniment("status", "--json", "--lake", stage.lake))
     (witness,) = status["witnesses"]
+    name = re.escape(witness["name"])
+    assert re.search(rf'^muniment_witness_age_seconds\{{.*witness="{name}"\}} ', stage.metrics(), re.MULTILINE)
     assert abs(witness["last_cosigned_unix_nano"] / 1e9 - time.time()) < 120
     assert witness["logs"] == 1
 

@@ -25,7 +25,8 @@ from warehouse.ledger.cosignature import cosignatures
 from warehouse.ledger.heads import LogHead
 from warehouse.ledger.log_tiles import LogTiles
 from warehouse.ledger.note import Ed25519Signer
-from warehouse.ledger.witness import TrustedLogs, make_witness_key, open_witness
+from warehouse.ledger.witness import TrustedLogs, open_witness
+from warehouse.ledger.witness_key import make_witness_key
 from warehouse.ledger.witnessing import (
     CosignatureStore,
     WitnessClient,

@@ -11,7 +11,7 @@ from rich.console import Console
 from muniment.demo import DemoResult, render_summary, write_truth
 from muniment.demo.sender import Delivered
 from muniment.demo.simulation import simulate
-from muniment.demo.summary import next_commands
+from muniment.demo.summary import next_commands, this_program
 
 END = 1_795_364_523_456_789_012
 
@@ -40,7 +40,7 @@ def result() -> DemoResult:
 def shown(result: DemoResult, lake: Path | None, width: int) -> str:
     """The summary as text on a terminal of that width."""
     out = StringIO()
-    Console(file=out, width=width).print(render_summary(result, {"commit": 1.5}, lake=lake))
+    Console(file=out, width=width).print(render_summary(result, {"send": 2.0, "commit": 1.5}, lake=lake))
     return out.getvalue()
 
 
@@ -62,8 +62,8 @@ def test_summary_names_tenants_troubles_and_timings(result):
     for trouble in result.truth["troubles"]:
         assert f"{trouble['time'][:16].replace('T', ' ')}  {trouble['tenant']}" in text
         assert trouble["rule"] in text
-    assert "1,234 records in 5 requests, all acknowledged, in 2.2 s" in text
-    assert "commit 1.5 s" in text
+    assert "1,234 records in 5 requests, all acknowledged; made in 3.5 s" in text
+    assert "demo-truth.json in the lake names the traces" in text
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,21 @@ def test_commands_survive_a_shell(result, lake):
     assert sql[3:] == ["--tenant", result.truth["tenants"][0], *where]
     assert trace == ["muniment", "trace", failing["trace_ids"][0], *where]
     assert status == ["muniment", "status", *where]
+
+
+def test_commands_name_a_program_that_the_shell_finds(result, tmp_path, monkeypatch):
+    """Where `muniment` is not on PATH the commands name it by its path, from here when it lies below."""
+    program = tmp_path / "a venv" / "bin" / "muniment"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert this_program() == "'a venv/bin/muniment'"
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert this_program() == "muniment"
+    assert next_commands(result.truth, None, program="x/muniment")[2] == "x/muniment status"
 
 
 def test_truth_file_is_private_and_json(result, tmp_path):

@@ -149,6 +149,30 @@ def test_the_tree_shows_what_a_person_looks_for():
         assert part in text, part
 
 
+def test_figures_survive_80_columns():
+    """On a narrow terminal only names are shortened; figures and status stay whole, and a status that nobody set is blank."""
+    more = {"input_tokens": 123_456, "output_tokens": 7_890, "cost_microusd": 12_345}
+    spans = [
+        span("a", name="n" * 100, status_code="UNSET", **more),
+        span("b", "a", at=1500, status_code="ERROR", error_type="timeout", **more),
+    ]
+    out = io.StringIO()
+    print_trace(build_trace(TRACE, spans, [event("b", "e" * 100, outcome="success")]), Console(file=out, width=80, force_terminal=True, color_system=None))
+    lines = out.getvalue().splitlines()[2:]
+    assert max(map(len, lines)) <= 80
+    assert "UNSET" not in out.getvalue()
+    for line, parts in zip(lines[1:], [["n…", "10.0 ms", "123,456 / 7,890", "$0.0123"], ["+1.50 s", "$0.0123", "ERROR timeout"], ["e…", "success"]], strict=True):
+        assert all(part in line for part in parts), line
+
+
+def test_event_lines_say_who_what_and_why():
+    """An event is its name, its actor, its body, and its reason in brackets; the heading of a long trace is one line."""
+    told = event("a", "route.decided", actor_id="agt", body="home region: model x", reason="cheapest")
+    text = shown(build_trace(TRACE, [span("a", tenant_id="t" * 200)], [told]))
+    assert "route.decided by agt: home region: model x (reason: cheapest)" in text
+    assert text.splitlines()[0].endswith("events")
+
+
 def test_names_cannot_steer_the_terminal():
     """Escape sequences, line breaks and direction marks in what agents sent are shown as dots."""
     text = shown(

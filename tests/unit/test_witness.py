@@ -14,7 +14,8 @@ from warehouse.ledger.checkpoint import Checkpoint, open_checkpoint, read_unveri
 from warehouse.ledger.cosignature import cosignatures
 from warehouse.ledger.log_tiles import LogTiles
 from warehouse.ledger.note import Ed25519Signer, parse_signature
-from warehouse.ledger.witness import TrustedLogs, make_witness_key, open_witness
+from warehouse.ledger.witness import TrustedLogs, open_witness
+from warehouse.ledger.witness_key import make_witness_key
 
 NOW_SECONDS = 1_795_000_000
 ORIGIN = "lab/_lake/main-1a2b3c4d"

@@ -56,17 +56,20 @@ class LakeHeads:
         return grown if any(head.tenant != LAKE_TENANT for head in grown) else []
 
 
-def read_heads(lake: Lake, keys: SigningKeys, *, lake_name: str) -> LakeHeads:
-    """Read every log's checkpoint and check its signature: what was altered on disk must not become a witnessed record."""
+def read_heads(lake: Lake, keys: SigningKeys, *, lake_name: str, tenant: str | None = None) -> LakeHeads:
+    """Read the checkpoint of every log, or of one tenant's, and check its signature.
+
+    What was altered on disk must not become a witnessed record.
+    """
+    verifiers = keys.verifiers(lake_name)
     heads: list[LogHead] = []
     problems: list[str] = []
-    for tenant, folder in _log_folders(lake.path / "ledger"):
+    for owner, folder in _log_folders(lake.path / "ledger", tenant):
         try:
-            origin = log_origin(lake_name, tenant, folder.name)
+            origin = log_origin(lake_name, owner, folder.name)
             note = (folder / CHECKPOINT_FILE).read_bytes()
-            heads.append(
-                LogHead(tenant, folder, open_checkpoint(note, origin=origin, verifiers=keys.verifiers(origin)))
-            )
+            signed = open_checkpoint(note, origin=origin, verifiers=[key.named(origin) for key in verifiers])
+            heads.append(LogHead(owner, folder, signed))
         except FileNotFoundError:
             continue  # tiles come before the first checkpoint
         except (MunimentError, OSError) as exc:
@@ -74,8 +77,8 @@ def read_heads(lake: Lake, keys: SigningKeys, *, lake_name: str) -> LakeHeads:
     return LakeHeads(tuple(heads), tuple(problems))
 
 
-def _log_folders(ledger: Path) -> Iterator[tuple[str, Path]]:
-    for tenant in sorted(ledger.iterdir()) if ledger.is_dir() else ():
+def _log_folders(ledger: Path, only: str | None) -> Iterator[tuple[str, Path]]:
+    for tenant in sorted(ledger.glob(only or "*")):
         for folder in sorted(tenant.iterdir()) if tenant.is_dir() else ():
             if folder.is_dir():
                 yield tenant.name, folder

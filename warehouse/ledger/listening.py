@@ -110,4 +110,5 @@ def _until_next(event: CollectorEvent, following: CollectorEvent | None, until: 
         return _Span(at, until if alive and until is not None else at, event.collector, Ending.LOST)
     if following.name == STARTED or following.unix_nano > due:
         return _Span(at, at, event.collector, Ending.LOST)
-    return _Span(at, following.unix_nano, event.collector, Ending.LOST)
+    ending = Ending.STOPPED if following.name == STOPPED else Ending.LOST
+    return _Span(at, following.unix_nano, event.collector, ending)

@@ -9,16 +9,12 @@ and replaced under one lock and is durable before the cosignature leaves, so no 
 size out. A state that cannot be read stops its log: starting anew would cosign a fork.
 """
 
-import base64
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from warehouse.clock import NANOS_PER_SECOND, Clock
 from warehouse.durable import make_folder, replace_file
@@ -30,14 +26,11 @@ from warehouse.ledger.errors import BadSignatureError, NoteError, ProofError, Un
 from warehouse.ledger.note import Ed25519Verifier, add_signatures, open_note, parse_note
 from warehouse.ledger.proofs import verify_consistency
 from warehouse.ledger.tree import EMPTY_ROOT
-from warehouse.locks import FileLock, locked
+from warehouse.ledger.witness_key import make_witness_key
+from warehouse.locks import FileLock
 from warehouse.names import LAKE_TENANT
 
-KEY_FILE = "key.json"
 TEXT = "text/plain; charset=utf-8"
-
-_NAME_DIGITS = 8
-_KEY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -224,53 +217,6 @@ def open_witness(
     return Witness(state, signer, logs, clock=clock, say=say), lock
 
 
-def make_witness_key(state: Path, *, name: str | None = None) -> WitnessSigner:
-    """Read the witness's key, or make it at the first start; a name is given then or made from the key.
-
-    Raises:
-        SettingsError: there is a key, with another name; or the folder lies in a lake.
-        CorruptionError: the key cannot be read.
-    """
-    _check_outside_lakes(state)
-    file = state / KEY_FILE
-    make_folder(state)
-    with locked(state / "key.lock", holder="a witness", timeout_seconds=_KEY_SECONDS):
-        if not file.exists():
-            return _write_new_key(file, name)
-    signer = read_witness_key(state)
-    if name not in (None, signer.name):
-        raise SettingsError(f"{file}: expected a key named {name}, got {signer.name}: a witness keeps its name")
-    return signer
-
-
-def read_witness_key(state: Path) -> WitnessSigner:
-    """Read the witness's key.
-
-    Raises:
-        CorruptionError: it is absent, or not what was written.
-    """
-    file = state / KEY_FILE
-    try:
-        content = json.loads(file.read_bytes())
-        seed = base64.b64decode(content["seed"], validate=True)
-        signer = WitnessSigner(content["name"], Ed25519PrivateKey.from_private_bytes(seed))
-        _check_name(signer)
-    except (OSError, ValueError, KeyError, TypeError, SettingsError) as exc:
-        hint = "restore it from a backup: with a new key, what was cosigned by the old one stays with the old name"
-        raise CorruptionError(f"{file}: expected the witness's key, got {type(exc).__name__}", hint=hint) from exc
-    return signer
-
-
-def _write_new_key(file: Path, name: str | None) -> WitnessSigner:
-    private_key = Ed25519PrivateKey.generate()
-    public_key = private_key.public_key().public_bytes_raw()
-    signer = WitnessSigner(name or f"witness-{sha256(public_key).hexdigest()[:_NAME_DIGITS]}", private_key)
-    _check_name(signer)
-    content = {"name": signer.name, "seed": base64.b64encode(private_key.private_bytes_raw()).decode()}
-    replace_file(file, json.dumps(content).encode())
-    return signer
-
-
 def _check_growth(last: Checkpoint, checkpoint: Checkpoint, proof: Sequence[bytes]) -> None:
     """Check that the tree grew from what was cosigned last, at whose size the proof begins."""
     if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
@@ -281,19 +227,3 @@ def _check_growth(last: Checkpoint, checkpoint: Checkpoint, proof: Sequence[byte
         )
     elif proof:
         raise ProofError(f"consistency proof: expected no hashes from size 0, got {len(proof)}")
-
-
-def _check_name(signer: WitnessSigner) -> None:
-    try:
-        _ = signer.verifier
-    except NoteError as exc:
-        raise SettingsError(f"witness: {exc}") from exc
-
-
-def _check_outside_lakes(state: Path) -> None:
-    for folder in (state.absolute(), *state.absolute().parents):
-        if (folder / "muniment.yaml").exists():
-            raise SettingsError(
-                f"{state}: expected a folder outside every lake, got one in the lake {folder}",
-                hint="a witness is worth something only where whoever owns the lake cannot reach it",
-            )

@@ -107,11 +107,12 @@ class CosignatureStore:
             OSError: the disk does not take it.
         """
         with self._lock:
-            make_folder(self._file(shard, witness).parent)
-            replace_file(self._file(shard, witness), add_signatures(note, [cosignature]))
-            newest_file = self._folder / shard / WITNESSED_FILE
+            own_file, newest_file = self._file(shard, witness), self._folder / shard / WITNESSED_FILE
+            make_folder(own_file.parent)
             if (newest := self._merged(newest_file, note, cosignature)) is not None:
                 replace_file(newest_file, newest)
+            # last, because what stands here is not asked for again
+            replace_file(own_file, add_signatures(note, [cosignature]))
 
     def _merged(self, file: Path, note: bytes, cosignature: Signature) -> bytes | None:
         """The newest checkpoint with all its cosignatures; None where the file has a larger one already.

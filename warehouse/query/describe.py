@@ -64,6 +64,9 @@ class _Names:
                 return self._parameter(value)
             if value.get("type") == "STRUCT_EXTRACT":
                 return {name: self._fields(child) if name == "children" else child for name, child in value.items()}
+            if value.get("sample"):
+                # its size and seed are plain numbers in the tree, no literals: they would be written out as they are
+                value = value | {"sample": None}
             if "named_param_map" in value:
                 # Parameters that stand for literals are not in the map of the statement's own.
                 value = value | {"named_param_map": []}

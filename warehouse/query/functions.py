@@ -7,7 +7,7 @@ belong to the engine.
 
 # Arithmetic, numbers and randomness
 _ARITHMETIC = """
-abs acos acosh add asin asinh atan atan2 atanh bin binom bit_count bit_length bit_position bitstring cbrt ceil
+abs acos acosh add asin asinh atan atan2 atanh bin binom bit_count bit_length bit_position cbrt ceil
 ceiling cos cosh cot degrees divide even exp factorial fdiv floor fmod from_binary from_hex gamma gcd
 gen_random_uuid get_bit greatest_common_divisor hash hex isfinite isinf isnan lcm least_common_multiple lgamma ln
 log log10 log2 md5 md5_number md5_number_lower md5_number_upper mod multiply nextafter pi pow power radians random
@@ -73,10 +73,10 @@ _TEXT = """
 alias ascii assert_true bar base64 char_length character_length chr concat concat_ws damerau_levenshtein decode
 editdist3 encode ends_with equi_width_bins error format format_bytes from_base64 geomean geometric_mean greatest
 grouping grouping_id hamming if ilike_escape instr jaccard jaro_similarity jaro_winkler_similarity lcase least left
-left_grapheme len length length_grapheme levenshtein like_escape lower lpad ltrim mismatches nfc_normalize
+left_grapheme len length length_grapheme levenshtein like_escape lower ltrim mismatches nfc_normalize
 not_ilike_escape not_like_escape nullif octet_length ord overlay parse_dirname parse_dirpath parse_filename
 parse_path path_join position prefix printf regexp_escape regexp_extract regexp_extract_all regexp_full_match
-regexp_matches regexp_replace regexp_split_to_table repeat replace reverse right right_grapheme rpad rtrim split
+regexp_matches regexp_replace regexp_split_to_table replace reverse right right_grapheme rtrim split
 split_part starts_with str_split str_split_regex string_split string_split_regex strip_accents strlen strpos substr
 substring substring_grapheme suffix to_base64 translate trim typeof ucase unicode upper url_decode url_encode
 version wavg weighted_avg

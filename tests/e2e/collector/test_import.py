@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from warehouse.locks import FileLock
+
 
 def line(number, spans=20, now=None):
     now = now or time.time_ns()
@@ -101,3 +103,65 @@ def test_unknown_tenant_and_empty_file(lake, tmp_path):
     refused = lake.muniment("import", file, "--tenant", "nobody", check=False)
     assert refused.returncode == 2
     assert "nobody" in refused.stderr
+
+
+def start_import(lake, file, tmp_path):
+    command = [sys.executable, "-m", "muniment", "import", str(file), "--tenant", "acme", "--lake", str(lake.path)]
+    return lake.start(command, tmp_path / f"{file.name}.log")
+
+
+def counts(lake):
+    (row,) = lake.sql("select count(*) as n, count(distinct span_id) as d from spans")
+    return row["n"], row["d"]
+
+
+def test_the_same_file_twice_at_once_is_stored_once(lake, tmp_path):
+    """Two imports of the same bytes at the same time: one takes it, the other finds it imported."""
+    file = tmp_path / "same.jsonl"
+    file.write_text("\n".join(line(number) for number in range(200)) + "\n")
+    runs = [start_import(lake, file, tmp_path) for _ in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    assert counts(lake) == (4000, 4000)
+
+
+def test_an_import_killed_beside_another_is_resumed_from_its_own_journal(lake, tmp_path):
+    """What a killed import left in a second import shard is committed before anybody asks how far it came."""
+    file = tmp_path / "second.jsonl"
+    file.write_text("\n".join(line(10_000 + number) for number in range(3000)) + "\n")
+    other = FileLock(lake.path / "journal" / ".import.lock")
+    assert other.acquire(holder="another import")
+    run = start_import(lake, file, tmp_path)
+    wait_for_journal(lake, "import-1-*")
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    other.release()
+    lake.muniment("import", file, "--tenant", "acme")
+    assert counts(lake) == (60_000, 60_000)
+    assert list((lake.path / "journal").glob("*/*.seg")) == []
+
+
+def wait_for_journal(lake, pattern):
+    """Wait until a shard's open segment holds some frames."""
+    deadline = time.monotonic() + 60
+    while not any(file.stat().st_size > 500_000 for file in (lake.path / "journal").glob(f"{pattern}/*.seg")):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_replay_twice_at_once_stores_once(lake, tmp_path):
+    """Two replays of the same quarantine at the same time store each record once."""
+    collector = lake.collect()
+    old = time.time_ns() - 20 * 86_400 * 10**9
+    body = line(1, spans=150, now=old).encode()
+    assert collector.post(body, content_type="application/json")[0] == 200
+    collector.stop()
+    command = [
+        sys.executable, "-m", "muniment", "quarantine", "replay", "--reason", "time-out-of-window", "--lake", str(lake.path),
+    ]  # fmt: skip
+    runs = [lake.start(command, tmp_path / f"replay-{number}.log") for number in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    assert counts(lake) == (150, 150)
+    (row,) = lake.sql("select count(distinct trace_id) as n from spans")
+    assert row["n"] == 1
+    again = json.loads(lake.muniment("quarantine", "replay", "--reason", "time-out-of-window", "--json").stdout)
+    assert again["accepted"] == 0

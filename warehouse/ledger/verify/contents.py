@@ -31,6 +31,8 @@ Key = tuple[str, int, str, str]
 class ContentTask:
     """One round over one partition (tenant, day): owners whose index leaves the remainder `place` by `rounds`."""
 
+    tenant: str
+    day: str
     owners: Sequence[TableFile]
     contents: Sequence[TableFile]
     logs: Mapping[str, LogView]
@@ -61,12 +63,12 @@ class ContentResult:
 
 
 def content_tasks(
-    owners: Sequence[TableFile], contents: Sequence[TableFile], logs: Mapping[str, LogView]
+    tenant: str, day: str, owners: Sequence[TableFile], contents: Sequence[TableFile], logs: Mapping[str, LogView]
 ) -> list[ContentTask]:
     """Rounds over one partition."""
     parts = max(sum(file.rows for file in contents), sum(file.rows for file in owners))
     rounds = max(1, -(-parts // ROUND_PARTS))
-    return [ContentTask(owners, contents, logs, place, rounds) for place in range(rounds)]
+    return [ContentTask(tenant, day, owners, contents, logs, place, rounds) for place in range(rounds)]
 
 
 def check_contents(task: ContentTask) -> ContentResult:

@@ -252,18 +252,22 @@ class _Upper:
     def _checked_leaves(self, index: int) -> bytes:
         """Leaf hashes of a full tile, from entries or tile, whichever leads to the root computed; empty where neither does."""
         wanted = self._roots[index * HASH_BYTES : (index + 1) * HASH_BYTES]
-        candidates = (
-            lambda: leaf_hashes(read_bundle(self._log, index, TILE_WIDTH).tobytes()),
-            lambda: self._log.read(TilePlace(0, index), TILE_WIDTH),
-        )
-        for candidate in candidates:
-            try:
-                leaves = candidate()
-            except TileError:
-                continue
-            if tile_roots(leaves) == wanted:
+        for leaves in (self._leaves_of_entries(index), self._stored_leaves(index)):
+            if leaves and tile_roots(leaves) == wanted:
                 return leaves
         return b""
+
+    def _leaves_of_entries(self, index: int) -> bytes:
+        try:
+            return leaf_hashes(read_bundle(self._log, index, TILE_WIDTH).tobytes())
+        except TileError:
+            return b""
+
+    def _stored_leaves(self, index: int) -> bytes:
+        try:
+            return self._log.read(TilePlace(0, index), TILE_WIDTH)
+        except TileError:
+            return b""
 
     def _before(self) -> bytes | None:
         """Roots of the leaf tiles that were not read, from the stored tiles of level 1."""

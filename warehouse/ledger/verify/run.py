@@ -8,7 +8,7 @@ groups, so that what is held at a time stays below a bit an index of one group.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +38,7 @@ from warehouse.ledger.verify.state import Evidence, LogState
 from warehouse.ledger.verify.witnesses import Cosigned, read_cosigned, told_heads
 from warehouse.marks import read_marks
 from warehouse.names import LAKE_TENANT
+from warehouse.sequence import LEDGERED
 
 GROUP_ENTRIES = 200_000_000
 """Entries of a group of tenants: 25 MB of bits."""
@@ -308,8 +309,8 @@ class _Group:
         return self.states[name]
 
     def _own_rows(self) -> list[OwnRow]:
-        sizes = {tuple(name): state.head.size for name, state in self.states.items()}
-        altered = {tuple(name): state.altered_indices for name, state in self.states.items()}
+        sizes = {(name.tenant, name.shard): state.head.size for name, state in self.states.items()}
+        altered = {(name.tenant, name.shard): state.altered_indices for name, state in self.states.items()}
         events = [table for state in self.states.values() for table in state.events]
         return list(own_rows(events, sizes=sizes, altered=altered))
 
@@ -317,8 +318,8 @@ class _Group:
         views = {tenant: self._views(tenant) for tenant in {file.tenant for file in files}}
         tasks = (
             task
-            for (tenant, _day), (owners, contents) in partitions(files).items()
-            for task in content_tasks(owners, contents, views[tenant])
+            for (tenant, day), (owners, contents) in partitions(files).items()
+            for task in content_tasks(tenant, day, owners, contents, views[tenant])
         )
         for result in pool.run(check_contents, tasks, stop=self.run.stop):
             for _ in range(_ATTEMPTS):
@@ -326,26 +327,23 @@ class _Group:
                     break
                 result = self._contents_again(result)  # noqa: PLW2901 - the same partition, listed afresh
             self.run.advance("contents", result.rows)
-            tenant = self._tenant_of(result)
+            tenant = result.task.tenant
             for shard, found in result.shards.items():
                 self.state(LogName(tenant, shard)).contents.append(found)
             for file, problem in result.problems:
                 self.state(self._name_of(file)).unreadable.append((file, problem))
 
-    def _tenant_of(self, result: ContentResult) -> str:
-        return next(file.tenant for file in (*result.task.owners, *result.task.contents))
-
     def _contents_again(self, result: ContentResult) -> ContentResult:
-        file = next(iter((*result.task.owners, *result.task.contents)))
-        there = [
-            found
-            for table in {f.table for f in (*result.task.owners, *result.task.contents)}
-            for found in partition_files(self.run.lake, table, file.tenant, file.day)
-            if found.path.exists()
-        ]
-        owners, contents = partitions(there).get((file.tenant, file.day), ([], []))
+        """The same round over the files that the partition has now; one deleted behind the table's back is left out."""
         task = result.task
-        return check_contents(type(task)(owners, contents, task.logs, task.place, task.rounds))
+        there = [
+            file
+            for table in (CONTENTS, *LEDGERED)
+            for file in partition_files(self.run.lake, table, task.tenant, task.day)
+            if file.path.exists()
+        ]
+        owners, contents = partitions(there).get((task.tenant, task.day), ([], []))
+        return check_contents(replace(task, owners=owners, contents=contents))
 
     def _judge(self) -> None:
         run = self.run

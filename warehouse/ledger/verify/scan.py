@@ -25,8 +25,9 @@ from warehouse.ledger.verify.leaves import read_bundle
 from warehouse.tables import PARTITION_COLUMNS, TABLES
 
 BATCH_ROWS = 8192
-HELD_ROWS = 1 << 20
-"""Commitments held before they are compared: 40 MiB, and the more there are, the less often a bundle is read."""
+HELD_ROWS = 1 << 19
+"""Commitments held before they are compared: 20 MiB, and the more there are, the less often a bundle is read."""
+_BUFFER_BYTES = 256 * 1024
 KEPT_ROWS = 256
 """Altered rows kept a task, to see whether they were swapped."""
 
@@ -101,7 +102,7 @@ def read_batches(
     Raises:
         OSError, ArrowException: the file cannot be read.
     """
-    parquet = pq.ParquetFile(file.path, memory_map=True)
+    parquet = pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     wanted = columns or [name for name in TABLES[file.table].schema.names if name not in PARTITION_COLUMNS]
     groups = [group for group in range(parquet.num_row_groups) if not _ends_below(parquet, group, since)]
     day = dt.date.fromisoformat(file.day)

@@ -82,7 +82,7 @@ def _judge_successor(evidence: Evidence, report: LogReport) -> None:
         return
     successors = set(seen.keys)
     for rotation in evidence.rotations:
-        if successors & set(rotation.old_keys):
+        if rotation.old_key in successors:
             successors.add(rotation.new_key)
     if not successors & set(report.signing_keys):
         report.find(

@@ -1,0 +1,67 @@
+"""The supervisor: what was ready is restarted, what never was ends it."""
+
+import json
+import sys
+import threading
+
+import pytest
+
+from muniment.supervisor import Service, Supervisor
+from warehouse.local_socket import LocalSocket
+
+
+def python(text):
+    """A command line that runs this Python."""
+    return (sys.executable, "-c", text)
+
+
+@pytest.mark.parametrize(("code", "expected"), [(3, 3), (1, 1), (2, 2), (-9, 137)])
+def test_a_service_that_was_never_ready_ends_the_supervisor(tmp_path, code, expected):
+    """A service that ends before it was ready is not started again: its exit code is the supervisor's."""
+    end = f"sys.exit({code})" if code > 0 else f"os.kill(os.getpid(), {-code})"
+    starts = tmp_path / "starts"
+    command = python(f"import os, sys; open({str(starts)!r}, 'a').write('x'); {end}")
+    said = []
+    supervisor = Supervisor([Service("one", command, socket=tmp_path / "none.sock")], say=said.append)
+    assert supervisor.run() == expected
+    assert starts.read_text() == "x"
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own answer", "the answer of another process"])
+def test_only_what_was_ready_is_started_again(tmp_path, own):
+    """An answer at the local socket makes a service ready only when it comes from that very process."""
+    socket, pid = tmp_path / "one.sock", tmp_path / "pid"
+    asked = threading.Event()
+
+    def answer(_payload):
+        asked.set()
+        return json.dumps({"ok": True, "pid": int(pid.read_text()) if own else 1, "http_port": 4318}).encode()
+
+    listener = LocalSocket(socket, answer)
+    listener.start()
+    go = tmp_path / "go"
+    command = python(
+        f"import os, pathlib, sys, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.02)\nsys.exit(3)"
+    )
+    said = []
+
+    def say(text):
+        said.append(text)
+        supervisor.request_stop()
+
+    def end_once_asked():
+        asked.wait(30)
+        go.touch()
+
+    supervisor = Supervisor([Service("one", command, socket=socket)], say=say)
+    other = threading.Thread(target=end_once_asked)
+    other.start()
+    try:
+        code = supervisor.run()
+    finally:
+        other.join()
+        listener.stop()
+    assert code == (0 if own else 3)
+    assert ("starts again" in said[0]) == own
