@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -362,3 +363,32 @@ def test_replay_texts_are_bounded(monkeypatch):
     decoded = decode_group([export], limits=IntakeLimits(), prices=PriceBook())
     assert len(decoded.refusals) == 5
     assert [refusal.record is not None for _, refusal in decoded.refusals] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kept"),
+    [
+        ({"gen_ai.agent.id": "bot-1"}, True),
+        ({"gen_ai.agent.name": "bot-1"}, True),
+        ({}, True),
+        ({"gen_ai.agent.id": "bot-1", "gen_ai.agent.name": "Buyer"}, True),
+        ({"gen_ai.agent.id": "victim", "gen_ai.agent.name": "bot-1"}, False),
+        ({"gen_ai.agent.name": "victim"}, False),
+        ({"audit.actor.id": "victim", "audit.actor.type": "Agent"}, False),
+        ({"audit.actor.id": "victim", "audit.actor.type": "ai_agent"}, False),
+        ({"audit.actor.id": "victim"}, False),
+        ({"audit.actor.id": "alice", "audit.actor.type": "human"}, True),
+    ],
+)
+def test_a_key_scoped_to_an_agent_speaks_for_no_other(attributes, kept):
+    """The agent id decides, the name only without one, and an actor of unclear type may be an agent."""
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.event_name, record.time_unix_nano = "approval.granted", 1_700_000_000_000_000_000
+    for key, value in attributes.items():
+        pair = record.attributes.add()
+        pair.key, pair.value.string_value = key, value
+    sender = Sender("acme", "k", "key:k", "127.0.0.1:1", agent="bot-1", event_patterns=("approval.*",))
+    export = Export(Signal.LOGS, request.SerializeToString(), sender, 1_700_000_000_000_000_000, b"d" * 16)
+    (outcome,) = decode_group([export], limits=IntakeLimits(), prices=PriceBook()).outcomes
+    assert outcome == Outcome(1) if kept else outcome.rejected == 1

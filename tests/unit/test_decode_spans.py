@@ -253,11 +253,12 @@ def agent_span(**named: str) -> Span:
 
 
 def test_a_key_scoped_to_an_agent():
-    """Such a key may name that agent, by id or name, or none, which fills it in; another agent is refused."""
+    """Such a key may name that agent or none, which fills it in; the id decides, the name only where there is none."""
     sender = Sender("acme", "k1", "key:k1", "p", agent="buyer")
     spans = [
         agent_span(),
         agent_span(id="buyer"),
+        agent_span(name="buyer"),
         agent_span(id="7", name="buyer"),
         agent_span(id="seller"),
         agent_span(name="seller"),
@@ -266,7 +267,7 @@ def test_a_key_scoped_to_an_agent():
     assert [(row["agent_id"], row["agent_name"]) for row in rows(group)] == [
         ("buyer", None),
         ("buyer", None),
-        ("7", "buyer"),
+        (None, "buyer"),
     ]
     assert [refusal.reason for _, refusal in group.refusals] == ["out-of-scope"] * 2
 
