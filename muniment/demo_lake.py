@@ -20,9 +20,10 @@ from muniment.tenancy import add_tenant, issue_key
 from muniment.wiring import CommandContext, command_context
 from warehouse.clock import system_clock
 from warehouse.commit import open_stores
-from warehouse.durable import PRIVATE_FILE
+from warehouse.durable import make_folder
 from warehouse.errors import ConflictError, UnavailableError
 from warehouse.local_socket import call_local_socket
+from warehouse.locks import FileLock
 from warehouse.maintenance import run_maintenance
 
 SHARD = "demo"
@@ -54,11 +55,9 @@ def make_demo(
     seconds: dict[str, float] = {}
     with _timed(seconds, "set up"):
         stage("setting up the lake")
-        lake, made = set_up_lake(folder, name="demo", clock=system_clock)
+        marker = _mark_unfinished(folder)
+        lake, _made = set_up_lake(folder, name="demo", clock=system_clock)
         context = command_context(lake.path)
-        _refuse_tenants(context)
-        if made:  # a lake that was there before is somebody's, even without a tenant
-            (lake.path / UNFINISHED_FILE).touch(PRIVATE_FILE)
         keys = _make_tenants(context)
     with _timed(seconds, "send"), _receivers(lake.path, days=days) as ports:
         stage("sending with the OpenTelemetry SDK")
@@ -79,7 +78,9 @@ def make_demo(
         stage("compacting")
         run_maintenance(lake, open_stores(lake), config=context.settings.maintenance, clock=system_clock)
     context.control.close()
-    (lake.path / UNFINISHED_FILE).unlink(missing_ok=True)
+    if marker is not None:
+        marker.file.unlink()
+        marker.release()
     return DemoRun(lake.path, result, seconds)
 
 
@@ -96,10 +97,27 @@ def remove_unfinished(folder: Path) -> bool:
     """Remove a demo that was interrupted; whether there was one.
 
     Raises:
-        ConflictError: its lake has tenants that are none of the demo's.
+        ConflictError: its lake has tenants that are none of the demo's, or another process makes it now.
     """
-    if not (folder / UNFINISHED_FILE).is_file():
+    marker = FileLock(folder / UNFINISHED_FILE)
+    if not marker.file.is_file():
         return False
+    if not marker.acquire(holder=f"pid {os.getpid()}"):
+        raise ConflictError(f"{folder}: expected no other process here, got one that makes this demo: {marker.holder()}")
+    try:
+        _refuse_others(folder)
+        for part in folder.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part)
+            elif part != marker.file:  # goes last: a removal that is interrupted goes on in the next run
+                part.unlink()
+        marker.file.unlink()
+    finally:
+        marker.release()
+    return True
+
+
+def _refuse_others(folder: Path) -> None:
     if (folder / "control.db").is_file():
         context = command_context(folder)
         known = {tenant.id for tenant in context.control.list_tenants()}
@@ -109,20 +127,24 @@ def remove_unfinished(folder: Path) -> bool:
                 f"{folder}: expected an unfinished demo, got a lake with tenants: {', '.join(others)}",
                 hint=f"make the demo in a new folder (--lake DIR); without {UNFINISHED_FILE} the lake is one like any other",
             )
-    shutil.rmtree(folder)
-    return True
 
 
-def _refuse_tenants(context: CommandContext) -> None:
+def _mark_unfinished(folder: Path) -> FileLock | None:
+    """Mark a lake that is made now; None for one that was there: what it holds is somebody's, even without a tenant."""
+    make_folder(folder)
+    if next(folder.iterdir(), None) is not None:
+        return None
+    marker = FileLock(folder / UNFINISHED_FILE)
+    return marker if marker.acquire(holder=f"pid {os.getpid()}") else None
+
+
+def _make_tenants(context: CommandContext) -> dict[str, str]:
+    """Tenants and keys of the demo; each is recorded in its tenant's log."""
     if known := sorted(tenant.id for tenant in context.control.list_tenants()):
         raise ConflictError(
             f"{context.lake.path}: expected a folder for a lake of the demo's own, got a lake with tenants: {', '.join(known)}",
             hint="make the demo in a new folder (--lake DIR); a demo is made once",
         )
-
-
-def _make_tenants(context: CommandContext) -> dict[str, str]:
-    """Tenants and keys of the demo; each is recorded in its tenant's log."""
     keys = {}
     for tenant in tenant_names():
         acting = (context.control, context.access, context.principal, context.record)

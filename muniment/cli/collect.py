@@ -2,10 +2,14 @@
 
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 import typer
 
 from muniment.cli.output import LakeOption, notes
+
+if TYPE_CHECKING:
+    from muniment.wiring import CommandContext
 
 
 def register(app: typer.Typer) -> None:
@@ -57,6 +61,7 @@ def collect(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    _say_without_tenants(context)
     collector = Collector(context, shard=shard, receivers=receivers)
     collector.start()
     notes.print(
@@ -88,3 +93,8 @@ def up(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.request_stop())
     raise typer.Exit(supervisor.run())
+
+
+def _say_without_tenants(context: "CommandContext") -> None:
+    if not context.control.list_tenants():
+        notes.print("no tenant yet, every request will be refused: muniment tenant add NAME", markup=False, soft_wrap=True)

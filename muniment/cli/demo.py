@@ -31,6 +31,8 @@ def demo(
     from muniment.environment import lake_folder
 
     folder = lake_folder(lake).absolute()
+    if remove_unfinished(folder):
+        notes.print(f"{folder} held an unfinished demo; it is made anew", markup=False, soft_wrap=True)
     truth = existing_truth(folder)
     if truth is not None and fresh:
         shutil.rmtree(folder)
@@ -38,8 +40,6 @@ def demo(
     if truth is not None:
         _show_existing(folder, truth, json_=json_)
         return
-    if remove_unfinished(folder):
-        notes.print(f"{folder} held an unfinished demo; it is made anew", markup=False, soft_wrap=True)
     bar = None
     if on_terminal() and not json_:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

@@ -31,6 +31,6 @@ def init(
     for item in made:
         console.print(f"  made {item}", markup=False)
     if made:
-        console.print(
-            "next:  muniment tenant add acme && muniment key issue --tenant acme && muniment up", markup=False
-        )
+        console.print("next:")
+        for command in ("muniment tenant add acme", "muniment key issue --tenant acme", "muniment up"):
+            console.print(f"  {command}", markup=False)

@@ -269,7 +269,7 @@ def test_a_key_scoped_to_an_agent():
         ("buyer", None),
         (None, "buyer"),
     ]
-    assert [refusal.reason for _, refusal in group.refusals] == ["out-of-scope"] * 2
+    assert [refusal.reason for _, refusal in group.refusals] == ["out-of-scope"] * 3
 
 
 def test_batches_hold_no_slices():
