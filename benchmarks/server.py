@@ -29,7 +29,6 @@ from warehouse.local_socket import call_local_socket
 _START_SECONDS = 60.0
 _STOP_SECONDS = 120.0
 _FLUSH_SECONDS = 120.0
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -142,11 +141,11 @@ class Server:
         times = self._kernel.cpu_times()
         return Usage(times.user, times.system, time.monotonic())
 
-    def memory_mib(self) -> tuple[float, float]:
-        """Resident memory now and at its highest (VmRSS, VmHWM)."""
+    def peak_memory_mb(self) -> float:
+        """Resident memory at its highest (VmHWM), in millions of bytes."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf8")
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        return int(fields["VmRSS"].split()[0]) / 1024, int(fields["VmHWM"].split()[0]) / 1024
+        return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
 
     def stop(self) -> None:
         """End it in good order."""

@@ -54,7 +54,7 @@ def run(*, quick: bool) -> list[Figure]:
             load.join()
             server.flush()
             used = server.usage().since(before)
-            _, peak = server.memory_mib()
+            peak = server.peak_memory_mb()
             state = server.state()["writer"]
         written = most_files(made)
         run_maintenance(
@@ -73,7 +73,7 @@ def run(*, quick: bool) -> list[Figure]:
         Figure("tenants", "first request of every tenant, committed", first, "s"),
         Figure("tenants", "CPU a span", used.cpu_seconds / total * 1e6, "µs", note="requests of 5 spans"),
         Figure("tenants", "cores used", used.cpu_seconds / used.wall_seconds, ""),
-        Figure("tenants", "peak memory", peak, "MiB", 700.0),
+        Figure("tenants", "peak memory", peak, "MB", 700.0),
         Figure("tenants", "most files a tenant, table and day", written, "files", note="as written"),
         Figure("tenants", "the same after compaction", compacted, "files", BAR_FILES),
     ]

@@ -27,6 +27,8 @@ CHUNK_BYTES = 4 * 1024 * 1024
 CHUNK_REQUESTS = 256
 IDENTITY_BYTES = 16
 _READ_BYTES = 1024 * 1024
+_SHOWN_BYTES = 16
+_EXPECTED = "expected OTLP as JSON, JSON lines, or protobuf with each message behind its length in 4 bytes"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ROOTS = {
     "resourceSpans": Signal.TRACES,
@@ -68,6 +70,7 @@ class _Request:
     body: bytes
     refused: tuple[Refusal, ...] = ()
     undecodable: str | None = None
+    line: int | None = None
 
 
 def file_identity(file: Path, lookup_key: bytes) -> str:
@@ -118,8 +121,9 @@ def import_file(
                 _quarantine(pipeline, export, request, result)
         decodable = [e for e, r in zip(exports, chunk, strict=True) if r.undecodable is None]
         decoded, durable = pipeline.process(decodable, transactions=((app_id, number),))
-        for outcome in decoded.outcomes:
-            _count(result, outcome)
+        lines = [request.line for request in chunk if request.undecodable is None]
+        for outcome, line in zip(decoded.outcomes, lines, strict=True):
+            _count(result, outcome, line)
         pending.append(durable)
         if len(pending) > 1:
             pending.pop(0).result()
@@ -130,15 +134,16 @@ def import_file(
     return result
 
 
-def _count(result: ImportResult, outcome: Outcome | DecodeError) -> None:
+def _count(result: ImportResult, outcome: Outcome | DecodeError, line: int | None) -> None:
+    where = "" if line is None else f"line {line}: "
     if isinstance(outcome, DecodeError):
         result.rejected += 1
-        result.messages.append(str(outcome))
+        result.messages.append(f"{where}{outcome}")
         return
     result.accepted += outcome.accepted
     result.rejected += outcome.rejected
     if outcome.message:
-        result.messages.append(outcome.message)
+        result.messages.append(f"{where}{outcome.message}")
 
 
 def _quarantine(pipeline: GroupPipeline, export: Export, request: _Request, result: ImportResult) -> None:
@@ -194,7 +199,8 @@ def _read_requests(file: Path, limits: IntakeLimits, signal: Signal | None) -> I
         if start.lstrip()[:1] in (b"{", b"["):
             yield from _json_requests(file, stream, limits)
         else:
-            yield from _protobuf_requests(file, stream, limits, signal)
+            size = None if zipped else file.stat().st_size
+            yield from _protobuf_requests(file, stream, limits, signal, begins=start[:_SHOWN_BYTES], size_bytes=size)
 
 
 def _json_requests(file: Path, stream: BinaryIO, limits: IntakeLimits) -> Iterator[_Request]:
@@ -208,22 +214,23 @@ def _json_requests(file: Path, stream: BinaryIO, limits: IntakeLimits) -> Iterat
             raise LimitError(f"{file}: one JSON value over the limit decompressed_bytes {limits.decompressed_bytes}")
         yield _json_request(first + rest, limits)
         return
-    line = first
+    line, number = first, 1
     while line:
         if len(line) > limits.decompressed_bytes:
-            raise LimitError(f"{file}: a line over the limit decompressed_bytes {limits.decompressed_bytes}")
+            raise LimitError(f"{file}: line {number} is over the limit decompressed_bytes {limits.decompressed_bytes}")
         if line.strip():
-            yield _json_request(line, limits)
-        line = stream.readline(limits.decompressed_bytes + 1)
+            yield _json_request(line, limits, number)
+        line, number = stream.readline(limits.decompressed_bytes + 1), number + 1
 
 
-def _json_request(line: bytes, limits: IntakeLimits) -> _Request:
+def _json_request(line: bytes, limits: IntakeLimits, number: int | None = None) -> _Request:
     try:
         signal = _signal_of(line)
         parsed = parse(signal, line, limits)
     except DecodeError as exc:
-        return _Request(Signal.TRACES, line, undecodable=str(exc))
-    return _Request(signal, parsed.protobuf, parsed.refused)
+        where = "" if number is None else f"line {number}: "
+        return _Request(Signal.TRACES, line, undecodable=f"{where}{exc}")
+    return _Request(signal, parsed.protobuf, parsed.refused, line=number)
 
 
 def _signal_of(line: bytes) -> Signal:
@@ -245,18 +252,23 @@ def _is_json(line: bytes) -> bool:
         return False
 
 
-def _protobuf_requests(file: Path, stream: BinaryIO, limits: IntakeLimits, signal: Signal | None) -> Iterator[_Request]:
+def _protobuf_requests(
+    file: Path,
+    stream: BinaryIO,
+    limits: IntakeLimits,
+    signal: Signal | None,
+    *,
+    begins: bytes,
+    size_bytes: int | None,
+) -> Iterator[_Request]:
     try:
-        for message in split_messages(stream, limits.decompressed_bytes):
+        for message in split_messages(stream, limits.decompressed_bytes, size_bytes=size_bytes):
             found = signal or guess_signal(message)
             if found is None:
                 raise InputError(
-                    f"{file}: cannot tell which OTLP signal this is",
-                    hint="say so with --signal traces, logs or metrics",
+                    f"{file}: expected one OTLP signal, got a file that does not tell which; it begins with {begins!r}",
+                    hint="if it is OTLP protobuf say which with --signal traces, logs or metrics",
                 )
             yield _Request(found, message)
-    except LimitError as exc:
-        raise LimitError(
-            f"{file}: {exc}",
-            hint="expected OTLP as JSON, JSON lines, or protobuf with each message behind its length in 4 bytes",
-        ) from exc
+    except (DecodeError, LimitError) as exc:
+        raise type(exc)(f"{file}: {exc}; it begins with {begins!r}", hint=_EXPECTED) from exc

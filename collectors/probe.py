@@ -92,7 +92,7 @@ def _request(target: Target, method: str, path: str, body: bytes | None, name: s
 def _status_message(answer: bytes) -> str:
     """What a google.rpc.Status says; nothing when it is none."""
     try:
-        return Status.FromString(answer).message
+        return str(Status.FromString(answer).message)
     except ProtobufError:
         return ""
 

@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collectors.exports import Signal
-from warehouse.errors import LimitError
+from warehouse.errors import DecodeError, LimitError
 
 _LENGTH = struct.Struct(">I")
 _FIRST_FIELD = 0x0A
@@ -18,12 +18,14 @@ _TRACE_ID_BYTES = 16
 _SPAN_ID_BYTES = 8
 
 
-def split_messages(stream: BinaryIO, limit_bytes: int) -> Iterator[bytes]:
+def split_messages(stream: BinaryIO, limit_bytes: int, *, size_bytes: int | None = None) -> Iterator[bytes]:
     """Yield the serialized requests of a file.
 
     Every OTLP request begins with field 1 (byte 0x0A); a length prefix (4 bytes, big-endian) below 160 MiB does not.
+    `size_bytes` is the file's size where it is known.
 
     Raises:
+        DecodeError: the first bytes are no length of a message in this file.
         LimitError: a message is larger than `limit_bytes`, or the file ends inside one.
     """
     first = stream.read(1)
@@ -34,10 +36,17 @@ def split_messages(stream: BinaryIO, limit_bytes: int) -> Iterator[bytes]:
             raise LimitError(f"protobuf message over the limit decompressed_bytes {limit_bytes}")
         yield message
         return
+    at = 0
     while prefix := stream.read(_LENGTH.size):
         if len(prefix) < _LENGTH.size:
             raise LimitError(f"file ends inside a length prefix: expected 4 bytes, got {len(prefix)}")
         (length,) = _LENGTH.unpack(prefix)
+        if at == 0 and size_bytes is not None and length > size_bytes - _LENGTH.size:
+            raise DecodeError(
+                f"not protobuf behind lengths: its first 4 bytes would be the length {length} of a message,"
+                f" got a file of {size_bytes} bytes"
+            )
+        at += _LENGTH.size + length
         if length > limit_bytes:
             raise LimitError(f"protobuf message of {length} bytes is over the limit decompressed_bytes {limit_bytes}")
         message = stream.read(length)

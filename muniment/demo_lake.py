@@ -52,10 +52,16 @@ def make_demo(
     Raises:
         ConflictError: the lake has tenants already: a demo never mixes with records of others, and is made once.
     """
+    with _unfinished(folder):
+        return _make(folder, seed=seed, days=days, scale=scale, progress=progress, stage=stage)
+
+
+def _make(
+    folder: Path, *, seed: int, days: int, scale: float, progress: Progress, stage: Callable[[str], None]
+) -> DemoRun:
     seconds: dict[str, float] = {}
     with _timed(seconds, "set up"):
         stage("setting up the lake")
-        marker = _mark_unfinished(folder)
         lake, _made = set_up_lake(folder, name="demo", clock=system_clock)
         context = command_context(lake.path)
         keys = _make_tenants(context)
@@ -78,9 +84,6 @@ def make_demo(
         stage("compacting")
         run_maintenance(lake, open_stores(lake), config=context.settings.maintenance, clock=system_clock)
     context.control.close()
-    if marker is not None:
-        marker.file.unlink()
-        marker.release()
     return DemoRun(lake.path, result, seconds)
 
 
@@ -103,7 +106,9 @@ def remove_unfinished(folder: Path) -> bool:
     if not marker.file.is_file():
         return False
     if not marker.acquire(holder=f"pid {os.getpid()}"):
-        raise ConflictError(f"{folder}: expected no other process here, got one that makes this demo: {marker.holder()}")
+        raise ConflictError(
+            f"{folder}: expected no other process here, got one that makes this demo: {marker.holder()}"
+        )
     try:
         _refuse_others(folder)
         for part in folder.iterdir():
@@ -129,13 +134,20 @@ def _refuse_others(folder: Path) -> None:
             )
 
 
-def _mark_unfinished(folder: Path) -> FileLock | None:
-    """Mark a lake that is made now; None for one that was there: what it holds is somebody's, even without a tenant."""
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[None]:
+    """Mark a lake while it is made. One that was there is not marked: what it holds is somebody's, even without a tenant."""
     make_folder(folder)
     if next(folder.iterdir(), None) is not None:
-        return None
+        yield
+        return
     marker = FileLock(folder / UNFINISHED_FILE)
-    return marker if marker.acquire(holder=f"pid {os.getpid()}") else None
+    marker.acquire(holder=f"pid {os.getpid()}")
+    try:
+        yield
+        marker.file.unlink()
+    finally:
+        marker.release()
 
 
 def _make_tenants(context: CommandContext) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The supervisor of `muniment up`: starts services, restarts what dies, stops all.
 
 A service that ends before it was ever ready, such as a collector whose port is taken, would only end again: `up` ends with
-its exit code, and the service itself has said why. Each service runs in its own process group, so that it can be ended with everything it started.
+its exit code, and the service itself has said why. One that a signal ended is always started again. Each service runs in its own process group, so that it can be ended with everything it started.
 """
 
 import contextlib
@@ -28,7 +28,6 @@ _MAX_BACKOFF_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 _READY_SECONDS = 5.0
 _ASK_SECONDS = 2.0
-_SIGNALLED = 128
 EXIT_USAGE = 2
 
 
@@ -119,9 +118,9 @@ class Supervisor:
         if code == EXIT_USAGE:
             self._say(f"{service.name}: cannot run with these settings")
             return code
-        if code and not running.was_ready:
+        if code > 0 and not running.was_ready:  # it refused to start; one that was killed is started again
             self._say(f"{service.name}: ended with exit code {code} before it was ready, so it is not started again")
-            return code if code > 0 else _SIGNALLED - code
+            return code
         steady = now - running.started >= _STEADY_SECONDS
         running.backoff = _FIRST_BACKOFF_SECONDS if steady else min(running.backoff * 2, _MAX_BACKOFF_SECONDS)
         running.next_start = now + running.backoff

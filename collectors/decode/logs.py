@@ -136,14 +136,17 @@ def _apply_scopes(frame: Frame, checks: Checks, columns: dict[str, pa.Array], na
     scope = scoped_agents(frame.exports, frame.export_of)
     if scope is None:
         return np.zeros(len(named), np.bool_)
+    bound &= valid_rows(scope)
     actors = None
     if "actor_id" in columns:
-        # whoever is not said to be a human or a service may be an agent: in doubt the key's scope holds
-        types = pc.utf8_lower(columns["actor_type"])
-        others = pc.is_in(types, value_set=pa.array(["human", "user", "person", "service", "system"]))
-        actors = when(pc.invert(others), columns["actor_id"])
+        actor, types = columns["actor_id"], pc.utf8_lower(columns["actor_type"])
+        persons = pc.is_in(types, value_set=pa.array(["human", "user", "person", "service", "system"]))
+        # whoever is said to be anything else may be an agent, and then another one than the key's
+        actors = when(pc.and_(pc.is_valid(types), pc.invert(persons)), actor)
+        unclear = pc.and_(pc.is_null(types), pc.not_equal(actor, scope).fill_null(False))
+        bound &= ~unclear.to_numpy(zero_copy_only=False)
     apply_agent_scope(scope, checks, columns, actors)
-    return bound & valid_rows(scope)
+    return bound
 
 
 def _outside_name(name: str | None) -> str | None:

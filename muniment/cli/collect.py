@@ -97,4 +97,6 @@ def up(
 
 def _say_without_tenants(context: "CommandContext") -> None:
     if not context.control.list_tenants():
-        notes.print("no tenant yet, every request will be refused: muniment tenant add NAME", markup=False, soft_wrap=True)
+        notes.print(
+            "no tenant yet, every request will be refused: muniment tenant add NAME", markup=False, soft_wrap=True
+        )

@@ -80,7 +80,7 @@ def examine(context: "CommandContext", *, key: str | None, tenant: str | None, h
         tenants = [known.id for known in context.control.list_tenants()]
     except MunimentError as exc:
         return [*steps, Step("control database", ok=False, detail=str(exc))]
-    steps.append(Step("control database", ok=True, detail=f"{len(tenants)} tenants"))
+    steps.append(Step("control database", ok=True, detail=f"{len(tenants)} tenant{'' if len(tenants) == 1 else 's'}"))
     issued = None
     if key is None:
         if not tenants:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, print_json
+from warehouse.names import LAKE_TENANT
 
 if TYPE_CHECKING:
+    from muniment.wiring import CommandContext
     from warehouse.maintenance import MaintenanceReport, TableReport
     from warehouse.maintenance.run import Progress
 
@@ -44,6 +46,7 @@ def run(
 
     context = command_context(lake)
     context.check(Action.MAINTENANCE_RUN, tenant)
+    _check_tenant(context, tenant)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with _progress(shown=on_terminal() and not quiet) as progress:
@@ -78,6 +81,7 @@ def status(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOpti
 
     context = command_context(lake)
     context.check(Action.STATUS_READ, tenant)
+    _check_tenant(context, tenant)
     states = maintenance_state(
         context.lake,
         open_stores(context.lake),
@@ -100,6 +104,12 @@ def status(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOpti
         )  # fmt: skip
         view.add_row(state.table, *(str(figure) for figure in figures))
     console.print(view)
+
+
+def _check_tenant(context: "CommandContext", tenant: str | None) -> None:
+    """Refuse a tenant that does not exist: a round over nothing would look like one that found nothing to do."""
+    if tenant is not None and tenant != LAKE_TENANT:
+        context.control.tenant(tenant)
 
 
 @contextmanager

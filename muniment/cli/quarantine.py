@@ -70,13 +70,19 @@ def replay(
     json_: JsonOption = False,
 ) -> None:
     """Send refused records again, under the limits of an import; what is accepted now is marked as replayed."""
-    from muniment.replaying import replay_entries
+    from muniment.replaying import quarantined, replay_entries
     from muniment.wiring import command_context
     from warehouse.errors import InputError
 
     if not entries and reason is None:
         raise InputError("nothing to replay: expected ids or --reason", hint="see `muniment quarantine list`")
-    done = replay_entries(command_context(lake), ids=entries or [], tenant=tenant, reason=reason)
+    context = command_context(lake)
+    if reason is not None:
+        known = sorted({entry.reason for entry in quarantined(context, tenant)})
+        if reason not in known:
+            there = f"the reasons there are: {', '.join(known)}" if known else "quarantine is empty"
+            raise InputError(f"--reason: expected a reason that is in quarantine, got {reason!r}", hint=there)
+    done = replay_entries(context, ids=entries or [], tenant=tenant, reason=reason)
     if json_:
         print_json(done)
         return

@@ -9,7 +9,10 @@ import typer
 from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from muniment.wiring import CommandContext
+    from warehouse.lake import Lake
 
 _MIB = 1024 * 1024
 _NANOS = 1_000_000_000
@@ -55,7 +58,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
             {"identity": shard.identity, "closed": shard.closed_reason} for shard in context.control.list_shards()
         ],
         "witnesses": [asdict(witness) for witness in witness_status(context.lake, context.settings)],
-        "last_checkpoint": None,
+        "last_checkpoint_unix_nano": last_checkpoint(context.lake),
         "last_purge": None,
     }
     if senders:
@@ -70,6 +73,11 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         ) as session:
             content["senders"] = read_senders(session)
     return content
+
+
+def last_checkpoint(lake: "Lake") -> int | None:
+    """When the newest checkpoint of all logs was written; None when there is none."""
+    return max((file.stat().st_mtime_ns for file in (lake.path / "ledger").glob("*/*/checkpoint")), default=None)
 
 
 def ask_collector(socket: Path) -> dict[str, Any]:
@@ -110,18 +118,37 @@ def _print(content: dict[str, Any]) -> None:
     for collector in content["collectors"]:
         _print_collector(collector)
     _print_witnesses(content["witnesses"])
-    console.print("last checkpoint: none yet   last purge: none yet", style="dim")
+    checkpoint = content["last_checkpoint_unix_nano"]
+    when = _time(checkpoint) if checkpoint else "none yet"
+    console.print(f"last checkpoint: {when}   last purge: none yet", style="dim")
     if "senders" in content:
-        senders = Table(box=None, pad_edge=False, header_style="dim", title="senders", title_justify="left")
-        for title in ("tenant", "key", "service", "dialect", "spans", "cost unknown", "last received"):
-            senders.add_column(title)
-        for row in content["senders"]:
-            cells = (
-                row["tenant_id"], row["recorded_by"], row["service_name"] or "-", row["dialect"], f"{row['spans']:,}",
-                f"{row['cost_unknown']:,}", _time(row["last_received_unix_nano"]),
-            )  # fmt: skip
-            senders.add_row(*map(plain_text, cells))
-        wide_enough(console, PIPE_WIDTH).print(senders)
+        wide_enough(console, PIPE_WIDTH).print(senders_table(content["senders"]))
+
+
+def senders_table(senders: list[dict[str, Any]]) -> "Table":
+    """Who sends what, for a terminal of 80 columns: keys and services stand whole, the rest folds."""
+    from rich.table import Table
+
+    rows = [
+        (
+            row["tenant_id"], row["recorded_by"].removeprefix("key:"), row["service_name"] or "-", row["dialect"],
+            f"{row['spans']:,}", f"{row['cost_unknown']:,}", _short_time(row["last_received_unix_nano"]),
+        )
+        for row in senders
+    ]  # fmt: skip
+    table = Table(box=None, pad_edge=False, header_style="dim", title="senders", title_justify="left")
+    for at, title in enumerate(("tenant", "key", "service", "dialect", "spans", "no cost", "last, UTC")):
+        whole = title not in {"tenant", "dialect"}
+        table.add_column(
+            title,
+            justify="right" if title in {"spans", "no cost"} else "left",
+            overflow="fold",
+            no_wrap=whole,
+            min_width=max(len(title), *(len(row[at]) for row in rows)) if whole and rows else None,
+        )
+    for row in rows:
+        table.add_row(*map(plain_text, row))
+    return table
 
 
 def _print_collector(collector: dict[str, Any]) -> None:
@@ -164,3 +191,8 @@ def _time(unix_nano: int) -> str:
     from warehouse.clock import utc_text
 
     return utc_text(unix_nano) if unix_nano else "never"
+
+
+def _short_time(unix_nano: int) -> str:
+    """Month, day, hour and minute."""
+    return _time(unix_nano)[5:16].replace("T", " ") if unix_nano else "never"

@@ -149,7 +149,7 @@ def _key_rotate(
     as_json: JsonOption = False,
 ) -> None:
     """Issue a key's successor with the same scope; the old key works until the overlap ends."""
-    from muniment.tenancy import rotate_key
+    from muniment.tenancy import list_keys, rotate_key
     from muniment.wiring import command_context
 
     seconds = parse_duration_seconds(overlap, "--overlap")
@@ -157,7 +157,11 @@ def _key_rotate(
     issued = rotate_key(
         context.control, context.access, context.principal, context.record, key_id=key_id, overlap_seconds=seconds
     )
-    _print_issued(issued, f"Key {issued.id} follows {key_id}, which works for another {overlap}", as_json=as_json)
+    known = list_keys(context.control, context.access, context.principal, tenant_id=issued.tenant)
+    ends = next(
+        key.ends_unix_nano for key in known if key.key_id == key_id
+    )  # its own expiry may come before the overlap's
+    _print_issued(issued, f"Key {issued.id} follows {key_id}, which works until {_time(ends)}", as_json=as_json)
 
 
 def _key_revoke(
@@ -220,8 +224,7 @@ def _print_issued(issued: "IssuedKey", what: str, *, as_json: bool) -> None:
         print_json({"id": issued.id, "tenant": issued.tenant, "key": issued.secret_text})
         return
     # The key alone goes to standard output, so that a shell can catch it; the rest is for eyes.
-    if console.is_terminal:
-        _say(f"{what}. It is shown this once, and only a hash of it is kept: store it now.")
+    _say(f"{what}. It is shown this once, and only a hash of it is kept: store it now.")
     typer.echo(issued.secret_text)
 
 

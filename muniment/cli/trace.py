@@ -17,6 +17,8 @@ _MAX_INDENT = 24
 _MAX_TEXT_CHARACTERS = 120
 _PIPE_WIDTH = 200
 _WIDE = 110
+_GAP = 2
+_LEAST_NAME_WIDTH = 16
 _STATUS_WIDTHS = (16, 24)
 _FIGURES = ("start", "duration", "tokens", "cost")
 _MICROS = 1_000_000
@@ -37,16 +39,19 @@ def print_trace(trace: Trace, out: Console) -> None:
     for line in _heading(trace):
         out.print(line, soft_wrap=True)
     rows = list(_rows(trace))
+    wide = wide_enough(out, _PIPE_WIDTH)
+    figures = [_width(name, rows, at) for at, name in enumerate(_FIGURES, 1)]
+    status = min(_STATUS_WIDTHS[wide.width >= _WIDE], _width("status", rows, -1))
+    # every other column is as wide as its widest cell, so that what does not fit is taken from the first one alone
+    first = wide.width - sum(figures) - status - _GAP * (len(_FIGURES) + 1)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("span", no_wrap=True, overflow="ellipsis", ratio=1)
-    for at, name in enumerate(_FIGURES, 1):
-        # as wide as its widest cell, so that what does not fit is taken from the first column alone
-        table.add_column(name, justify="right", no_wrap=True, width=_width(name, rows, at))
-    status_width = _STATUS_WIDTHS[not out.is_terminal or out.width >= _WIDE]
-    table.add_column("status", no_wrap=True, overflow="ellipsis", width=min(status_width, _width("status", rows, -1)))
+    table.add_column("span", no_wrap=True, overflow="ellipsis", width=max(first, _LEAST_NAME_WIDTH))
+    for name, width in zip(_FIGURES, figures, strict=True):
+        table.add_column(name, justify="right", no_wrap=True, width=width)
+    table.add_column("status", no_wrap=True, overflow="ellipsis", width=status)
     for row in rows:
         table.add_row(*row)
-    wide_enough(out, _PIPE_WIDTH).print(table)
+    wide.print(table)
 
 
 def _width(heading: str, rows: Sequence[tuple[Text, ...]], column: int) -> int:
@@ -74,7 +79,8 @@ def trace_json(trace: Trace) -> dict[str, Any]:
 
 def _heading(trace: Trace) -> Iterator[Text]:
     totals = trace.totals
-    counts = f"{totals.spans:,} spans, {totals.errors:,} errors, {totals.events:,} events"
+    named = ((totals.spans, "span"), (totals.errors, "error"), (totals.events, "event"))
+    counts = ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for count, name in named)
     yield Text.assemble(("trace ", "bold"), trace.trace_id, f"  {', '.join(trace.tenants)}  {counts}")
     parts = []
     if totals.start_unix_nano is not None:
@@ -132,7 +138,9 @@ def _event_rows(events: Sequence[Event], guide: str, start: int | None) -> Itera
     for event in events:
         name = event.event_name or event.severity_text or "log"
         who = f" by {event.actor_id}" if event.actor_id else ""
-        what = f": {event.body}" if event.body else ""
+        # bodies often begin with who acted, which the line says already
+        body = (event.body or "").removeprefix(f"{event.actor_id}: ")
+        what = f": {body}" if body else ""
         why = f" (reason: {event.reason})" if event.reason else ""
         text = _clean(f"{name}{who}{what}{why}")
         line = Text.assemble(

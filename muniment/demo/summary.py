@@ -36,9 +36,7 @@ def this_program() -> str:
     return shlex.quote(os.path.relpath(beside) if inside else str(beside))
 
 
-def next_commands(
-    truth: Mapping[str, Any], lake: Path | None, *, program: str = "muniment"
-) -> tuple[str, str, str]:
+def next_commands(truth: Mapping[str, Any], lake: Path | None, *, program: str = "muniment") -> tuple[str, str, str]:
     """Three commands to try next, for a POSIX shell; `lake` is None when it is the default.
 
     `program` is how the shell calls this program, as `this_program` tells.

@@ -107,6 +107,20 @@ def test_key_issue_takes_scope_and_expiry(run, context):
     assert issued["key"] not in str(context.events)
 
 
+def test_rotation_tells_until_when_the_old_key_works(run, context):
+    """The secret stands alone on standard output; id, that it is shown once, and the old key's end stand beside it."""
+    run("tenant", "add", "acme")
+    old = json.loads(run("key", "issue", "acme", "--json").stdout)
+    rotated = run("key", "rotate", old["id"], "--overlap", "2h")
+    (secret,) = rotated.stdout.splitlines()
+    assert secret.startswith("mun_")
+    said = " ".join(rotated.stderr.split())
+    known = {key["id"]: key for key in json.loads(run("key", "list", "acme", "--json").stdout)}
+    assert f"follows {old['id']}, which works until {known[old['id']]['ends']}. It is shown this once" in said
+    assert known[old["id"]]["rotated_to"] in said
+    assert secret not in said
+
+
 def test_key_rotate_and_revoke(run, context):
     """A rotated key's successor is printed once, both are listed with their states, and each change is recorded."""
     old = json.loads(run("key", "issue", "acme", "--json").stdout)

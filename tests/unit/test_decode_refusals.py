@@ -376,7 +376,7 @@ def test_replay_texts_are_bounded(monkeypatch):
         ({"gen_ai.agent.name": "victim"}, False),
         ({"audit.actor.id": "victim", "audit.actor.type": "Agent"}, False),
         ({"audit.actor.id": "victim", "audit.actor.type": "ai_agent"}, False),
-        ({"audit.actor.id": "victim"}, False),
+        ({"audit.actor.id": "someone"}, True),
         ({"audit.actor.id": "alice", "audit.actor.type": "human"}, True),
     ],
 )
@@ -390,5 +390,9 @@ def test_a_key_scoped_to_an_agent_speaks_for_no_other(attributes, kept):
         pair.key, pair.value.string_value = key, value
     sender = Sender("acme", "k", "key:k", "127.0.0.1:1", agent="bot-1", event_patterns=("approval.*",))
     export = Export(Signal.LOGS, request.SerializeToString(), sender, 1_700_000_000_000_000_000, b"d" * 16)
-    (outcome,) = decode_group([export], limits=IntakeLimits(), prices=PriceBook()).outcomes
-    assert outcome == Outcome(1) if kept else outcome.rejected == 1
+    group = decode_group([export], limits=IntakeLimits(), prices=PriceBook())
+    assert group.outcomes == [Outcome(1)] if kept else group.outcomes[0].rejected == 1
+    if kept:
+        # an actor of whom nobody says what it is may be another agent: the approval is then not bound to the key
+        expected = "asserted" if attributes == {"audit.actor.id": "someone"} else "key-bound"
+        assert group.records.tables["audit_events"].column("assurance").to_pylist() == [expected]

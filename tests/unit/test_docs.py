@@ -215,7 +215,7 @@ def test_commands_in_documents_exist(page):
 def test_a_command_that_does_not_exist_is_found():
     """The check above does find what it looks for."""
     assert check_command("muniment sql 'select 1' --tenant acme") is None
-    assert check_command("muniment verify --tenant acme") == "no command 'verify'"
+    assert check_command("muniment vanish --tenant acme") == "no command 'vanish'"
     assert check_command("muniment key issue acme --scope x") == "no option --scope"
 
 

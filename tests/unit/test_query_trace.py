@@ -144,7 +144,7 @@ def test_the_tree_shows_what_a_person_looks_for():
             [],
         )
     )  # fmt: skip
-    for part in (TRACE, "3 spans, 1 errors", "duration 2.01 s", "invoke · invoke_agent · buyer", "└─ ", "gpt-x", "+1.50 s", "10.0 ms",
+    for part in (TRACE, "3 spans, 1 error, 0 events", "duration 2.01 s", "invoke · invoke_agent · buyer", "└─ ", "gpt-x", "+1.50 s", "10.0 ms",
                  "1,200 / 45", "$0.0123", "ERROR timeout", "orphan: parent 9999999999999999 is not here"):  # fmt: skip
         assert part in text, part
 
@@ -157,11 +157,18 @@ def test_figures_survive_80_columns():
         span("b", "a", at=1500, status_code="ERROR", error_type="timeout", **more),
     ]
     out = io.StringIO()
-    print_trace(build_trace(TRACE, spans, [event("b", "e" * 100, outcome="success")]), Console(file=out, width=80, force_terminal=True, color_system=None))
+    print_trace(
+        build_trace(TRACE, spans, [event("b", "e" * 100, outcome="success")]),
+        Console(file=out, width=80, force_terminal=True, color_system=None),
+    )
     lines = out.getvalue().splitlines()[2:]
     assert max(map(len, lines)) <= 80
     assert "UNSET" not in out.getvalue()
-    for line, parts in zip(lines[1:], [["n…", "10.0 ms", "123,456 / 7,890", "$0.0123"], ["+1.50 s", "$0.0123", "ERROR timeout"], ["e…", "success"]], strict=True):
+    for line, parts in zip(
+        lines[1:],
+        [["n…", "10.0 ms", "123,456 / 7,890", "$0.0123"], ["+1.50 s", "$0.0123", "ERROR timeout"], ["e…", "success"]],
+        strict=True,
+    ):
         assert all(part in line for part in parts), line
 
 
@@ -170,7 +177,7 @@ def test_event_lines_say_who_what_and_why():
     told = event("a", "route.decided", actor_id="agt", body="home region: model x", reason="cheapest")
     text = shown(build_trace(TRACE, [span("a", tenant_id="t" * 200)], [told]))
     assert "route.decided by agt: home region: model x (reason: cheapest)" in text
-    assert text.splitlines()[0].endswith("events")
+    assert text.splitlines()[0].endswith("1 span, 0 errors, 1 event")
 
 
 def test_names_cannot_steer_the_terminal():

@@ -15,17 +15,30 @@ def python(text):
     return (sys.executable, "-c", text)
 
 
-@pytest.mark.parametrize(("code", "expected"), [(3, 3), (1, 1), (2, 2), (-9, 137)])
+@pytest.mark.parametrize(("code", "expected"), [(3, 3), (1, 1), (2, 2)])
 def test_a_service_that_was_never_ready_ends_the_supervisor(tmp_path, code, expected):
     """A service that ends before it was ready is not started again: its exit code is the supervisor's."""
-    end = f"sys.exit({code})" if code > 0 else f"os.kill(os.getpid(), {-code})"
     starts = tmp_path / "starts"
-    command = python(f"import os, sys; open({str(starts)!r}, 'a').write('x'); {end}")
+    command = python(f"import sys; open({str(starts)!r}, 'a').write('x'); sys.exit({code})")
     said = []
     supervisor = Supervisor([Service("one", command, socket=tmp_path / "none.sock")], say=said.append)
     assert supervisor.run() == expected
     assert starts.read_text() == "x"
     assert len(said) == 1
+
+
+def test_what_a_signal_ended_is_started_again(tmp_path):
+    """A service that was killed did not refuse to start, ready or not."""
+    said = []
+
+    def say(text):
+        said.append(text)
+        supervisor.request_stop()
+
+    command = python("import os; os.kill(os.getpid(), 9)")
+    supervisor = Supervisor([Service("one", command, socket=tmp_path / "none.sock")], say=say)
+    assert supervisor.run() == 0
+    assert said == ["one: ended with exit code -9, starts again in 2 s"]
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["its own answer", "the answer of another process"])

@@ -74,6 +74,17 @@ def test_a_file_again_is_recognised(lake, tmp_path):
     assert "20 records imported" in lake.muniment("import", second, "--tenant", "other").stdout
 
 
+def test_a_bad_line_is_named_by_its_number(lake, tmp_path):
+    """What is refused of a file is told with its line: no JSON, no OTLP, and a record that is refused."""
+    file = tmp_path / "some.jsonl"
+    bad_span = json.loads(line(1))
+    bad_span["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["spanId"] = "00" * 8
+    file.write_text("\n".join([line(0), "{not json", "", '{"other": 1}', json.dumps(bad_span)]) + "\n")
+    (done,) = json.loads(lake.muniment("import", file, "--tenant", "acme", "--json").stdout)
+    told = sorted(message.split(": ")[0] for message in done["messages"])
+    assert told == ["line 2", "line 4", "line 5"], done["messages"]
+
+
 def test_killed_import_goes_on_where_it_was(lake, tmp_path):
     """After kill -9 the same command goes on after the last committed chunk; every span is there once."""
     file = tmp_path / "long.jsonl"
