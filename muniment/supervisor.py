@@ -1,7 +1,8 @@
 """The supervisor of `muniment up`: starts services, restarts what dies, stops all.
 
 A service that ends before it was ever ready, such as a collector whose port is taken, would only end again: `up` ends with
-its exit code, and the service itself has said why. One that a signal ended is always started again. Each service runs in its own process group, so that it can be ended with everything it started.
+its exit code, and the service itself has said why. One that a signal ended is always started
+again. Each service runs in its own process group, so that it can be ended with everything it started.
 """
 
 import contextlib

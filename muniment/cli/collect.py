@@ -89,7 +89,10 @@ def up(
 
     context = command_context(lake)
     context.check(Action.COLLECTOR_RUN)
-    supervisor = Supervisor(services_of(context.lake, context.settings, shard=shard), say=notes.print)
+    supervisor = Supervisor(
+        services_of(context.lake, context.settings, shard=shard),
+        say=lambda text: notes.print(text, markup=False, soft_wrap=True),
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.request_stop())
     raise typer.Exit(supervisor.run())

@@ -7,7 +7,7 @@ import pytest
 
 
 def event(name, agent="buyer", **attributes):
-    pairs = {"gen_ai.agent.id": agent, "audit.actor.id": "u1", **attributes}
+    pairs = {"gen_ai.agent.id": agent, "audit.actor.id": "u1", "audit.actor.type": "human", **attributes}
     return {
         "timeUnixNano": str(time.time_ns()),
         "eventName": name,
