@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import disk, ingest, latency, parts, prove, query, small_requests, tenants
+from benchmarks import commitments, disk, ingest, latency, parts, prove, query, small_requests, tenants, verify
 from benchmarks.machine import cache_folder, describe_machine
 from benchmarks.results import Figure, save, show
 
@@ -31,6 +31,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "tenants": tenants.run,
     "disk": disk.run,
     "query": query.run,
+    "commitments": commitments.run,
+    "verify": verify.run,
     "prove": prove.run,
 }
 

@@ -1,9 +1,10 @@
 """The intake: takes every request that waits, processes them as one group, and answers each.
 
 One worker thread. Grouping is what makes small requests cheap: sixty-four requests of eight spans cost about as much as
-one of five hundred and twelve. So a group that is still small waits a little for more, as long as it costs nobody: while
-the group before it is being made durable, and for a few milliseconds where that one had company too. A request is answered when its rows are durable in the journal, its refused records are
-durable in quarantine, and each refused audit event has left a `record.rejected` event.
+one of five hundred and twelve. So a group that is still small waits a little for more: while the group before it is being
+made durable, and after that so long that at most a quarter of the time goes into small groups. A request that comes alone
+waits for nothing. A request is answered when its rows are durable in the journal, its refused records are durable in
+quarantine, and each refused audit event has left a `record.rejected` event.
 """
 
 import contextlib
@@ -25,13 +26,15 @@ from warehouse.errors import MunimentError, OverloadedError, UnavailableError
 from warehouse.recent import RecentRequests
 
 _POLL_SECONDS = 0.25
+_SMALL_GROUP_SHARE = 4
+_LINGER_SHARE = 4
 
 
 class IntakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much may wait, and how much is processed at once.
 
-    A group below `small_group_bytes` waits for more: up to `linger_seconds` after its last request, and never longer than
-    `max_linger_seconds`. A request that comes alone, to an idle intake, does not wait.
+    A group below `small_group_bytes` waits for more, never longer than `max_linger_seconds`; from a quarter of that size on
+    only up to `linger_seconds` after its last request. A request that comes alone, to an idle intake, does not wait.
     """
 
     queue_bytes: Annotated[int, msgspec.Meta(ge=1)] = 128 * 1024 * 1024
@@ -40,7 +43,7 @@ class IntakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     group_requests: Annotated[int, msgspec.Meta(ge=1)] = 256
     small_group_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024
     linger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.003
-    max_linger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.03
+    max_linger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Intake:
         self._in_flight: dict[bytes, Future[Outcome]] = {}
         self._stopping = False
         self._last_group = 0
+        self._last_start = 0.0
+        self._last_seconds = 0.0
         self._last_durable: Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -160,35 +165,40 @@ class Intake:
             size = len(group[0].export.body)
             deadline = time.monotonic() + config.max_linger_seconds
             while size < config.group_bytes and len(group) < config.group_requests:
-                waiting = self._next(deadline if size < config.small_group_bytes else 0.0)
+                waiting = self._next(deadline if size < config.small_group_bytes else 0.0, size)
                 group.append(waiting)
                 size += len(waiting.export.body)
         self._last_group = len(group)
         return group
 
-    def _next(self, deadline: float) -> _Waiting:
-        """The next request; until `deadline` it may be waited for.
+    def _next(self, deadline: float, size_bytes: int) -> _Waiting:
+        """The next request of a group of `size_bytes`; until `deadline` it may be waited for.
 
         Raises:
             queue.Empty: none came, or it is not worth waiting.
         """
+        worthwhile = size_bytes >= self._config.small_group_bytes // _SMALL_GROUP_SHARE
+        due = self._last_start + _LINGER_SHARE * self._last_seconds
         while True:
+            now = time.monotonic()
             busy = self._last_durable is not None and not self._last_durable.done()
-            if not self._queue.empty() or not (busy or self._last_group > 1) or time.monotonic() >= deadline:
+            if not self._queue.empty() or not (busy or self._last_group > 1) or now >= deadline:
                 return self._queue.get_nowait()
             try:
                 return self._queue.get(timeout=self._config.linger_seconds)
             except queue.Empty:
-                if not busy:
+                if not busy and (worthwhile or now >= due):
                     raise
 
     def _process(self, group: Sequence[_Waiting]) -> None:
+        self._last_start = time.monotonic()
         try:
             decoded, durable = self._pipeline.process([waiting.export for waiting in group])
         except Exception as exc:  # noqa: BLE001 - the senders must hear of whatever went wrong, and the collector lives on
             error = exc if isinstance(exc, MunimentError) else UnavailableError(f"intake failed: {exc}")
             self._answer(group, [error] * len(group))
             return
+        self._last_seconds = time.monotonic() - self._last_start
         self._last_durable = durable
         durable.add_done_callback(lambda done: self._answer_all(group, decoded, done))
 

@@ -58,8 +58,9 @@ def test_run_and_status_tell_machines_what_was_done(folder, capsys):
 
 def test_run_tells_people_what_was_done_and_can_be_quiet(folder, capsys):
     """A round prints a line a table that it changed, and nothing with `--quiet`."""
-    code, printed = output_of(capsys, "run", "--lake", str(folder), "--tenant", "nobody")
+    code, printed = output_of(capsys, "run", "--lake", str(folder), "--tenant", "_lake")
     assert (code, printed.out) == (0, "done\n")
+    assert output_of(capsys, "run", "--lake", str(folder), "--tenant", "nobody")[0] == 2
     code, printed = output_of(capsys, "run", "--lake", str(folder), "--table", "logs")
     assert code == 0
     assert printed.out.startswith("logs: 5 files into 1")

@@ -208,6 +208,9 @@ def check_kill_rounds(lake, spans, rounds):
         " (select shard, log_index from spans union all select shard, log_index from audit_events) group by shard"
     )
     assert all(row["lowest"] == 0 and row["highest"] == row["n"] - 1 for row in gaps)
+    current["collector"].stop()
+    report = json.loads(lake.muniment("verify", "--json").stdout)
+    assert report["result"] == "consistent", report
 
 
 def test_kill_9_under_load_keeps_every_acknowledged_record_once(lake, spans):

@@ -168,9 +168,12 @@ def test_files_appear_whole_and_private(context, tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_named(context, tmp_path):
-    """A missing folder is an error that names the file."""
-    with pytest.raises(UnavailableError, match="cannot be written"):
+    """A missing folder is bad input that names the file; a file that cannot be opened names itself too."""
+    with pytest.raises(InputError, match=r"x\.json: expected a file in a folder that exists"):
         run(context, "select 1", out=tmp_path / "missing" / "x.json")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        run(context, "select 1", out=tmp_path / "folder.json")
 
 
 FORMATS = [
