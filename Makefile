@@ -54,8 +54,11 @@ format: .venv/.dev ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: .venv/.dev ## every benchmark; writes benchmarks/results.json
+bench: .venv/.dev ## every benchmark, half an hour; writes benchmarks/.cache/results.json
 	@$(BIN)/python -m benchmarks
+
+bench-quick: .venv/.dev ## the same with less of everything, some minutes
+	@$(BIN)/python -m benchmarks --quick
 
 docs: .venv/.runtime ## write the reference pages that are read off the code
 	@$(BIN)/python docs/generate.py

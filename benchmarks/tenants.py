@@ -27,7 +27,7 @@ BAR_FILES = 50
 _SEED = 13
 _PROBED = 10
 _PROBE_SECONDS = 1.0
-_POLL_SECONDS = 0.3
+_POLL_SECONDS = 0.5
 
 
 def run(*, quick: bool) -> list[Figure]:
