@@ -1,0 +1,1 @@
+"""The vault of subjects: who stands behind a token, for as long as that may be known."""
