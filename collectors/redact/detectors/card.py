@@ -1,7 +1,7 @@
 """Payment card numbers: a prefix and length that an issuer uses, and the Luhn check digit (ISO/IEC 7812-1, annex B).
 
-One number in ten passes Luhn by chance, so a number without separators that is introduced as an id of something needs a
-word about cards nearby, and so do the lengths 12 and 13.
+One number in ten passes Luhn by chance, so a number that no issuer uses needs to be called a card, a number without separators that is introduced as an id of something needs
+a word about cards nearby, and so do the lengths 12 and 13.
 """
 
 import re
@@ -36,6 +36,8 @@ _CARD_WORDS = Words(
     before=64,
     after=40,
 )  # fmt: skip
+_CALLED = r"(?:card|karte|carte|carta|cart(?:a|ã)o|tarjeta|kaart|cc|ccn|visa|amex)[^\d\r\n]{0,40}"
+_CALLED_CARD = Words((_CALLED + "$",), before=64, after=0)
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SURE_LENGTHS = range(14, 20)
 
@@ -50,12 +52,17 @@ def _find(text: str) -> Iterator[Match]:
     for candidate in _CANDIDATE.finditer(text):
         shown = candidate[0]
         digits = shown.replace(" ", "").replace("-", "")
-        if not _ISSUERS.fullmatch(digits) or not passes_luhn(digits) or len(set(digits)) == 1:
-            continue
-        bare = shown is digits or shown == digits
-        doubtful = len(digits) not in _SURE_LENGTHS or (bare and IDENTIFIERS.before(text, candidate.start()))
-        if not doubtful or _CARD_WORDS.near(text, candidate.start(), candidate.end()):
+        if passes_luhn(digits) and len(set(digits)) > 1 and _is_card(text, candidate, digits):
             yield Match(candidate.start(), candidate.end())
+
+
+def _is_card(text: str, candidate: re.Match[str], digits: str) -> bool:
+    start, end = candidate.span()
+    if not _ISSUERS.fullmatch(digits):
+        return _CALLED_CARD.before(text, start)
+    bare = end - start == len(digits)
+    doubtful = len(digits) not in _SURE_LENGTHS or (bare and IDENTIFIERS.before(text, start))
+    return not doubtful or _CARD_WORDS.near(text, start, end)
 
 
 CARD = Detector(
@@ -65,6 +72,7 @@ CARD = Detector(
     triggers=(
         r"(?:4\d|5\d|3[0-9]|6\d|2[0-7]|18|81|97)\d{10}",
         r"\d{4}[ -]\d{4}[ -]\d{4}[ -]\d",
+        _CALLED + r"\d{12}",
         r"\d{4}[ -]\d{6}[ -]\d{4}",
         FULL_WIDTH_DIGITS,
         SPLIT_DIGITS,

@@ -39,7 +39,7 @@ def _find(text: str) -> Iterator[Match]:
     found = [Match(match.start(), match.end()) for match in _V4.finditer(text) if _is_person_v4(text, match)]
     if ":" in text:
         found += [Match(match.start(), match.end()) for match in _V6.finditer(text) if _is_person_v6(match[0])]
-        yield from without_overlaps(found)
+    yield from without_overlaps(found)
 
 
 def _is_person_v4(text: str, match: re.Match[str]) -> bool:

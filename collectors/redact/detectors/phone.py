@@ -46,7 +46,7 @@ _WORDS = Words(
         r"call(?:ed|ing)? (?:me|us|him|her|them|at|on|back|the|my)", r"call:? ?(?=[+(\d]|$)", r"dial", r"text(?:ed)? (?:me|us|him|her)",
         r"reach(?:ed|able)?", r"contact", r"(?:my|your|his|her|their|our) number is", r"hot ?line", r"ring me", r"handy", r"rufnummer", r"anrufen",
         r"ruf", r"appele", r"portable", r"joindre", r"ll[aá]m", r"chiam", r"cellulare", r"recapito", r"bel(?: |len)", r"nummer",
-        r"ph[.: ]", r"hp[: ]", r"voice ?mail", r"land ?line",
+        r"ph[.: ]", r"hp[: ]", r"voice ?mail", r"land ?line", r"answer(?:s|ed|ing)?", r"messages?",
     ),
     before=48,
     after=0,
@@ -54,7 +54,7 @@ _WORDS = Words(
 _TRIGGER_WORDS = (
     r"(?:phone|tel[.: né]|tele?f|mobile?|movil|m\xc3\xb3vil|cell|fax|whats ?app|sms|call(?:ed|ing)? |dial|text(?:ed)? (?:me|us|him|her)|"
     r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll[aá]m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
-    r"voice ?mail|land ?line)"
+    r"voice ?mail|land ?line|answer|message)"
 )
 _FEWEST_DIGITS = 7
 _MOST_DIGITS = 15
@@ -67,11 +67,11 @@ def _find(text: str) -> Iterator[Match]:
         if number[0] == "(" and ")" not in number:
             number = number[1:]
             start += 1
-        if _is_phone(text, start, number):
+        if _is_phone(text, start, candidate.end("number"), number):
             yield Match(start, candidate.end())
 
 
-def _is_phone(text: str, start: int, number: str) -> bool:
+def _is_phone(text: str, start: int, end: int, number: str) -> bool:
     digits = sum(map(str.isdigit, number))
     if not _FEWEST_DIGITS <= digits <= _MOST_DIGITS or _DATE.match(number) or _OTHER.fullmatch(number):
         return False
@@ -80,7 +80,11 @@ def _is_phone(text: str, start: int, number: str) -> bool:
     if _NANP.fullmatch(number) or _LOOSE_NANP.fullmatch(number):
         return not IDENTIFIERS.before(text, start)
     grouped = _GROUPED.fullmatch(number) is not None and _is_national(number)
-    return grouped or _is_dialled(number) or (_WORDS.before(text, start) and not IDENTIFIERS.before(text, start))
+    return (
+        grouped
+        or _is_dialled(number)
+        or ((_WORDS.before(text, start) or _LABEL.match(text, end)) and not IDENTIFIERS.before(text, start))
+    )
 
 
 def _is_dialled(number: str) -> bool:
@@ -130,6 +134,7 @@ PHONE = Detector(
         r"0[2-9] \d{4} \d{4}",
         r"00[1-9]\d{0,2}[ .\-(]{1,2}\d[\d .\-()]{6}",
         _TRIGGER_WORDS + r"[^\d\r\n]{0,40}\d[\d ().\-/]{6}",
+        r"\d{2,4}[ .\-/]{0,1}\d{2,4}[ ,(\-]{1,3}(?:office|fax|home|work|mobile|cell|direct)",
         FULL_WIDTH_DIGITS,
         SPLIT_DIGITS,
     ),
