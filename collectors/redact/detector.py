@@ -50,8 +50,10 @@ class Detector:
         category: what kind of data it finds.
         data_class: the class that a record with a match has at least.
         triggers: patterns in the syntax that Hyperscan and `re` share, matched without regard to case over UTF-8 bytes of
-            many texts joined: no anchors and no word boundaries, since a text's neighbours are other texts. Each match of
-            `find` holds a match of one of them. Fixed and short, so that each occurrence reports once.
+            many texts joined: no anchors and no word boundaries, since a text's neighbours are other texts. `(?-i:…)` asks for
+            the case as written. Each match of `find` holds or follows a match of one of them within the same text: the cue of a
+            name or of a password stands before it, and is not part of it. Short, so that each occurrence reports once or a few
+            times.
         find: the exact search of one text, in characters; matches ascend and do not overlap.
         strong: whether a match is beyond doubt by its form alone (a checksum, a prefix that only secrets have), so that
             names and ids are searched for it too.

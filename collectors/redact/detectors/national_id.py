@@ -1,0 +1,155 @@
+"""National identity and tax numbers, each with its own form and check digits from python-stdnum; one line of data each.
+
+Where chance passes the check too often (one number in ten or so) or there is no check, a word has to announce the number.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stdnum import verhoeff
+from stdnum.be import nn
+from stdnum.br import cpf
+from stdnum.ca import sin
+from stdnum.ch import ssn as ahv
+from stdnum.cn import ric
+from stdnum.de import idnr
+from stdnum.dk import cpr
+from stdnum.es import dni, nie
+from stdnum.fi import hetu
+from stdnum.fr import nir
+from stdnum.gb import nhs
+from stdnum.it import codicefiscale
+from stdnum.kr import rrn
+from stdnum.mx import curp
+from stdnum.nl import bsn
+from stdnum.no import fodselsnummer
+from stdnum.pl import pesel
+from stdnum.pt import nif
+from stdnum.se import personnummer
+from stdnum.us import itin
+
+from collectors.redact.context import EDGE, END, IDENTIFIERS
+from collectors.redact.detector import Category, DataClass, Detector, Match
+from collectors.redact.folding import folded
+from collectors.redact.overlap import without_overlaps
+
+
+@dataclass(frozen=True)
+class NationalId:
+    """One kind of number.
+
+    Attributes:
+        name: country and what it is called there.
+        form: how it is written.
+        is_valid: its check, given the text as written.
+        words: what announces it.
+        trigger: where form and check are enough without such a word, what every such number holds.
+    """
+
+    name: str
+    form: str
+    is_valid: Callable[[str], bool]
+    words: tuple[str, ...]
+    trigger: str = ""
+
+
+def _is_aadhaar(value: str) -> bool:
+    return verhoeff.is_valid(value.replace(" ", ""))
+
+
+def _is_nino(value: str) -> bool:
+    letters = value[:2].upper()
+    return letters not in {"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"}
+
+
+NATIONAL_IDS = (
+    NationalId("Belgium: rijksregisternummer", r"\d{2}\.?\d{2}\.?\d{2}-?\d{3}\.?\d{2}", nn.is_valid,
+               (r"rijksregister", r"registre national", r"national number", r"insz", r"niss"), r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}"),
+    NationalId("Brazil: CPF", r"\d{3}\.\d{3}\.\d{3}-\d{2}|\d{11}", cpf.is_valid, (r"cpf",), r"\d{3}\.\d{3}\.\d{3}-\d{2}"),
+    NationalId("Canada: SIN", r"\d{3} \d{3} \d{3}|\d{3}-\d{3}-\d{3}|\d{9}", sin.is_valid, (r"sin\b", r"social insurance", r"assurance sociale")),
+    NationalId("Switzerland: AHV", r"756\.\d{4}\.\d{4}\.\d{2}|756\d{10}", ahv.is_valid, (r"ahv", r"avs\b"), r"756\.\d{4}\.\d{4}\.\d{2}"),
+    NationalId("China: resident identity card", r"[1-9]\d{5}(?:19|20)\d{9}[\dXx]", ric.is_valid, (r"身份证", r"id card", r"resident id"),
+               r"[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[\dx]"),
+    NationalId("Germany: Steuer-ID", r"\d{11}|\d{2} \d{3} \d{3} \d{3}", idnr.is_valid, (r"steuer", r"idnr", r"tax id", r"tin\b")),
+    NationalId("Denmark: CPR", r"\d{6}-?\d{4}", cpr.is_valid, (r"cpr", r"personnummer")),
+    NationalId("Spain: DNI", r"\d{8}[- ]?[A-Za-z]", dni.is_valid, (r"dni\b", r"nif\b", r"documento nacional", r"identidad")),
+    NationalId("Spain: NIE", r"[XYZxyz][- ]?\d{7}[- ]?[A-Za-z]", nie.is_valid, (r"nie\b", r"extranjer"), r"[xyz][- ]?\d{7}[- ]?[a-z]"),
+    NationalId("Finland: henkilötunnus", r"\d{6}[-+A-Fa-fYyXxWwVvUu]\d{3}[0-9A-Za-z]", hetu.is_valid, (r"hetu\b", r"henkil")),
+    NationalId("France: numéro de sécurité sociale",
+               r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[ABab]) ?\d{3} ?\d{3} ?\d{2}", nir.is_valid,
+               (r"s(?:é|e)cu", r"nir\b", r"social security"),
+               r"[12] ?\d{2} ?[0-9]\d ?[02-9][0-9ab] ?\d{3} ?\d{3} ?\d{2}"),
+    NationalId("United Kingdom: national insurance number", r"[A-CEGHJ-PR-TW-Za-z][A-CEGHJ-NPR-TW-Za-z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", _is_nino,
+               (r"nino\b", r"national insurance", r"ni (?:number|no)", r"insurance number")),
+    NationalId("United Kingdom: NHS number", r"\d{3}[ -]?\d{3}[ -]?\d{4}", nhs.is_valid, (r"nhs",)),
+    NationalId("India: Aadhaar", r"[2-9]\d{3} ?\d{4} ?\d{4}", _is_aadhaar, (r"aadhaar", r"aadhar", r"uidai")),
+    NationalId("Italy: codice fiscale", r"[A-Za-z]{6}[0-9LMNP-Vlmnp-v]{2}[A-EHLMPRSTa-ehlmprst][0-9LMNP-Vlmnp-v]{2}[A-Za-z][0-9LMNP-Vlmnp-v]{3}[A-Za-z]",
+               codicefiscale.is_valid, (r"codice fiscale",), r"[a-z]{6}\d{2}[a-ehlmprst]\d{2}[a-z]\d{3}[a-z]"),
+    NationalId("South Korea: RRN", r"\d{6}-[1-8]\d{6}", rrn.is_valid, (r"주민", r"resident registration", r"rrn\b"), r"\d{2}[01]\d[0-3]\d-[1-8]\d{6}"),
+    NationalId("Mexico: CURP", r"[A-Za-z]{4}\d{6}[HMhm][A-Za-z]{5}[A-Za-z0-9]\d", curp.is_valid, (r"curp",), r"[a-z]{4}\d{6}[hm][a-z]{5}"),
+    NationalId("Netherlands: BSN", r"\d{9}|\d{4}\.\d{2}\.\d{3}", bsn.is_valid, (r"bsn\b", r"burgerservice", r"sofi")),
+    NationalId("Norway: fødselsnummer", r"\d{6} ?\d{5}", fodselsnummer.is_valid, (r"f(?:ø|o)dsels", r"personnummer", r"fnr\b")),
+    NationalId("Poland: PESEL", r"\d{11}", pesel.is_valid, (r"pesel",)),
+    NationalId("Portugal: NIF", r"\d{9}|\d{3} \d{3} \d{3}", nif.is_valid, (r"nif\b", r"contribuinte")),
+    NationalId("Sweden: personnummer", r"(?:19|20)?\d{6}[-+]\d{4}", personnummer.is_valid, (r"personnummer", r"person ?nr", r"pnr\b")),
+    NationalId("United States: ITIN", r"9\d{2}-\d{2}-\d{4}", itin.is_valid, (r"itin\b", r"tax"), r"9\d{2}-\d{2}-\d{4}"),
+)  # fmt: skip
+
+
+_BOUNDED = f"{EDGE}(?<![.+-])" + "(?:%s)" + END + r"(?![-+]\w|\.\d)"
+_GAP = r"[^\d\r\n]{0,40}"
+
+
+def _alone(kind: NationalId) -> re.Pattern[str] | None:
+    return re.compile(_BOUNDED % kind.form) if kind.trigger else None
+
+
+def _announced(kind: NationalId) -> re.Pattern[str] | None:
+    words = "|".join(kind.words)
+    return (
+        re.compile(f"(?<![^\\W_])(?:{words}){_GAP}?(?P<number>{_BOUNDED % kind.form})", re.IGNORECASE)
+        if words
+        else None
+    )
+
+
+_COMPILED = tuple(
+    (kind, _alone(kind), re.compile(kind.trigger, re.IGNORECASE), _announced(kind)) for kind in NATIONAL_IDS
+)
+
+
+def _find(text: str) -> Iterator[Match]:
+    found: list[Match] = []
+    for kind, alone, trigger, announced in _COMPILED:
+        if alone and trigger.search(text):
+            found += [
+                Match(*candidate.span())
+                for candidate in alone.finditer(text)
+                if trigger.search(candidate[0])
+                and kind.is_valid(candidate[0])
+                and not IDENTIFIERS.before(text, candidate.start())
+            ]
+        if announced:
+            found += [
+                Match(*candidate.span("number"))
+                for candidate in announced.finditer(text)
+                if kind.is_valid(candidate["number"])
+            ]
+    yield from without_overlaps(found)
+
+
+def _triggers() -> tuple[str, ...]:
+    words = "|".join(word.removesuffix(r"\b") for kind in NATIONAL_IDS for word in kind.words)
+    return (*(kind.trigger for kind in NATIONAL_IDS if kind.trigger), f"(?:{words}){_GAP}" + r"\d{2}")
+
+
+NATIONAL_ID = Detector(
+    name="national_id",
+    category=Category.PII,
+    data_class=DataClass.RESTRICTED,
+    triggers=_triggers(),
+    find=folded(_find),
+    partial=lambda value: "****" + value[-2:],
+    priority=65,
+)

@@ -1,0 +1,134 @@
+"""Names of persons, told by what stands before them or by a common given name before a surname. Best effort.
+
+Texts of agents are full of words with capitals that name no person, so precision goes first: a given name alone, or two capital
+words without a cue, stay. The match is the name without title and cue.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from collectors.redact.detector import Category, DataClass, Detector, Match
+from collectors.redact.detectors.names import GIVEN_NAMES
+from collectors.redact.overlap import without_overlaps
+
+_UPPER = "A-ZÀ-ÖØ-ÞŁŚŻŠŽČĆĐ"
+_LOWER = "a-zß-öø-ÿąćęłńśźżšžčđěřůāēīōū"
+_WORD = rf"(?:(?:O|D|L|Mc|Mac|De|Di|Van|Le|La)['\u2019]?)?[{_UPPER}][{_LOWER}]{{1,24}}(?:[-'\u2019][{_UPPER}]?[{_LOWER}]{{1,24}}){{0,2}}"
+_INITIAL = rf"[{_UPPER}]\.(?:-?[{_UPPER}]\.)?"
+_PARTICLES = r"(?:(?:van|von|der|den|de|del|della|di|da|dos|du|le|la|bin|ibn|al|el|ter|ten|zu|zum|y|e)(?: |-)){1,2}"
+_NEXT = rf"(?: (?:{_PARTICLES})?(?:{_INITIAL} ?)?{_WORD})"
+_NAME = rf"(?P<name>(?:{_INITIAL} ?){{0,2}}{_WORD}{_NEXT}{{0,3}})"
+_HEAD = r"(?:(?<![^\W_])|(?<=\\[nrt]))"
+
+_TITLES = (
+    r"(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof|Sir|Madam|Lady|Lord|Rev|Capt|Sgt|Lt|Judge|Senator|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|"
+    r"Sr|Sra|Srta|Señora?|Don|Doña|Sig|Signor[ae]?|Sig\.ra|Dott|Dhr|Mevr|Mevrouw|Meneer)"
+)
+_TITLED = re.compile(rf"{_HEAD}{_TITLES}(?:\. ?| ){_NAME}")
+_INTRODUCED = re.compile(
+    rf"{_HEAD}(?:[Mm]y (?:full |last |first |legal )?name is|[Nn]ame(?:'s| is)|[Cc]alled myself|[Ii]ch hei(?:ß|ss)e|[Mm]ein Name ist|[Jj]e m'appelle|"
+    rf"[Mm]e llamo|[Mm]i nombre es|[Mm]i chiamo|[Ii]k heet|[Mm]ijn naam is) {_NAME}"
+)
+_FIELDS = re.compile(
+    rf"{_HEAD}(?:(?:[Ff]ull|[Ff]irst|[Ll]ast|[Cc]ustomer|[Cc]ontact|[Cc]lient|[Ee]mployee|[Pp]atient|[Pp]assenger|[Gg]uest|[Hh]older|[Ss]ender|[Rr]ecipient|[Mm]iddle|[Ff]amily|[Gg]iven)"
+    rf"[ _-]?)[Nn]ame[\"'\\]{{0,2}}\s?[:=]\s?[\"'\\]{{0,2}}{_NAME}"
+    rf"|{_HEAD}(?:Name|Patient|Cardholder|Account holder|Attn|Attention|Bill to|Ship to|Signed(?: by)?|Nombre|Nom|Naam)\s?:\s?(?P<name2>{_WORD}{_NEXT}{{1,3}})"
+)
+_SIGNED = re.compile(
+    rf"{_HEAD}(?:[Rr]egards|[Ss]incerely(?: yours)?|[Cc]heers|[Yy]ours (?:truly|faithfully)|[Bb]est(?: wishes)?|[Tt]hanks|[Tt]hank you|Mit freundlichen Gr(?:ü|ue)(?:ß|ss)en|"
+    rf"Viele Grüße|Cordialement|Saludos|Cordiali saluti|Met vriendelijke groet),?(?:\s|\\n){{1,4}}{_NAME}(?=\s{{0,3}}(?:$|[\r\n,.]|\\n))"
+)
+_GREETINGS = (
+    r"[Dd]ear|[Hh]i|[Hh]ello|[Hh]ey|I am|I'm|[Tt]his is|[Cc]ontact|"
+    r"[Hh]allo|[Ll]iebe[r]?|[Bb]onjour|[Cc]her|[Cc]hère|[Hh]ola|[Ee]stimad[oa]|[Cc]iao|[Bb]este|[Gg]eachte"
+)
+_WEAK = re.compile(rf"{_HEAD}(?:{_GREETINGS})[,:]? {_NAME}")
+_PLAIN = re.compile(rf"{_HEAD}{_NAME}")
+_NO_NAMES = frozenset(
+    ["The", "This", "That", "These", "Those", "There", "Then", "Thanks", "Thank", "Team", "Support", "Customer", "Service", "Sir", "Madam", "All", "Everyone", "Everybody", "Friend", "Friends", "User", "Agent", "Assistant", "Please", "Your", "You", "We", "Our", "They", "Their", "It", "Its", "He", "She", "His", "Her", "My", "Me", "World", "Hiring", "Manager", "Committee", "Board", "Sales", "Marketing", "Finance", "Legal", "Human", "Resources", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Not", "Yes", "No", "Ok", "Okay", "Sure", "Hello", "Hi", "Dear", "Good", "Great", "Best", "Regards", "Error", "None", "Null", "True", "False", "Unknown", "Anonymous", "Test", "Example", "Inc", "Ltd", "Corp", "Company", "Street", "Road", "Avenue", "Bank", "University", "School", "Hospital", "Government", "Department", "Office", "Group", "Systems", "Python", "Java", "English", "French", "German", "Spanish", "Italian", "What", "When", "Where", "Who", "Why", "How", "Can", "Could", "Would", "Should", "Is", "Are", "Was", "Were", "Do", "Does", "Did", "Have", "Has", "Had", "And", "Or", "But", "If", "In", "On", "At", "For", "From", "To", "With", "By", "Of", "As", "An", "Here", "Now", "Today", "Tomorrow", "Yesterday", "Let", "Just", "Also", "Always", "Never", "Looking", "Happy", "Sorry", "Available", "Currently", "Trying", "Going", "Calling", "Writing", "Interested", "Google", "Microsoft", "Amazon", "Apple", "Openai", "Anthropic", "Claude", "Gemini", "Llama", "Mistral", "Copilot", "Chat", "Model", "Tool", "Function", "Order", "Invoice", "Ticket", "Number", "Id", "Date"]
+)  # fmt: skip
+_CUES = (_TITLED, _INTRODUCED, _FIELDS, _SIGNED)
+
+
+def _find(text: str) -> Iterator[Match]:
+    found: list[Match] = []
+    for cue in _CUES:
+        for match in cue.finditer(text):
+            group = "name" if match["name"] else "name2"
+            found += _trimmed(match[group], match.start(group))
+    for match in _WEAK.finditer(text):
+        if _given(match["name"]):
+            found += _trimmed(match["name"], match.start("name"))
+    for match in _PLAIN.finditer(text):
+        found += _named(match["name"], match.start())
+    yield from without_overlaps(found)
+
+
+def _given(name: str) -> bool:
+    first = name.partition(" ")[0]
+    return first in GIVEN_NAMES or first.partition("-")[0] in GIVEN_NAMES
+
+
+def _trimmed(name: str, start: int) -> list[Match]:
+    """The name up to the first word that belongs to the sentence instead; nothing if that is its first."""
+    end = 0
+    for word in re.finditer(r"[^ ]+", name):
+        bare = word[0].rstrip(".'\u2019")
+        if bare in _NO_NAMES or bare.removesuffix("'s") in _NO_NAMES:
+            break
+        end = word.end()
+    kept = name[:end]
+    for possessive in ("'s", "\u2019s"):
+        kept = kept.removesuffix(possessive)
+    return [Match(start, start + len(kept))] if kept else []
+
+
+def _named(name: str, start: int) -> list[Match]:
+    """The part of some capital words that begins with a given name and goes on with another word."""
+    offset = 0
+    words = name.split(" ")
+    for number, word in enumerate(words[:-1]):
+        if word in GIVEN_NAMES or word.partition("-")[0] in GIVEN_NAMES:
+            found = _trimmed(name[offset:], start + offset)
+            return found if found and found[0].end - found[0].start > len(word) else []
+        if number > 1:
+            break
+        offset += len(word) + 1
+    return []
+
+
+def _partial(value: str) -> str:
+    return " ".join(word[:1] + "." for word in value.split())
+
+
+_CAPITAL = r"[A-Z\xc3-\xc5]"
+
+
+def _listed() -> Iterator[str]:
+    """A trigger for the names of each two first letters: one of all names takes Hyperscan ten seconds to compile."""
+    groups = groupby(sorted(GIVEN_NAMES), key=lambda name: name[:2])
+    for _, names in groups:
+        yield rf"(?-i:(?:{'|'.join(names)})[ -](?:{_CAPITAL}|[vdtlzyeba]))"
+
+
+PERSON = Detector(
+    name="person",
+    category=Category.PII,
+    data_class=DataClass.CONFIDENTIAL,
+    triggers=(
+        rf"(?-i:{_TITLES}(?:\. ?| ){_CAPITAL})",
+        r"(?-i:(?:[Nn]ame is|ame's|alled myself|hei(?:ß|ss)e|Name ist|m'appelle|llamo|nombre es|chiamo|k heet|naam is) "
+        + _CAPITAL
+        + ")",
+        r"(?-i:[Nn]ame[\"'\\]{0,2}\s?[:=]\s?[\"'\\]{0,2}" + _CAPITAL + ")",
+        r"(?-i:(?:Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s?" + _CAPITAL + ")",
+        r"(?-i:(?:egards|incerely|ours|heers|ruly|aithfully|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|ordialement|aludos|saluti|groet),?"
+        r"(?:\s|\\n){1,4}" + _CAPITAL + ")",
+        rf"(?-i:(?:{_GREETINGS})[,:]? {_CAPITAL})",
+        *_listed(),
+    ),
+    find=_find,
+    partial=_partial,
+    priority=20,
+)
