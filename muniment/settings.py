@@ -41,8 +41,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Everything that `muniment.yaml` may say.
 
     `lake` is the lake's name, the first part of each log's origin. `control_url` names a control database other than
-    `LAKE/control.db`; `control_url_file` names a file that holds it, so that no password stands in the settings. `users`
-    gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
+    `LAKE/control.db`; `control_url_file` names a file that holds it, so that no password stands in the settings; `vault_url`
+    and `vault_url_file` do the same for the vault of subjects, `LAKE/keys/subjects.db`. `users` gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
     cosign what this lake says about itself. A collector says every `heartbeat_seconds` that it listens. For
     `rotation_overlap_days` after a rotation of the signing key checkpoints carry the old key's signature too.
     """
@@ -50,6 +50,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     lake: str = "lake"
     control_url: str | None = None
     control_url_file: str | None = None
+    vault_url: str | None = None
+    vault_url_file: str | None = None
     users: dict[str, list[str]] = msgspec.field(default_factory=dict)
     receivers: ReceiversConfig = msgspec.field(default_factory=ReceiversConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
@@ -87,14 +89,31 @@ def control_url(lake: Lake, settings: MunimentConfig) -> str | Path:
     Raises:
         SettingsError: both ways of naming it are used, or the file cannot be read.
     """
-    if settings.control_url and settings.control_url_file:
-        raise SettingsError("control_url and control_url_file are both set: expected at most one of them")
-    if settings.control_url_file:
-        try:
-            return Path(settings.control_url_file).read_text(encoding="utf8").strip()
-        except OSError as exc:
-            raise SettingsError(f"control_url_file {settings.control_url_file}: {exc.strerror}") from exc
-    return settings.control_url or lake.control_file
+    return _url("control_url", settings.control_url, settings.control_url_file) or lake.control_file
+
+
+def vault_url(lake: Lake, settings: MunimentConfig) -> str | Path:
+    """URL of the lake's vault of subjects, or the path of its file.
+
+    Raises:
+        SettingsError: both ways of naming it are used, or the file cannot be read.
+    """
+    return _url("vault_url", settings.vault_url, settings.vault_url_file) or lake.vault_file
+
+
+def _url(setting: str, url: str | None, file: str | None) -> str | None:
+    if url and file:
+        raise SettingsError(f"{setting} and {setting}_file are both set: expected at most one of them")
+    if not file:
+        return url
+    try:
+        text = Path(file).read_text(encoding="utf8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{setting}_file {file}: {getattr(exc, 'strerror', None) or 'not UTF-8 text'}") from exc
+    if not text:
+        # An empty file would mean the default, and so another database than the one that was meant.
+        raise SettingsError(f"{setting}_file {file}: expected a URL, got nothing")
+    return text
 
 
 def default_settings_text(name: str) -> str:

@@ -12,7 +12,7 @@ from collectors.costs import PriceBook
 from governance.access import Access, Action, local_principal
 from muniment.environment import lake_folder
 from muniment.recorder import Recorder
-from muniment.settings import MunimentConfig, control_url, read_settings
+from muniment.settings import MunimentConfig, control_url, read_settings, vault_url
 from warehouse.clock import Clock, system_clock
 from warehouse.control import ControlStore
 from warehouse.errors import ConflictError
@@ -20,6 +20,7 @@ from warehouse.keys import LakeKeys, read_keys
 from warehouse.lake import Lake, find_lake
 from warehouse.own_events import OwnEvent
 from warehouse.principals import Principal
+from warehouse.subjects import SubjectVault, open_lake_vault
 from warehouse.treated import Redactor, UnsafeKeepAll
 
 
@@ -64,6 +65,11 @@ class CommandContext:
     def keys(self) -> LakeKeys:
         """The lake's derived keys."""
         return read_keys(self.lake)
+
+    @cached_property
+    def vault(self) -> SubjectVault:
+        """The vault of subjects, opened at first use."""
+        return open_lake_vault(self.lake, vault_url(self.lake, self.settings), self.keys, clock=self.clock)
 
     @cached_property
     def claims(self) -> ControlClaims:

@@ -8,6 +8,7 @@
     ├── UnavailableError          (Transient) try again: the store does not answer or cannot write
     │   ├── OverloadedError         (Transient) the queue is full
     │   ├── ControlUnavailableError (Transient) the control database does not answer
+    │   ├── VaultUnavailableError   (Transient) the vault of subjects does not answer
     │   └── ShardHeldError          (Transient) another process writes this shard
     ├── InputError                (Permanent) what was sent cannot be used
     │   ├── DecodeError             (Permanent) bytes that are not what they claim
@@ -73,6 +74,10 @@ class OverloadedError(UnavailableError):
 
 class ControlUnavailableError(UnavailableError):
     """The control database does not answer."""
+
+
+class VaultUnavailableError(UnavailableError):
+    """The vault of subjects does not answer, or cannot write; values that want a token are masked meanwhile."""
 
 
 class ShardHeldError(UnavailableError):

@@ -30,6 +30,10 @@ class LakeKeys:
         """The tenant's lookup key: finds a value again without storing it."""
         return self.derive(f"lookup:{tenant_id}")
 
+    def tenant_vault(self, tenant_id: str) -> bytes:
+        """The tenant's vault key: without it a copy of the vault opens nothing and confirms no guess."""
+        return self.derive(f"vault:{tenant_id}")
+
     def action(self, tenant_id: str) -> bytes:
         """The tenant's key of action digests."""
         return self.derive(f"action:{tenant_id}")

@@ -33,6 +33,16 @@ class Lake:
         return self.path / "keys"
 
     @property
+    def vault_file(self) -> Path:
+        """SQLite vault of subjects, unless the settings name a server."""
+        return self.keys / "subjects.db"
+
+    @property
+    def certificates(self) -> Path:
+        """Signed certificates of what was purged or destroyed."""
+        return self.path / "certificates"
+
+    @property
     def journal(self) -> Path:
         """One folder a shard."""
         return self.path / "journal"

@@ -1,8 +1,8 @@
-"""The connection to the control database: SQLite file or PostgreSQL server, and every failure of either under one name.
+"""The connection to the control database or to the vault: SQLite file or PostgreSQL server, every failure under one name.
 
 Invariants:
-- Whatever the database does wrong (gone, replaced, read-only, full, locked, stopped) surfaces as `ControlUnavailableError`,
-  and the next call tries afresh: nothing needs a restart.
+- Whatever the database does wrong (gone, replaced, read-only, full, locked, stopped) surfaces as the error that its `Schema`
+  names (`ControlUnavailableError`, `VaultUnavailableError`), and the next call tries afresh: nothing needs a restart.
 - A SQLite file is never made by connecting to it. A file that was removed or replaced is noticed before each use, by its
   device and inode: an open connection would otherwise go on answering from the file that is gone.
 - A write takes SQLite's write lock at its beginning (`BEGIN IMMEDIATE`): two writers wait for each other instead of one
@@ -13,6 +13,7 @@ import importlib.util
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
 from warehouse.control.schema import HEAD
-from warehouse.errors import ConflictError, ControlUnavailableError, SettingsError
+from warehouse.errors import ConflictError, ControlUnavailableError, SettingsError, UnavailableError
 
 WAIT_SECONDS = 5
 """How long to wait for a lock, a connection or a free place in the pool before calling the database unavailable."""
@@ -38,8 +39,33 @@ _POSTGRES_ARGS: dict[str, object] = {
 }
 
 
-def parse_url(where: str | Path) -> URL:
-    """Read where a control database is: `sqlite:///PATH`, `postgresql://…`, or the path of a SQLite file.
+@dataclass(frozen=True)
+class Schema:
+    """What a database holds, and under which names its messages and failures go.
+
+    `versions_table` is Alembic's, one of its own for each schema, so that two may lie in one PostgreSQL database.
+    """
+
+    title: str
+    head: str
+    migrations: Path
+    versions_table: str
+    unavailable: type[UnavailableError]
+    missing_hint: str
+
+
+CONTROL = Schema(
+    title="control database",
+    head=HEAD,
+    migrations=Path(__file__).with_name("migrations"),
+    versions_table="alembic_version",
+    unavailable=ControlUnavailableError,
+    missing_hint="`muniment init` makes it; where the lake had one, put it back instead",
+)
+
+
+def parse_url(where: str | Path, title: str = CONTROL.title) -> URL:
+    """Read where a database is: `sqlite:///PATH`, `postgresql://…`, or the path of a SQLite file.
 
     A path may hold any character; in a URL a question mark would begin its options, of which SQLite's has none here.
 
@@ -52,27 +78,28 @@ def parse_url(where: str | Path) -> URL:
     try:
         parsed = make_url(where)
     except (ArgumentError, ValueError) as exc:
-        raise SettingsError("control database URL: expected sqlite:///PATH or postgresql://…, got no URL") from exc
+        raise SettingsError(f"{title} URL: expected sqlite:///PATH or postgresql://…, got no URL") from exc
     backend = parsed.get_backend_name()
     if backend in {"postgresql", "postgres"}:
         if importlib.util.find_spec("psycopg") is None:
             raise SettingsError(
-                "control database: postgresql:// needs psycopg 3, which is not installed",
+                f"{title}: postgresql:// needs psycopg 3, which is not installed",
                 hint="pip install 'muniment[postgres]'",
             )
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
-        raise SettingsError(f"control database URL: expected sqlite or postgresql, got {backend}")
+        raise SettingsError(f"{title} URL: expected sqlite or postgresql, got {backend}")
     if parsed.database in {None, "", ":memory:"} or "?" in where:
-        raise SettingsError(f"control database URL: expected sqlite:///PATH, got {parsed.render_as_string()}")
-    return parse_url(Path(str(parsed.database)))
+        raise SettingsError(f"{title} URL: expected sqlite:///PATH, got {_shown(parsed)}")
+    return parse_url(Path(str(parsed.database)), title)
 
 
 class Database:
-    """Transactions on one control database. Safe to use from several threads; each transaction is one thread's."""
+    """Transactions on one database. Safe to use from several threads; each transaction is one thread's."""
 
-    def __init__(self, url: URL, *, pooled: bool = True) -> None:
-        self.where = url.render_as_string(hide_password=True)
+    def __init__(self, url: URL, *, schema: Schema = CONTROL, pooled: bool = True) -> None:
+        self.where = _shown(url)
+        self.schema = schema
         self.path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
         self._engine = _sqlite_engine(self.path, pooled) if self.path is not None else _postgres_engine(url, pooled)
         self._writer = self._engine.execution_options(begin_with="BEGIN IMMEDIATE")
@@ -97,13 +124,41 @@ class Database:
         with self._transaction(self._writer) as connection:
             if self.path is None:
                 # Held to the end of the transaction; the number only has to differ from other users' of the database.
-                connection.execute(text("select pg_advisory_xact_lock(hashtext('muniment control schema'))"))
+                connection.execute(
+                    text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"muniment {self.schema.title}"}
+                )
             yield connection
 
     def revision(self) -> str | None:
         """The schema revision found in the database; None where there is none."""
         with self._transaction(self._engine) as connection:
-            return revision_in(connection)
+            return self.revision_in(connection)
+
+    def revision_in(self, connection: Connection) -> str | None:
+        """The schema revision that a connection sees; None where there is none."""
+        table = self.schema.versions_table
+        if not inspect(connection).has_table(table):
+            return None
+        found = connection.execute(text(f"select version_num from {table}")).scalar_one_or_none()  # noqa: S608 - a constant
+        return None if found is None else str(found)
+
+    def rewrite_file(self) -> None:
+        """Write a SQLite file anew from its live rows, so that no page keeps what was deleted; on a server do nothing.
+
+        `secure_delete` overwrites a deleted cell where it lies, not copies that splitting and joining of pages left behind.
+        """
+        if self.path is None:
+            return
+        with self._failures_named():
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                # The copy in between must not lie in a temporary folder, which no one guards like this file.
+                cursor.execute("pragma temp_store = memory")
+                cursor.execute("vacuum")
+                cursor.close()
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close the pooled connections. The database may be used again afterwards."""
@@ -111,36 +166,38 @@ class Database:
 
     def _expect_head(self, connection: Connection) -> None:
         # Once a connection: a replaced file or a server restored from a backup comes with new connections.
-        if connection.info.get("revision") == HEAD:
+        head, title = self.schema.head, self.schema.title
+        if connection.info.get("revision") == head:
             return
-        found = revision_in(connection)
-        if found != HEAD:
-            raise ControlUnavailableError(
-                f"control database {self.where}: expected schema {HEAD}, got {found or 'no control data'}",
-                hint="put the lake's own control database back, or restart to bring its schema up to date",
+        found = self.revision_in(connection)
+        if found != head:
+            raise self.schema.unavailable(
+                f"{title} {self.where}: expected schema {head}, got {found or 'none'}",
+                hint=f"put the lake's own {title} back, or restart to bring its schema up to date",
             )
         connection.info["revision"] = found
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        with self._failures_named(), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
         try:
-            with engine.begin() as connection:
-                yield connection
+            yield
         except IntegrityError as exc:
-            raise ConflictError("control data changed meanwhile: try again") from exc
-        except (DBAPIError, DisconnectionError, PoolTimeoutError, InvalidRequestError) as exc:
-            raise ControlUnavailableError(
-                f"control database {self.where} does not answer or cannot write: {_cause(exc)}",
+            raise ConflictError(f"{self.schema.title}: changed meanwhile, try again") from exc
+        except (DBAPIError, sqlite3.Error, DisconnectionError, PoolTimeoutError, InvalidRequestError) as exc:
+            raise self.schema.unavailable(
+                f"{self.schema.title} {self.where} does not answer or cannot write: {_cause(exc)}",
                 hint="see that the file or server is there and may be written; no restart is needed",
             ) from exc
 
 
-def revision_in(connection: Connection) -> str | None:
-    """The schema revision that a connection sees; None where there is none."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found = connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
-    return None if found is None else str(found)
+def _shown(url: URL) -> str:
+    """The URL for messages: without its password, which may also stand among libpq's options."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _cause(exc: Exception) -> str:
@@ -170,8 +227,10 @@ def _sqlite_engine(path: Path, pooled: bool) -> Engine:
         connection = sqlite3.connect(
             address, uri=True, timeout=WAIT_SECONDS, check_same_thread=False, isolation_level=None
         )
-        # A deleted label or agent name is overwritten, not merely unlinked, and a revocation survives a power cut.
-        for pragma in ("foreign_keys = on", "secure_delete = on", "synchronous = full"):
+        # A deleted label, agent name or subject key is overwritten, not merely unlinked; the rollback journal is SQLite's
+        # default, so no `-wal` keeps old pages. `extra` also syncs the folder once the journal is unlinked: under `full` a
+        # power cut may bring the journal back, and with it undo a revocation or a subject's key that was committed.
+        for pragma in ("foreign_keys = on", "secure_delete = on", "synchronous = extra"):
             connection.execute(f"pragma {pragma}")
         return connection
 
