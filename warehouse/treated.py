@@ -28,17 +28,29 @@ class RequestMark:
 
 
 @dataclass(frozen=True)
+class RejectedRow:
+    """A record that a redactor did not let through: its row in the table's batch before, what was found, and its tenant."""
+
+    table: str
+    row: int
+    reason: str
+    tenant_id: str
+
+
+@dataclass(frozen=True)
 class RecordSet:
     """Decoded rows of one group of requests.
 
     `tables` maps a table's name to a record batch with that table's `decoded_schema`; an absent table has no rows.
     In `contents`, `owner_index` is the row number inside the owner table's batch of this same set. `transactions` are
-    further Delta application transactions (app id, version) to commit beside these rows in every table.
+    further Delta application transactions (app id, version) to commit beside these rows in every table. `rejected` names the
+    rows that a redactor took out.
     """
 
     tables: Mapping[str, pa.RecordBatch]
     requests: tuple[RequestMark, ...] = ()
     transactions: tuple[tuple[str, int], ...] = field(default=())
+    rejected: tuple[RejectedRow, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -58,8 +70,9 @@ class TreatedBatch:
 class Redactor(ABC):
     """Classifies and redacts records in memory, before any disk sees them.
 
-    `redact` MUST be a pure function of the records and its policy, MUST keep the number and order of rows, MAY be called
-    from several threads at once, and MUST raise rather than let through what it could not treat.
+    `redact` MUST give the same for the same records, policy and vault, MUST keep the order of rows and every row but those that it
+    names in `rejected` and contents that may not be kept, MAY be called from several threads at once, and MUST raise or withhold
+    rather than let through what it could not treat.
     """
 
     def treat(self, records: RecordSet) -> TreatedBatch:

@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+NUMBERS = "<numbers>"
+"""The trigger that all detectors of numbers share: digits with spaces, dots, dashes, slashes or parentheses between them, at least
+`LEAST_DIGITS` digits in all. Patterns without a fixed text are what a scan pays for, so there is one for all of them."""
+LEAST_DIGITS = 9
+
 
 class DataClass(IntEnum):
     """How carefully a record has to be handled; a higher one never gives way to a lower one."""
@@ -52,8 +57,8 @@ class Detector:
         triggers: patterns in the syntax that Hyperscan and `re` share, matched without regard to case over UTF-8 bytes of
             many texts joined: no anchors and no word boundaries, since a text's neighbours are other texts. `(?-i:…)` asks for
             the case as written. Each match of `find` holds or follows a match of one of them within the same text: the cue of a
-            name or of a password stands before it, and is not part of it. Short, so that each occurrence reports once or a few
-            times.
+            name or of a password stands before it, and is not part of it. Each has a fixed text of three bytes or more (`@` and
+            the like apart), which is what makes it cheap, or is `NUMBERS`. Short, so that each occurrence reports once or twice.
         find: the exact search of one text, in characters; matches ascend and do not overlap.
         strong: whether a match is beyond doubt by its form alone (a checksum, a prefix that only secrets have), so that
             names and ids are searched for it too.

@@ -35,6 +35,11 @@ class FieldRule:
     categories: tuple[Category, ...] = ()
     detectors: Mapping[str, Action] = field(default_factory=dict)
 
+    @property
+    def treats(self) -> bool:
+        """Whether such a field has to be treated although no detector finds anything in it."""
+        return self.action not in {None, Action.KEEP} or self.data_class is not None or bool(self.categories)
+
 
 @dataclass(frozen=True)
 class KeyedRule:
@@ -93,6 +98,8 @@ class TenantPolicy:
         self._actions = dict(actions)
         self._classes = dict(classes)
         self._tables = dict(tables)
+        self.treated_keys = tuple(key for rule in rules if rule.rule.treats for key in rule.keys)
+        """Shell-style patterns of the fields about which a rule says more than which detectors look at them."""
         self._rules = [(_any_key(rule.keys), rule.tables, rule.rule) for rule in rules]
         self._cached_rule = lru_cache(maxsize=_MOST_CACHED_KEYS)(self._find_rule)
 
@@ -149,6 +156,12 @@ class RedactionPolicy:
     def for_tenant(self, tenant: str) -> TenantPolicy:
         """The policy of a tenant."""
         return self.tenants.get(tenant, self.others)
+
+    @property
+    def treated_keys(self) -> tuple[str, ...]:
+        """What every tenant's `treated_keys` name together."""
+        every = (key for policy in (*self.tenants.values(), self.others) for key in policy.treated_keys)
+        return tuple(dict.fromkeys(every))
 
 
 def _any_key(patterns: Sequence[str]) -> "re.Pattern[str]":

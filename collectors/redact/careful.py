@@ -1,0 +1,135 @@
+"""The cells of a table in which the scan found something, and their treatment one by one."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from collectors.redact.cells import Cells, TextColumn
+from collectors.redact.declared import declared_class
+from collectors.redact.detector import Detector
+from collectors.redact.fields import ACTOR, COLUMNS, field_of
+from collectors.redact.findings import Findings
+from collectors.redact.patterns import DECLARED, NUMERIC, Marks
+from collectors.redact.policy import TenantPolicy
+from collectors.redact.tables import TreatedTable
+from collectors.redact.treatment import Treatment
+
+Ints = npt.NDArray[np.int64]
+_DECLARED_BIT, _NUMERIC_BIT = np.uint64(1 << DECLARED), np.uint64(1 << NUMERIC)
+_PLACES = 1 << 40
+_KEY_END = b'":'
+
+Masks = dict[tuple[int, int], int]
+"""Bits of all marks in a cell, by (column, place)."""
+
+
+@dataclass(frozen=True)
+class Care:
+    """What the treatment of a cell needs from its group: treatments by tenant, detectors by tenant and mask, tokens asked for."""
+
+    treatment: Callable[[str], Treatment]
+    candidates: Callable[[str, int], Callable[[str], Sequence[Detector]]]
+    asked: Callable[[], int]
+
+
+def masks_of(cells: Cells, marks: Marks) -> Masks:
+    """The cells in which there are marks."""
+    ends, masks = _outside_names(cells, marks)
+    columns, places, _ = cells.place(ends - 1)
+    where, inverse = np.unique(columns * _PLACES + places, return_inverse=True)
+    joined = np.zeros(len(where), np.uint64)
+    np.bitwise_or.at(joined, inverse, masks)
+    return {(at // _PLACES, at % _PLACES): mask for at, mask in zip(where.tolist(), joined.tolist(), strict=True)}
+
+
+def _outside_names(cells: Cells, marks: Marks) -> tuple[Ints, npt.NDArray[np.uint64]]:
+    """Marks without numbers that stand under a key whose values are names: ids, times and versions are full of them.
+
+    A text of JSON holds no quote that is followed by a colon, unless escaped: the last one before a mark ends its key.
+    """
+    numeric = np.flatnonzero(marks.masks == _NUMERIC_BIT)
+    if not len(numeric):
+        return marks.ends, marks.masks
+    columns, places, _ = cells.place(marks.ends[numeric] - 1)
+    kept = np.ones(len(marks.ends), np.bool_)
+    for at, column, place in zip(numeric.tolist(), columns.tolist(), places.tolist(), strict=True):
+        if cells.columns[column].is_json:
+            kept[at] = not _is_name(cells, column, place, int(marks.ends[at]))
+    return marks.ends[kept], marks.masks[kept]
+
+
+def _is_name(cells: Cells, column: int, place: int, end: int) -> bool:
+    begin, data = cells.start_of_cell(column, place), cells.data
+    key_end = data.rfind(_KEY_END, begin, end)
+    key_start = data.rfind(b'"', begin, key_end)
+    if key_start < 0 or data[key_end - 1 : key_end] == b"\\":
+        return False
+    role = field_of(data[key_start + 1 : key_end].decode("utf8", "replace")).role
+    return role.is_name
+
+
+def ruled_cells(table: TreatedTable, cells: Cells, policy: Callable[[str], TenantPolicy]) -> Iterable[tuple[int, int]]:
+    """Cells of columns, and contents, whose name the policy of their tenant treats as a whole."""
+    for number, column in enumerate(cells.columns):
+        if column.is_json:
+            continue
+        mine = pc.is_valid(column.values).to_numpy(zero_copy_only=False)
+        if table.name == "contents" and column.name == "body":
+            parts = (
+                table.batch.column("part").to_pylist() if any(policy(one).treated_keys for one in table.tenants) else []
+            )
+            for row in np.flatnonzero(mine).tolist() if parts else ():
+                if _treats(policy(table.tenant(row)), parts[row] or "body", table.name):
+                    yield number, row
+            continue
+        mine &= table.rows_where({one: _treats(policy(one), column.name, table.name) for one in table.tenants})
+        yield from ((number, row) for row in np.flatnonzero(mine).tolist())
+
+
+def treat_cells(table: TreatedTable, cells: Cells, masks: Masks, care: Care) -> Masks:
+    """Treat cells; returns those that wait for a token of the vault."""
+    waiting = {}
+    for (number, place), mask in masks.items():
+        column = cells.columns[number]
+        rows = column.rows_of(place)
+        row = int(rows[0])
+        if COLUMNS.get(column.name) is ACTOR and table.persons[row]:
+            continue  # exchanged as a whole
+        asked = care.asked()
+        text = cells.text(number, place)
+        new, findings = _treat(table, column, row, text, mask, care)
+        if care.asked() != asked:
+            waiting[number, place] = mask
+            continue
+        if new != text:
+            column.edits.texts[place] = new
+        for at in rows.tolist():
+            table.found.note(at, findings)
+    return waiting
+
+
+def _treat(
+    table: TreatedTable, column: TextColumn, row: int, text: str, mask: int, care: Care
+) -> tuple[str | None, Findings]:
+    tenant = table.tenant(row)
+    treatment, candidates = care.treatment(tenant), care.candidates(tenant, mask)
+    person = bool(table.persons[row])
+    if column.is_json:
+        new, findings = treatment.json(text, candidates, actor_is_person=person)
+        if mask & int(_DECLARED_BIT) and column.name in {"attributes", "resource"}:
+            findings.add(declared_class(text))
+        return new, findings
+    key = column.name
+    if table.name == "contents" and key == "body":
+        part = table.batch.column("part")[row].as_py() or key
+        return treatment.text(text, (part,), field_of(part), candidates, actor_is_person=person)
+    return treatment.text(text, (key,), COLUMNS[key], candidates, actor_is_person=person)
+
+
+def _treats(policy: TenantPolicy, key: str, table: str) -> bool:
+    """Whether a policy has more to say about a field than which detectors look at it."""
+    rule = policy.field_rule(key, table)
+    return rule is not None and rule.treats

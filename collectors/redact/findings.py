@@ -1,0 +1,53 @@
+"""What was found in one text, and the classification that follows for its record."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from collectors.redact.detector import Category, DataClass
+
+IDENTITY = "identity"
+"""How counts call a person's id that was replaced because of the field that it stood in."""
+WITHHELD = "withheld"
+"""How counts call a text that could not be searched, and so was not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Characters `start` to `end` of a text, what they were taken for, what was done, and what stands there now."""
+
+    start: int
+    end: int
+    detector: str
+    action: str
+    replacement: str | None
+    path: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything found in a text or a record.
+
+    `counts` are redactions by detector, `tokens` the persons. `drops_contents` says that no content of the record may be
+    kept, `reject` names the detector or field for which it may not be kept at all.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    data_class: DataClass = DataClass.PUBLIC
+    categories: set[Category] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
+    drops_contents: bool = False
+    reject: str | None = None
+    details: list[Finding] | None = None
+
+    def raise_class(self, data_class: DataClass, *categories: Category) -> None:
+        """Handle the record at least so carefully."""
+        self.data_class = max(self.data_class, data_class)
+        self.categories.update(categories)
+
+    def add(self, other: "Findings") -> None:
+        """Take over what was found elsewhere in the same record."""
+        self.counts.update(other.counts)
+        self.raise_class(other.data_class, *other.categories)
+        self.tokens |= other.tokens
+        self.drops_contents |= other.drops_contents
+        self.reject = self.reject or other.reject

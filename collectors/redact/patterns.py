@@ -1,0 +1,143 @@
+"""Everything that one scan of a buffer looks for: detectors' triggers, keys, escapes, and what each of them asks for.
+
+Every pattern belongs to one *bit* of a mask: a detector's, or one of those below. A cell's mask, the bits of all patterns found
+in it, says whether it has to be treated and by whom.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from collectors.redact.detector import NUMBERS, Detector
+from collectors.redact.fields import FAST_IDENTITY_KEYS, FAST_IDENTITY_TRIGGERS, KEY_TRIGGERS
+from collectors.redact.numbers import PATTERNS as NUMBER_PATTERNS
+from collectors.redact.numbers import number_ends
+from collectors.redact.scanner import Scanner
+
+ESCAPED, KEYED, RULE, DECLARED, NUMERIC = 0, 1, 2, 3, 4
+_FIRST_DETECTOR = 5
+_MOST_DETECTORS = 63 - _FIRST_DETECTOR
+_MOST_MASKS = 1 << 14
+
+_ESCAPES = (r"\\u00[0-9a-f]{2}", r'"\$bytes')
+"""Escapes may hide what a trigger would find: such a text is unescaped and looked at again. Bytes are looked into."""
+DECLARED_KEYS = ("dataclassification", "dataregulation")
+_DECLARED = tuple(rf'{key}\\{{0,7}}"\s{{0,2}}:' for key in DECLARED_KEYS)
+
+Masks = npt.NDArray[np.uint64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a scan found in a buffer: offsets behind matches, with their bits, and offsets at which ids of persons begin.
+
+    `identity_keys` are the numbers of the keys under which these stand.
+    """
+
+    ends: Ints
+    masks: Masks
+    identity_starts: Ints
+    identity_keys: Ints
+
+
+class Patterns:
+    """The patterns of one policy, compiled. Immutable but for its caches; safe to use from several threads."""
+
+    def __init__(
+        self, detectors: Mapping[str, Detector], rule_keys: Sequence[str] = (), *, engine: str | None = None
+    ) -> None:
+        """Compile for these detectors, and for fields that a policy treats by their names (shell-style patterns).
+
+        Raises:
+            ValueError: more detectors than bits, or a pattern that does not compile.
+        """
+        if len(detectors) > _MOST_DETECTORS:
+            raise ValueError(f"got {len(detectors)} detectors, expected at most {_MOST_DETECTORS}")
+        self.detectors = tuple(detectors.values())
+        of_detectors = [
+            (trigger, _FIRST_DETECTOR + at)
+            for at, one in enumerate(self.detectors)
+            for trigger in one.triggers
+            if trigger != NUMBERS
+        ]
+        of_numbers = [(pattern, NUMERIC) for pattern in NUMBER_PATTERNS]
+        escapes = [(pattern, ESCAPED) for pattern in _ESCAPES]
+        keys = [
+            *((pattern, KEYED) for pattern in KEY_TRIGGERS),
+            *((pattern, DECLARED) for pattern in _DECLARED),
+            *((_key_pattern(glob), RULE) for glob in rule_keys),
+        ]
+        strong = [(trigger, bit) for trigger, bit in of_detectors if self.detectors[bit - _FIRST_DETECTOR].strong]
+        self._texts = _Part([*of_detectors, *of_numbers, *escapes, *keys], FAST_IDENTITY_TRIGGERS, engine)
+        self._names = _Part([*strong, *escapes], (), engine)
+        self._leaves = _Part([*of_detectors, *of_numbers], (), engine)
+        self._numeric = sum(1 << at for at, one in enumerate(self.detectors) if NUMBERS in one.triggers)
+        self._by_mask: dict[int, tuple[Detector, ...]] = {}
+
+    def scan_texts(self, data: bytes) -> Marks:
+        """What a buffer of texts and of the decoder's JSON holds."""
+        marks = self._texts.scan(data)
+        if not len(marks.identity_starts) or not len(marks.ends):
+            return marks
+        # the key of an id that is exchanged by position is no reason for the careful way
+        known = (marks.masks == np.uint64(1 << KEYED)) & np.isin(marks.ends + 1, marks.identity_starts)
+        return Marks(marks.ends[~known], marks.masks[~known], marks.identity_starts, marks.identity_keys)
+
+    def scan_names(self, data: bytes) -> Marks:
+        """What a buffer of names and identifiers holds: only what needs no context is looked for."""
+        return self._names.scan(data)
+
+    def detectors_of(self, mask: int) -> tuple[Detector, ...]:
+        """The detectors whose bits are set."""
+        found = self._by_mask.get(mask)
+        if found is None:
+            chosen = mask >> _FIRST_DETECTOR
+            if mask >> NUMERIC & 1:
+                chosen |= self._numeric
+            found = tuple(one for at, one in enumerate(self.detectors) if chosen >> at & 1)
+            if len(self._by_mask) < _MOST_MASKS:
+                self._by_mask[mask] = found
+        return found
+
+    def detectors_for(self, text: str) -> tuple[Detector, ...]:
+        """The detectors whose triggers a text holds: for texts that stood in the buffer escaped."""
+        marks = self._leaves.scan(text.encode("utf8", "surrogatepass"))
+        return self.detectors_of(int(np.bitwise_or.reduce(marks.masks, initial=np.uint64(0))))
+
+
+class _Part:
+    """Some patterns with their bits, as one scanner."""
+
+    def __init__(self, patterns: Sequence[tuple[str, int]], identities: Sequence[str], engine: str | None) -> None:
+        self._bits = np.array([bit for _, bit in patterns], np.uint64)
+        self._scanner = Scanner([*(text for text, _ in patterns), *identities], engine=engine)
+
+    def scan(self, data: bytes) -> Marks:
+        """All marks, numbers among them only where they are long enough."""
+        numbers, ends = self._scanner.scan(data)
+        fast = numbers >= len(self._bits)
+        starts, keys = ends[fast], numbers[fast] - len(self._bits)
+        if fast.any():
+            numbers, ends = numbers[~fast], ends[~fast]
+        bits = self._bits[numbers]
+        digits = bits == NUMERIC
+        if digits.any():
+            long = number_ends(data, ends[digits])
+            ends = np.concatenate([ends[~digits], long])
+            bits = np.concatenate([bits[~digits], np.full(len(long), NUMERIC, np.uint64)])
+        return Marks(ends, np.left_shift(np.uint64(1), bits), starts, keys)
+
+
+def identity_key(number: int) -> str:
+    """The key that `scan` numbered."""
+    return FAST_IDENTITY_KEYS[number]
+
+
+def _key_pattern(glob: str) -> str:
+    """The key of a JSON member, as a shell-style pattern names it."""
+    body = "".join({"*": '[^"]{0,200}', "?": '[^"]'}.get(char, re.escape(char)) for char in glob)
+    return rf'"{body}\\{{0,7}}"\s{{0,2}}:'

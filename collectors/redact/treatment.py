@@ -1,0 +1,290 @@
+"""The treatment of one text: what its field says, what detectors find in it, and what then stands in its place.
+
+This is the careful path; only texts that the scanner marked come here. Whatever goes wrong on it withholds the text: a text that
+could not be searched is never kept.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from collectors.redact.detector import Category, DataClass, Detector
+from collectors.redact.fields import TEXT, Field, Role, field_of
+from collectors.redact.findings import IDENTITY, WITHHELD, Finding, Findings
+from collectors.redact.json_text import Leaf, Path, is_json, rewrite
+from collectors.redact.policy import FieldRule, TenantPolicy
+from collectors.redact.policy_config import Action
+from collectors.redact.tokens import TokenBook
+
+WITHHELD_TEXT = "[WITHHELD]"
+_WITHHELD_JSON = (f'{{"muniment.redaction":"{WITHHELD_TEXT}"}}', f'[{{"name":"{WITHHELD_TEXT}"}}]')
+_MOST_LEVELS = 8
+"""JSON texts inside strings of JSON texts; what lies deeper is withheld."""
+
+Candidates = Callable[[str], Sequence[Detector]]
+"""The detectors that may find something in a text."""
+
+
+class UnsearchableError(Exception):
+    """A text that was not searched within its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    start: int
+    end: int
+    detector: Detector
+
+
+class Treatment:
+    """Treats texts of one table of one tenant. Not thread-safe: it is made for one group."""
+
+    def __init__(
+        self,
+        tenant: str,
+        policy: TenantPolicy,
+        table: str,
+        book: TokenBook,
+        *,
+        text_seconds: float,
+        explain: bool = False,
+    ) -> None:
+        self._tenant = tenant
+        self._policy = policy
+        self._table = table
+        self._book = book
+        self._text_seconds = text_seconds
+        self._explain = explain
+
+    def text(
+        self, text: str, path: Path, field: Field, candidates: Candidates, *, actor_is_person: bool = True
+    ) -> tuple[str | None, Findings]:
+        """What stands in place of a text under the keys `path` (None: nothing), and what was found."""
+        return self._guarded(
+            lambda work: work.value(text, path, field, 0), candidates, path, text, actor_is_person=actor_is_person
+        )
+
+    def json(self, text: str, candidates: Candidates, *, actor_is_person: bool = True) -> tuple[str | None, Findings]:
+        """The same for a JSON text that the decoder made: every key and value by its own field."""
+        return self._guarded(
+            lambda work: rewrite(text, lambda leaf: work.leaf(leaf, 0)),
+            candidates,
+            (),
+            text,
+            actor_is_person=actor_is_person,
+        )
+
+    def identity(self, value: str, path: Path) -> tuple[str | None, Findings]:
+        """What stands in place of a person's id."""
+        work = _Work(self, (), actor_is_person=True, explain=self._explain)
+        return work.identity(value, path, self._rule(path)), work.findings
+
+    def _guarded(
+        self,
+        treat: "Callable[[_Work], str | None]",
+        candidates: Candidates,
+        path: Path,
+        text: str,
+        *,
+        actor_is_person: bool,
+    ) -> tuple[str | None, Findings]:
+        work = _Work(self, candidates, actor_is_person=actor_is_person, explain=self._explain)
+        try:
+            return treat(work), work.findings
+        except Exception:  # noqa: BLE001 - whatever a detector fails on must not be kept; the count says that it happened
+            work.findings = Findings(details=[] if self._explain else None)
+            withheld = work.withhold(text, path)
+            return (withheld if path else _WITHHELD_JSON[text[:1] == "["]), work.findings
+
+    def _rule(self, path: Path) -> FieldRule | None:
+        """What the policy says about a value: by its own key, else by the outermost one above it."""
+        if not path:
+            return None
+        rule = self._policy.field_rule(path[-1], self._table)
+        return rule if rule is not None or len(path) == 1 else self._policy.field_rule(path[0], self._table)
+
+
+class _Work:
+    """One text's treatment, and what it found."""
+
+    def __init__(
+        self, treatment: Treatment, candidates: Candidates | tuple[()], *, actor_is_person: bool, explain: bool
+    ) -> None:
+        self.findings = Findings(details=[] if explain else None)
+        self._of = treatment
+        self._policy = treatment._policy  # noqa: SLF001 - one class in two halves
+        self._candidates: Candidates = candidates or (lambda _text: ())
+        self._actor_is_person = actor_is_person
+        self._deadline = time.monotonic() + treatment._text_seconds  # noqa: SLF001 - as above
+
+    def leaf(self, leaf: Leaf, level: int) -> str | None:
+        """What stands in place of one string, number or key of a JSON text."""
+        if leaf.is_key:
+            return self._searched(leaf.text, leaf.path, TEXT) if len(leaf.text) > 1 else leaf.text
+        field = field_of(leaf.path[-1]) if leaf.path else TEXT
+        if leaf.is_number and field.detector == "secret":
+            return leaf.text  # a count or a limit; secrets are texts
+        return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
+
+    def value(self, text: str, path: Path, field: Field, level: int, *, is_number: bool = False) -> str | None:
+        """What stands in place of a value."""
+        if not text:
+            return text
+        rule = self._of._rule(path)  # noqa: SLF001 - one class in two halves
+        if rule is not None:
+            self._note_rule(rule)
+            if rule.action is not None:
+                return self._by_rule(text, path, rule.action)
+        if field.role is Role.IDENTITY or (field.role is Role.ACTOR and self._actor_is_person):
+            return self.identity(text, path, rule)
+        if not is_number and is_json(text):
+            return self._nested(text, path, level)
+        if field.role is Role.KEYED and field.detector is not None:
+            return self._keyed(text, path, field.detector)
+        return self._searched(text, path, field)
+
+    def _nested(self, text: str, path: Path, level: int) -> str:
+        """A JSON text that is itself a value."""
+        if level >= _MOST_LEVELS:
+            return self.withhold(text, path)
+        return rewrite(text, lambda leaf: self.leaf(_below(leaf, path), level + 1))
+
+    def identity(self, value: str, path: Path, rule: FieldRule | None) -> str | None:
+        """What stands in place of a person's id."""
+        action = rule.action if rule is not None and rule.action is not None else Action(self._policy.identity)
+        if action is Action.KEEP or not value:
+            return value
+        self.findings.raise_class(DataClass.CONFIDENTIAL, Category.PII)
+        token = self._token(value) if action is Action.TOKEN else None
+        if token == value:  # ours already: a record that comes again
+            return value
+        self.findings.counts[IDENTITY] += 1
+        new = None if action is Action.DROP else token or "[IDENTITY]"
+        self._tell(0, len(value), IDENTITY, action, new, path)
+        return new
+
+    def _token(self, value: str) -> str | None:
+        token = self._of._book.find(self._of._tenant, value)  # noqa: SLF001 - one class in two halves
+        if token is not None:
+            self.findings.tokens.add(token)
+        return token
+
+    def _note_rule(self, rule: FieldRule) -> None:
+        if rule.data_class is not None:
+            self.findings.raise_class(rule.data_class, *rule.categories)
+        elif rule.categories:
+            self.findings.raise_class(DataClass.CONFIDENTIAL, *rule.categories)
+
+    def _by_rule(self, text: str, path: Path, action: Action) -> str | None:
+        """A whole value whose field the policy names."""
+        if action is Action.KEEP:
+            return text
+        if action is Action.TOKEN:
+            return self.identity(text, path, FieldRule(action=Action.TOKEN))
+        name = path[-1]
+        self.findings.counts["field"] += 1
+        new = self._replaced(text, action, "[REDACTED]", None, name)
+        self._tell(0, len(text), "field", action, new, path)
+        return new
+
+    def _keyed(self, text: str, path: Path, name: str) -> str | None:
+        """A value that is what its key says."""
+        detector = self._policy.detectors.get(name)
+        if detector is None:
+            return self._searched(text, path, TEXT)
+        action = self._policy.action(name, self._of._table, path[-1])  # noqa: SLF001 - one class in two halves
+        self._classify(detector)
+        if action is Action.KEEP:
+            return self._searched(text, path, TEXT)
+        if text.startswith("[") and text == detector.mask:
+            return text
+        self.findings.counts[name] += 1
+        new = self._replaced(text, action, detector.mask, detector, path[-1])
+        self._tell(0, len(text), name, action, new, path)
+        return new
+
+    def _searched(self, text: str, path: Path, field: Field) -> str | None:
+        """A text in which detectors look for what they know; whatever one of them fails on is withheld."""
+        try:
+            hits = self._hits(text, only_strong=field.role.is_name)
+        except Exception:  # noqa: BLE001 - what could not be searched must not be kept; the count says that it happened
+            return self.withhold(text, path)
+        return self._rewritten(text, _resolved(hits), path) if hits else text
+
+    def _hits(self, text: str, *, only_strong: bool) -> list[_Hit]:
+        hits: list[_Hit] = []
+        for detector in self._candidates(text):
+            if only_strong and not detector.strong:
+                continue
+            if time.monotonic() > self._deadline:
+                raise UnsearchableError("a text was not searched within its time")
+            hits += [_Hit(match.start, match.end, detector) for match in detector.find(text)]
+        if time.monotonic() > self._deadline:
+            raise UnsearchableError("a text was not searched within its time")
+        return hits
+
+    def withhold(self, text: str, path: Path) -> str:
+        """Keep nothing of a text, and count it."""
+        self.findings.counts[WITHHELD] += 1
+        self.findings.raise_class(DataClass.RESTRICTED)
+        self._tell(0, len(text), WITHHELD, None, WITHHELD_TEXT, path)
+        return WITHHELD_TEXT
+
+    def _rewritten(self, text: str, hits: Iterable[_Hit], path: Path) -> str | None:
+        key = path[-1] if path else None
+        pieces: list[str] = []
+        last = 0
+        dropped = False
+        for hit in hits:
+            name = hit.detector.name
+            action = self._policy.action(name, self._of._table, key)  # noqa: SLF001 - one class in two halves
+            self._classify(hit.detector)
+            if action is Action.KEEP:
+                continue
+            found = text[hit.start : hit.end]
+            self.findings.counts[name] += 1
+            new = self._replaced(found, action, hit.detector.mask, hit.detector, name)
+            dropped |= new is None
+            self._tell(hit.start, hit.end, name, action, new, path)
+            pieces += (text[last : hit.start], new or "")
+            last = hit.end
+        if dropped:
+            return None
+        return text if not pieces else "".join([*pieces, text[last:]])
+
+    def _replaced(self, found: str, action: Action, mask: str, detector: Detector | None, name: str) -> str | None:
+        if action is Action.DROP:
+            return None
+        if action is Action.TOKEN:
+            return self._token(found) or mask
+        if action is Action.PARTIAL and detector is not None and detector.partial is not None:
+            return detector.partial(found)
+        if action is Action.DROP_CONTENTS:
+            self.findings.drops_contents = True
+        if action is Action.REJECT:
+            self.findings.reject = self.findings.reject or name
+        return mask
+
+    def _classify(self, detector: Detector) -> None:
+        self.findings.raise_class(self._policy.data_class(detector.name), detector.category)
+
+    def _tell(self, start: int, end: int, detector: str, action: Action | None, new: str | None, path: Path) -> None:
+        if self.findings.details is not None:
+            done = "withhold" if action is None else action.value
+            self.findings.details.append(Finding(start, end, detector, done, new, path))
+
+
+def _below(leaf: Leaf, path: Path) -> Leaf:
+    """A leaf of a JSON text that is itself a value under `path`."""
+    return Leaf(leaf.text, (*path, *leaf.path), leaf.is_number, leaf.is_key)
+
+
+def _resolved(hits: list[_Hit]) -> list[_Hit]:
+    """Of hits that overlap, the one of higher priority, then the longer one; in order."""
+    if len(hits) == 1:
+        return hits
+    kept: list[_Hit] = []
+    for hit in sorted(hits, key=lambda hit: (-hit.detector.priority, hit.start - hit.end, hit.start)):
+        if all(hit.end <= other.start or hit.start >= other.end for other in kept):
+            kept.append(hit)
+    return sorted(kept, key=lambda hit: hit.start)
