@@ -1,7 +1,7 @@
 """What a principal does with the logs: proves a record, lists them, copies them, asks for the public keys."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,14 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
 
 
 def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
-    """Every log's head, by tenant and shard; one whose checkpoint cannot be read says why."""
+    """Every log's head, by tenant and shard; one whose checkpoint cannot be read says why.
+
+    Raises:
+        NotFoundError: there is no such tenant.
+    """
     context.check(Action.STATUS_READ, tenant)
+    if tenant is not None:
+        _check_tenant(context, tenant)
     keys = read_signing_keys(context.lake.keys)
     names = [verifier.key_id.hex() for verifier in keys.verifiers(context.settings.lake)]
     states = []
@@ -132,8 +138,11 @@ def export_logs(
     Raises:
         DeniedError: the principal may not export a tenant's log.
         NotFoundError: there is no such tenant.
+        InputError: `target` is there and is no folder.
         ConflictError: a copy there is not the beginning of its log.
     """
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: expected a folder or a name that is free, got a file", hint="name another folder")
     if tenant is not None:
         _check_tenant(context, tenant)
     folders = _log_folders(context, tenant)
@@ -166,27 +175,6 @@ def public_keys(context: CommandContext) -> list[PublicKey]:
         return PublicKey(vkey, key.created_unix_nano, key.ends_unix_nano, key.compromised)
 
     return [describe(verifier.vkey, key) for verifier, key in zip(verifiers, keys.keys, strict=True)]
-
-
-def read_keys_option(values: Sequence[str], option: str) -> list[str]:
-    """Keys given as text, or as names of files with one a line.
-
-    Raises:
-        InputError: neither a key nor a file that can be read.
-    """
-    found: list[str] = []
-    for value in values:
-        file = Path(value)
-        if file.is_file():
-            found += [line for line in file.read_text(encoding="utf8").split("\n") if line.strip()]
-        elif value.count("+") >= 2:  # noqa: PLR2004 - name+id+key; base64 may hold more
-            found.append(value)
-        else:
-            raise InputError(
-                f"{option} {value[:80]}: expected a key (name+id+base64) or a file of keys, got neither",
-                hint="`muniment ledger vkey` prints the keys of a lake",
-            )
-    return found
 
 
 def _find(context: CommandContext, log: ProvableLog, index: int) -> FoundRecord | None:

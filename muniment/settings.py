@@ -64,7 +64,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
     heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
-    rotation_overlap_days: Annotated[int, msgspec.Meta(ge=0)] = 30
+    rotation_overlap_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
 
 
 def read_settings(lake: Lake) -> MunimentConfig:

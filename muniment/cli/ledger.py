@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from muniment.cli.output import JsonOption, LakeOption, TenantOption, console, notes, on_terminal, print_json
+from muniment.cli.output import (
+    JsonOption,
+    LakeOption,
+    TenantOption,
+    console,
+    notes,
+    on_terminal,
+    plain_text,
+    print_json,
+)
+from muniment.cli.verifier_keys import WITNESS_HINT, check_quorum, read_keys
 from warehouse.durable import replace_file
 from warehouse.errors import InputError, UnavailableError
 
@@ -17,7 +27,8 @@ if TYPE_CHECKING:
 
 EXIT_NO = 1
 EXIT_NOT_ESTABLISHED = 4
-_DURATION = re.compile(r"(\d+)([dhms])")
+_DURATION = re.compile(r"([0-9]{1,12})([dhms])")
+_LONGEST_OVERLAP_SECONDS = 3_650 * 86_400
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 OutOption = Annotated[
@@ -89,27 +100,41 @@ def verify_proof(
     json_: JsonOption = False,
 ) -> None:
     """Check a proof offline, with keys of your own alone: no lake is read. Says what is established and what is not."""
-    from muniment.proving import read_keys_option
+    from warehouse.ledger.cosignature import WitnessVerifier
     from warehouse.ledger.errors import LedgerError
+    from warehouse.ledger.note import Ed25519Verifier
     from warehouse.ledger.proof_report import check_proof
     from warehouse.ledger.tlog_proof import TlogProof
 
-    parsed = TlogProof.parse(_read_bytes(proof))
-    keys, witnesses = read_keys_option(vkey_, "--vkey"), read_keys_option(witness or [], "--witness")
+    content = _read_bytes(proof)
     try:
-        report = check_proof(parsed, vkeys=keys, witnesses=witnesses, quorum=require_witness)
+        parsed = TlogProof.parse(content)
+    except LedgerError as exc:
+        raise InputError(f"{proof}: {exc}", hint="`muniment prove` makes such files") from exc
+    keys = read_keys(vkey_, Ed25519Verifier.from_vkey, "--vkey")
+    witnesses = read_keys(witness or (), WitnessVerifier.from_vkey, "--witness", hint=WITNESS_HINT)
+    check_quorum(require_witness, witnesses)
+    try:
+        report = check_proof(
+            parsed,
+            vkeys=[key.vkey for key in keys],
+            witnesses=[key.vkey for key in witnesses],
+            quorum=require_witness,
+        )
     except LedgerError as exc:
         if json_:
             print_json({"proved": False, "reason": str(exc)})
         else:
             console.print("[bold red]not proved:[/]", end=" ")
-            console.print(str(exc), markup=False, soft_wrap=True)
+            console.print(plain_text(str(exc)), soft_wrap=True)
+            if exc.hint:
+                console.print(f"  {exc.hint}", markup=False, style="dim", soft_wrap=True)
         raise typer.Exit(EXIT_NO) from exc
     if json_:
         print_json({"proved": True, **report.to_json()})
         return
     for line in report.lines():
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(plain_text(line), soft_wrap=True)
 
 
 def list_(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOption = False) -> None:
@@ -200,12 +225,15 @@ def read_duration(text: str) -> int:
     """Seconds of `30d`, `12h`, `90m` or `45s`.
 
     Raises:
-        InputError: none of these.
+        InputError: none of these, or more than ten years.
     """
     match = _DURATION.fullmatch(text)
     if match is None:
         raise InputError(f"--overlap: expected a number with d, h, m or s, as 30d, got {text!r}")
-    return int(match[1]) * _SECONDS[match[2]]
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST_OVERLAP_SECONDS:
+        raise InputError(f"--overlap: expected at most 3650d, got {text}")
+    return seconds
 
 
 def _write(content: bytes, out: Path | None) -> None:

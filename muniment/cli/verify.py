@@ -2,31 +2,35 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, print_json
+from muniment.cli.verifier_keys import WITNESS_HINT, check_quorum, read_keys
 from warehouse.clock import utc_text
-from warehouse.errors import InputError, MunimentError, NotFoundError
+from warehouse.errors import InputError, NotFoundError
 from warehouse.names import LAKE_TENANT
 
 if TYPE_CHECKING:
     from muniment.wiring import CommandContext
-    from warehouse.ledger.cosignature import WitnessVerifier
-    from warehouse.ledger.verify import Seen, VerifyReport
+    from warehouse.ledger.verify import VerifyReport
     from warehouse.ledger.verify.report import LogReport
     from warehouse.ledger.verify.run import Progress
-
-_Key = TypeVar("_Key")
 
 EXIT_NO = 1
 EXIT_NOT_ESTABLISHED = 4
 _SHOWN_FINDINGS = 20
 _SHOWN_GAPS = 10
+_SHOWN_LOGS = 5
+_FRESHNESS_ADVICE = {
+    None: "to establish freshness keep your own record with --seen FILE, or name witnesses",
+    False: "--seen began to remember with this run: the next one is held against it",
+    True: "freshness: --seen did not know these logs before; the next run is held against it",
+}
 
 Tenants = Annotated[
     list[str] | None,
@@ -93,10 +97,14 @@ def verify(
         seen=read_seen(seen) if seen else None,
         since=since,
         require_witness=require_witness,
-        witness_keys=read_keys(witness or (), WitnessVerifier.from_vkey, "--witness"),
+        witness_keys=read_keys(witness or (), WitnessVerifier.from_vkey, "--witness", hint=WITNESS_HINT),
         workers=jobs,
     )
-    _check_options(options.seen, options.witness_keys, since=since, require_witness=require_witness)
+    check_quorum(require_witness, options.witness_keys)
+    if since and seen is None:
+        raise InputError("--since: expected --seen FILE beside it, got none", hint="it says since when")
+    if seen is not None and not seen.absolute().parent.is_dir():
+        raise InputError(f"--seen {seen}: expected a folder that is there, got {seen.parent}", hint="make it first")
     context = command_context(lake)
     _announce(context, tenant or ())
     stopping = threading.Event()
@@ -115,52 +123,11 @@ def verify(
     if json_:
         print_json(report.to_json())
     else:
-        print_report(report)
+        print_report(report, remembers=None if options.seen is None else bool(options.seen.logs))
     if report.result is Result.BROKEN:
         raise typer.Exit(EXIT_NO)
     if report.interrupted or (strict and report.result is Result.CONSISTENT):
         raise typer.Exit(EXIT_NOT_ESTABLISHED)
-
-
-def read_keys(given: Sequence[str], read: Callable[[str], _Key], option: str) -> list[_Key]:
-    """Keys from arguments that are keys themselves, or that name files with one key a line (`#` begins a comment).
-
-    Raises:
-        InputError: neither a key nor a file of keys.
-    """
-    keys: list[_Key] = []
-    for argument in given:
-        lines = [argument]
-        if Path(argument).is_file():
-            try:
-                text = Path(argument).read_text(encoding="utf8")
-            except (OSError, UnicodeDecodeError) as exc:
-                raise InputError(f"{option} {argument}: cannot be read as UTF-8 text: {exc}") from exc
-            lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        if not lines:
-            raise InputError(f"{option} {argument}: expected a key, got an empty file")
-        for line in lines:
-            try:
-                keys.append(read(line.strip()))
-            except MunimentError as exc:
-                raise InputError(
-                    f"{option} {argument}: expected a file that is there, or a key name+id+key: {exc}",
-                    hint="`muniment ledger list` shows the keys of a lake; get them from its operator, not from the lake",
-                ) from exc
-    return keys
-
-
-def _check_options(
-    seen: "Seen | None", witness_keys: "Sequence[WitnessVerifier]", *, since: bool, require_witness: int
-) -> None:
-    if since and seen is None:
-        raise InputError("--since: expected --seen FILE beside it, got none", hint="it says since when")
-    distinct = {key.public_key for key in witness_keys}
-    if require_witness > len(distinct):
-        raise InputError(
-            f"--require-witness {require_witness}: expected as many --witness keys, got {len(distinct)}",
-            hint="get the keys from the witnesses: those found in a lake prove nothing",
-        )
 
 
 def _announce(context: "CommandContext", tenants: Sequence[str]) -> None:
@@ -205,23 +172,22 @@ def _progress(*, shown: bool) -> "Iterator[Progress]":
         yield show
 
 
-def print_report(report: "VerifyReport") -> None:
-    """Show a report to a person."""
+def print_report(report: "VerifyReport", *, remembers: bool | None = None) -> None:
+    """Show a report to a person; `remembers` says whether the verifier's file held anything, None without such a file."""
     from rich.table import Table
 
     view = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("log", "size", "present", "purged", "missing", "altered", "signer", "freshness", "findings"):
-        view.add_column(title, justify="left" if title in {"log", "signer", "freshness"} else "right", overflow="fold")
+    for title in ("log", "size", "present", "purged", "missing", "altered", "findings"):
+        view.add_column(title, justify="left" if title == "log" else "right", overflow="fold")
     for log in report.logs:
         figures = (log.size, log.present, log.purged, log.missing, log.altered)
         view.add_row(
             f"{log.tenant}/{log.shard}",
             *(f"{figure:,}" for figure in figures),
-            "established" if log.signer_established else "not established",
-            log.freshness.value,
             f"[red]{len(log.findings)}[/]" if log.findings else "0",
         )
     console.print(view)
+    _print_trust(report)
     for log in report.logs:
         _print_findings(log)
     for gap in report.gaps[:_SHOWN_GAPS]:
@@ -232,7 +198,25 @@ def print_report(report: "VerifyReport") -> None:
         )
     if len(report.gaps) > _SHOWN_GAPS:
         console.print(f"and {len(report.gaps) - _SHOWN_GAPS} more such times (--json lists all)")
-    _print_result(report)
+    _print_result(report, remembers=remembers)
+
+
+def _print_trust(report: "VerifyReport") -> None:
+    """By what signer and freshness are established, with the logs of which they are not; and what no witness has seen yet."""
+    signers: dict[str, list[str]] = {}
+    freshness: dict[str, list[str]] = {}
+    for log in report.logs:
+        name = f"{log.tenant}/{log.shard}"
+        signers.setdefault("established" if log.signer_established else "not established", []).append(name)
+        freshness.setdefault(log.freshness.value, []).append(name)
+    for title, logs_by_state in (("signer", signers), ("freshness", freshness)):
+        for state, logs in sorted(logs_by_state.items()):
+            named = ", ".join(logs[:_SHOWN_LOGS]) + (", …" if len(logs) > _SHOWN_LOGS else "")
+            which = "all logs" if len(logs) == len(report.logs) else f"{len(logs)} of {len(report.logs)} logs: {named}"
+            console.print(f"{title} {state}: {which}", markup=False, soft_wrap=True)
+    newer = sum(log.size - log.witnessed_size for log in report.logs if 0 < log.witnessed_size < log.size)
+    if newer:
+        console.print(f"{newer:,} records are newer than what witnesses vouch for")
 
 
 def _print_findings(log: "LogReport") -> None:
@@ -246,7 +230,7 @@ def _print_findings(log: "LogReport") -> None:
         console.print(f"{log.tenant}/{log.shard}: {log.signer_note}", markup=False)
 
 
-def _print_result(report: "VerifyReport") -> None:
+def _print_result(report: "VerifyReport", *, remembers: bool | None) -> None:
     from warehouse.ledger.verify import Result
 
     expired = sum(log.contents.expired for log in report.logs)
@@ -262,6 +246,6 @@ def _print_result(report: "VerifyReport") -> None:
     else:
         console.print(f"[bold]consistent[/]: {report.records:,} records")
         if not all(log.signer_established for log in report.logs):
-            console.print("  signer not established: bring the lake's key with --vkey FILE")
+            console.print("  to establish signers bring the lake's key with --vkey FILE", soft_wrap=True)
         if any(log.freshness.value == "not established" for log in report.logs):
-            console.print("  freshness not established: keep your own record with --seen FILE, or name witnesses")
+            console.print(f"  {_FRESHNESS_ADVICE[remembers]}", soft_wrap=True)

@@ -3,14 +3,12 @@
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from muniment.cli.output import notes
-
-if TYPE_CHECKING:
-    from warehouse.ledger.note import Ed25519Verifier
+from muniment.cli.verifier_keys import read_keys
 
 DEFAULT_PORT = 7380
 
@@ -64,12 +62,18 @@ def serve(
     from collectors.witness_server import WitnessServer
     from warehouse.clock import system_clock
     from warehouse.errors import SettingsError
+    from warehouse.ledger.note import Ed25519Verifier
     from warehouse.ledger.witness import TrustedLogs, open_witness
 
     if (tls_cert_file is None) != (tls_key_file is None):
         raise SettingsError("witness: expected --tls-cert-file and --tls-key-file together, got one of them")
     tls_files = (tls_cert_file, tls_key_file) if tls_cert_file and tls_key_file else None
-    trusted = TrustedLogs(read_log_keys(logs or [], log_file))
+    trusted = TrustedLogs(
+        [
+            *read_keys(logs or (), Ed25519Verifier.from_vkey, "--log"),
+            *read_keys([str(log_file)] if log_file else (), Ed25519Verifier.from_vkey, "--log-file"),
+        ]
+    )
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -90,29 +94,6 @@ def key(state: StateOption = None, name: NameOption = None) -> None:
     from warehouse.ledger.witness_key import make_witness_key
 
     typer.echo(make_witness_key(_given(state), name=name).verifier.vkey)
-
-
-def read_log_keys(given: list[str], file: Path | None) -> "list[Ed25519Verifier]":
-    """Read log keys from options and a file.
-
-    Raises:
-        SettingsError: one of them is no key of a log, or the file cannot be read.
-    """
-    from warehouse.errors import SettingsError
-    from warehouse.ledger.errors import NoteError
-    from warehouse.ledger.note import Ed25519Verifier
-
-    texts = list(given)
-    if file is not None:
-        try:
-            lines = file.read_text(encoding="utf8").splitlines()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise SettingsError(f"{file}: expected log keys, one a line, got {type(exc).__name__}") from exc
-        texts += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    try:
-        return [Ed25519Verifier.from_vkey(text) for text in texts]
-    except NoteError as exc:
-        raise SettingsError(f"witness: {exc}", hint="`muniment ledger vkey` prints a lake's") from exc
 
 
 def _given(state: Path | None) -> Path:

@@ -316,3 +316,9 @@ def test_documented_spark_sql_has_the_same_columns():
     spelling = {Kind.TEXT: "{}", Kind.TEXTS: "texts({})"}
     expected = [spelling.get(c.kind, "cast({} as string)").format(c.name) for c in LEDGER_COLUMNS["spans", 1]]
     assert re.split(r",\s+", listed.strip()) == expected
+
+
+def test_a_version_in_other_digits_is_refused():
+    """Python takes a superscript for a digit and then cannot make a number of it."""
+    with pytest.raises(RecordTextError, match="expected a table and its version first"):
+        parse_record_text("5:spans2:²".encode())

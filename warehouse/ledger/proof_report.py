@@ -10,9 +10,9 @@ from typing import Any
 
 from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.ledger import fields
-from warehouse.ledger.checkpoint import read_unverified
+from warehouse.ledger.checkpoint import read_unverified, split_origin
 from warehouse.ledger.cosignature import WitnessVerifier
-from warehouse.ledger.errors import UnknownKeyError
+from warehouse.ledger.errors import ProofError, UnknownKeyError
 from warehouse.ledger.note import Ed25519Verifier
 from warehouse.ledger.record import Record, parse_record_text
 from warehouse.ledger.tiles import ENTRY_BYTES
@@ -21,7 +21,7 @@ from warehouse.ledger.tlog_proof import Proved, TlogProof, record_of, verify_ent
 FRESHNESS = "that this is the log's latest state: ask for a newer proof or run `muniment verify` with --seen"
 ONE_HISTORY = "that nobody was shown another history of this log: a witness's cosignature would show it"
 TRUTH = "that what the record says is true: only that it was recorded, by whom, and not changed since"
-CONTENT = "what the record said: it is not in the proof, since the lake did not hold it any more"
+CONTENT = "what the record said: the proof holds its entry alone; it was gone from the lake, or was left out: `muniment verify` tells"
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,13 @@ class ProofReport:
 
 
 def check_proof(
-    proof: TlogProof, *, vkeys: Iterable[str], witnesses: Iterable[str] = (), quorum: int = 0
+    proof: TlogProof, *, vkeys: Sequence[str], witnesses: Iterable[str] = (), quorum: int = 0
 ) -> ProofReport:
     """Check a proof with the verifier's own keys, given as vkeys.
 
     Raises:
-        ProofError: inclusion is not shown, or fewer than `quorum` of the witnesses cosigned.
+        ProofError: inclusion is not shown, fewer than `quorum` of the witnesses cosigned, or the record says of itself that
+            it stands elsewhere.
         UnknownKeyError: none of the keys is for this log, or none of them signed.
         NoteError: the checkpoint or a key is not in its format.
         RecordTextError: what the proof carries is not a record.
@@ -88,7 +89,8 @@ def check_proof(
     origin = read_unverified(proof.checkpoint).origin
     keys = {key.key_id: (vkey, key) for vkey, key in _keys_of(origin, vkeys)}
     if not keys:
-        raise UnknownKeyError(f"the proof is of the log {origin}: expected a key named so or like its lake, got none")
+        got = ", ".join(sorted({vkey.partition("+")[0] for vkey in vkeys})) or "none"
+        raise UnknownKeyError(f"the proof is of the log {origin}: expected a key named so or like its lake, got {got}")
     given = [WitnessVerifier.from_vkey(vkey) for vkey in witnesses]
     log_keys = [key for _, key in keys.values()]
     entry = proof.extra if proof.extra is not None and len(proof.extra) == ENTRY_BYTES else None
@@ -98,6 +100,7 @@ def check_proof(
     else:
         proved = verify_record_proof(proof, origin=origin, log_keys=log_keys, witnesses=given, quorum=quorum)
         record = parse_record_text(record_of(proof)[1])
+        _check_place(record, proved)
     signers = tuple(keys[signature.key_id][0] for signature in proved.signatures)
     return ProofReport(proved, record, signers, _not_established(proved, record))
 
@@ -106,6 +109,18 @@ def _keys_of(origin: str, vkeys: Iterable[str]) -> Sequence[tuple[str, Ed25519Ve
     """The keys that count for a log, with the text by which the verifier knows each."""
     known = [(vkey, Ed25519Verifier.from_vkey(vkey)) for vkey in vkeys]
     return [(vkey, key.named(origin)) for vkey, key in known if origin == key.name or origin.startswith(f"{key.name}/")]
+
+
+def _check_place(record: Record, proved: Proved) -> None:
+    """Check that the record names the place where it stands: whoever signs could commit a row of one log to another."""
+    said = tuple(record.values.get(name) for name in ("tenant_id", "shard", "log_index"))
+    _, tenant, shard = split_origin(proved.checkpoint.origin)
+    if said != (tenant, shard, str(proved.index)):
+        raise ProofError(
+            f"the record: expected one of index {proved.index} of {tenant}/{shard}, got one that says of itself index "
+            f"{said[2]} of {said[0]}/{said[1]}: the log was not written as Muniment writes it",
+            hint="keep the file: with the signature it shows what the holder of the key put there",
+        )
 
 
 def _not_established(proved: Proved, record: Record | None) -> tuple[str, ...]:

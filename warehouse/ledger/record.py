@@ -48,7 +48,7 @@ def parse_record_text(text: bytes) -> Record:
     """
     table, at = _part(text, 0)
     version, at = _part(text, at)
-    if table is None or version is None or not version.isdigit() or len(version) > _LENGTH_DIGITS:
+    if table is None or version is None or not _is_number(version) or len(version) > _LENGTH_DIGITS:
         raise RecordTextError(f"record text: expected a table and its version first, got {text[:40]!r}")
     columns = LEDGER_COLUMNS.get((table, int(version)))
     if columns is None or text_beginning(table, int(version)) != text[:at]:
@@ -60,6 +60,12 @@ def parse_record_text(text: bytes) -> Record:
     if at != len(text):
         raise RecordTextError(f"record text: expected {len(columns)} values, got {len(text) - at} bytes more")
     return Record(table, int(version), values)
+
+
+def _is_number(text: str) -> bool:
+    return (
+        text.isascii() and text.isdigit()
+    )  # isdigit alone takes the digits of every script, and a superscript is no integer
 
 
 def _elements(text: str) -> tuple[str | None, ...]:

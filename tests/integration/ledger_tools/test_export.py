@@ -117,6 +117,14 @@ def test_any_sizes_one_after_another_make_a_whole_copy(tmp_path_factory, sizes):
         assert read_copy(base / "copy") == (size, [entry(number) for number in range(size)])
 
 
+@pytest.mark.parametrize("size", [255, 256, 257, 65_535, 65_536, 65_537])
+def test_sizes_around_a_full_tile_make_a_whole_copy(tmp_path, size):
+    """One below, at and above a full tile of level 0 and of level 1."""
+    write_log(tmp_path / "log", [entry(number) for number in range(size)])
+    export_log(tmp_path / "log", tmp_path / "copy")
+    assert read_copy(tmp_path / "copy") == (size, [entry(number) for number in range(size)])
+
+
 def test_a_large_log_has_partial_tiles_of_every_level(tmp_path):
     """70,000 entries: levels 0, 1 and 2 end in partial tiles of width 112, 17 and 1 (tlog-tiles, Merkle Tree)."""
     write_log(tmp_path / "log", [entry(number) for number in range(70_000)])

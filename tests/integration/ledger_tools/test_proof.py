@@ -5,7 +5,7 @@ import re
 import duckdb
 import pytest
 
-from muniment.proving import prove_one, public_keys, read_keys_option
+from muniment.proving import prove_one, public_keys
 from warehouse.errors import InputError, NotFoundError
 from warehouse.ledger.errors import BadSignatureError, NoteError, ProofError, RecordTextError, UnknownKeyError
 from warehouse.ledger.proof_report import check_proof
@@ -174,12 +174,3 @@ def test_a_quorum_of_witnesses_that_nobody_gave_is_not_met(context):
     """What was asked for and is not there is no pass."""
     with pytest.raises(ProofError, match="expected 1 by known witnesses, got 0"):
         check(context, prove_one(context, "acme", 42, None).content, quorum=1)
-
-
-def test_keys_are_given_as_text_or_file(context, tmp_path):
-    """One a line; anything else is refused with what was expected."""
-    file = tmp_path / "keys"
-    file.write_text("".join(f"{key}\n" for key in [*vkeys(context), FOREIGN_KEY]))
-    assert read_keys_option([str(file), FOREIGN_KEY], "--vkey") == [*vkeys(context), FOREIGN_KEY, FOREIGN_KEY]
-    with pytest.raises(InputError, match="expected a key"):
-        read_keys_option(["nonsense"], "--vkey")
