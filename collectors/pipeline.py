@@ -18,7 +18,7 @@ from warehouse.clock import Clock
 from warehouse.errors import DecodeError
 from warehouse.own_events import OwnEvent, own_event_records
 from warehouse.quarantine import Quarantine, QuarantineEntry
-from warehouse.treated import Redactor, TreatedBatch
+from warehouse.treated import Redactor, RequestMark, TreatedBatch
 
 _ID_BYTES = 8
 
@@ -63,19 +63,38 @@ class GroupPipeline:
             UnavailableError: quarantine or writer cannot take it; nothing may be acknowledged.
         """
         decoded = decode_group(exports, limits=self.limits, prices=self.prices)
+        records = add_action_digests(decoded.records, self.action_key)
+        if transactions:
+            records = replace(records, requests=(), transactions=transactions)
+        batch = self.redactor.treat(records)
+        if batch.records.rejected:
+            decoded = decoded.without(exports, [decoded.sources.refusal(row) for row in batch.records.rejected])
         rejections = self._quarantine_refused(exports, decoded)
         if rejections:
             events = own_event_records(rejections, now_unix_nano=self.clock())
             # waited for, so that the group's own future covers these events too
             self.sink.append(self.redactor.treat(events)).result()
-        records = add_action_digests(decoded.records, self.action_key)
-        if transactions:
-            records = replace(records, requests=(), transactions=transactions)
-        if not records.rows and not keep_empty:
+        if not batch.records.rows and not keep_empty:
             nothing: Future[None] = Future()
             nothing.set_result(None)
             return decoded, nothing
-        return decoded, self.sink.append(self.redactor.treat(records))
+        if not transactions:
+            batch = batch.with_requests(self._treated_marks(exports, decoded))
+        return decoded, self.sink.append(batch)
+
+    def _treated_marks(self, exports: Sequence[Export], decoded: DecodedGroup) -> tuple[RequestMark, ...]:
+        """Marks of the requests; what they would answer to a repeat is kept, and so it is redacted."""
+        readable = [
+            export
+            for export, outcome in zip(exports, decoded.outcomes, strict=True)
+            if not isinstance(outcome, DecodeError)
+        ]
+        return tuple(
+            replace(mark, message=self.redactor.redact_text(export.sender.tenant_id, mark.message))
+            if mark.message
+            else mark
+            for export, mark in zip(readable, decoded.records.requests, strict=True)
+        )
 
     def quarantine_body(
         self, signal: Signal, sender: Sender, *, content_type: str, size_bytes: int, reason: str, digest: bytes
@@ -109,7 +128,7 @@ class GroupPipeline:
                     export.sender,
                     content_type="application/x-protobuf",
                     size_bytes=len(export.body),
-                    reason=str(outcome),
+                    reason=self.redactor.redact_text(export.sender.tenant_id, str(outcome)),
                     digest=export.digest,
                 )
         if decoded.refusals:
@@ -117,13 +136,24 @@ class GroupPipeline:
             entries = []
             for at, refusal in decoded.refusals:
                 numbers[at] = numbers.get(at, -1) + 1
-                entries.append(_entry(exports[at], refusal, now, numbers[at]))
+                entries.append(self._treated(_entry(exports[at], refusal, now, numbers[at])))
             self.quarantine.add(entries)
         return [
             _rejected_event(exports[at], refusal)
             for at, refusal in decoded.refusals
             if refusal.event_name is not None and is_audit(refusal.event_name)
         ]
+
+
+    def _treated(self, entry: QuarantineEntry) -> QuarantineEntry:
+        """An entry as it may reach the disk."""
+        tenant, redactor = entry.tenant_id, self.redactor
+        return replace(
+            entry,
+            message=redactor.redact_text(tenant, entry.message),
+            event_name=entry.event_name and redactor.redact_text(tenant, entry.event_name),
+            record=entry.record and redactor.redact_record(tenant, entry.record),
+        )
 
 
 def _entry_id(digest: bytes, number: int) -> str:

@@ -84,7 +84,7 @@ class CommandContext:
     @cached_property
     def redactor(self) -> Redactor:
         """What every record passes before it reaches a disk."""
-        return make_redactor()
+        return make_redactor(self)
 
     def check(self, action: Action, tenant: str | None = None) -> None:
         """Ask whether the principal may do this.
@@ -117,9 +117,16 @@ class CommandContext:
         )
 
 
-def make_redactor() -> Redactor:
-    """Return the redactor of this lake: the one place that names it."""
-    return UnsafeKeepAll()
+def make_redactor(context: CommandContext) -> PolicyRedactor:
+    """Return the redactor of a lake under the policy in force: the one place that makes it.
+
+    Raises:
+        PolicyError: the policy in force cannot be used.
+        ControlUnavailableError: the control database does not answer, so that nobody can say which policy is in force.
+    """
+    applied = in_force(context.control, REDACTION)
+    policy = strict_policy(DETECTORS) if applied is None else compile_policy(applied.bundle, DETECTORS)
+    return PolicyRedactor(policy, context.vault)
 
 
 def command_context(lake_option: Path | None) -> CommandContext:

@@ -6,7 +6,7 @@ The way in is one-way by construction. Decoders make a `RecordSet`; only `Redact
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -66,6 +66,10 @@ class TreatedBatch:
             raise TypeError("a TreatedBatch is made by Redactor.treat only: got a call from elsewhere")
         self.records = records
 
+    def with_requests(self, requests: tuple[RequestMark, ...]) -> "TreatedBatch":
+        """The same rows with other marks, which hold no value of a record."""
+        return TreatedBatch(replace(self.records, requests=requests), seal=_SEAL)
+
 
 class Redactor(ABC):
     """Classifies and redacts records in memory, before any disk sees them.
@@ -83,6 +87,14 @@ class Redactor(ABC):
     def redact(self, records: RecordSet) -> RecordSet:
         """Return `records` with classification columns filled and personal data replaced."""
 
+    @abstractmethod
+    def redact_text(self, tenant_id: str, text: str) -> str:
+        """Return a tenant's text that is no record, such as a message that quotes one, with personal data replaced."""
+
+    @abstractmethod
+    def redact_record(self, tenant_id: str, text: str) -> str:
+        """Return the OTLP/JSON text of a record on its way to quarantine with personal data replaced."""
+
 
 class UnsafeKeepAll(Redactor):
     """Keeps every value as it came. Named unsafe because it is: personal data reaches the disk."""
@@ -90,3 +102,11 @@ class UnsafeKeepAll(Redactor):
     def redact(self, records: RecordSet) -> RecordSet:
         """Return `records` unchanged; the classification columns stay NULL."""
         return records
+
+    def redact_text(self, tenant_id: str, text: str) -> str:  # noqa: ARG002 - the tenant decides nothing here
+        """Return `text` unchanged."""
+        return text
+
+    def redact_record(self, tenant_id: str, text: str) -> str:  # noqa: ARG002 - as above
+        """Return `text` unchanged."""
+        return text

@@ -16,13 +16,14 @@ from collectors.exports import Export, Signal
 class Decoded:
     """Batches by table (contents apart), and by row of `checks` what a refusal has to say.
 
-    `export_of` and `times` belong to every row, refused or not. `fields_of` reads a refused row's own fields for its
+    `rows_of` holds, by table, which of those rows each row of the batch is. `export_of` and `times` belong to every row, refused or not. `fields_of` reads a refused row's own fields for its
     message, `cut_of` copies its record out of the parsed request, `event_names` are those of log records.
     """
 
     signal: Signal
     exports: Sequence[Export]
     batches: dict[str, pa.RecordBatch]
+    rows_of: dict[str, Ints]
     contents: list[pa.RecordBatch]
     checks: Checks
     export_of: Ints

@@ -7,7 +7,7 @@ are taken out and named; the rest goes on (OTLP §partial-success).
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from collectors.decode.logs import decode_logs
 from collectors.decode.metrics import decode_metrics
 from collectors.decode.refusals import summary
 from collectors.decode.refused_records import refused_records
+from collectors.decode.sources import Sources
 from collectors.decode.spans import decode_spans
 from collectors.decode.wire import parse_requests
 from collectors.exports import Export, IntakeLimits, Outcome, Refusal, Signal
@@ -45,12 +46,24 @@ class DecodedGroup:
 
     `records.requests` has one mark for each export that could be parsed, in order; `outcomes` one entry for every export:
     its outcome, or the error that its sender gets. `refusals` are (export number, refusal), those found before included.
+    `sources` tells where each row came from.
     """
 
     records: RecordSet
     outcomes: list[Outcome | DecodeError]
     refusals: list[tuple[int, Refusal]]
     counts: Counts
+    sources: Sources
+
+    def without(self, exports: Sequence[Export], refused: Sequence[tuple[int, Refusal]]) -> "DecodedGroup":
+        """The same after more of its records were refused: further refusals, outcomes and marks that count them."""
+        errors = {number: outcome for number, outcome in enumerate(self.outcomes) if isinstance(outcome, DecodeError)}
+        accepted = np.array([0 if isinstance(one, DecodeError) else one.accepted for one in self.outcomes], np.int64)
+        accepted -= np.bincount([number for number, _ in refused], minlength=len(exports))
+        refusals = [*self.refusals, *refused]
+        outcomes, marks = _outcomes(exports, accepted, refusals, errors)
+        records = replace(self.records, requests=tuple(marks) if self.records.requests else ())
+        return replace(self, records=records, outcomes=outcomes, refusals=refusals)
 
 
 def decode_group(exports: Sequence[Export], *, limits: IntakeLimits, prices: PriceBook) -> DecodedGroup:
@@ -59,6 +72,7 @@ def decode_group(exports: Sequence[Export], *, limits: IntakeLimits, prices: Pri
     accepted = np.zeros(len(exports), np.int64)
     refusals = [(number, refusal) for number, export in enumerate(exports) for refusal in export.refused]
     batches: dict[str, list[pa.RecordBatch]] = {}
+    sources = Sources()
     unknown: Counter[tuple[str | None, str]] = Counter()
     for signal in Signal:
         numbers = [number for number, export in enumerate(exports) if export.signal is signal]
@@ -68,6 +82,7 @@ def decode_group(exports: Sequence[Export], *, limits: IntakeLimits, prices: Pri
         column, unreadable = parse_requests(signal, [export.body for export in chosen])
         errors |= {numbers[place]: error for place, error in unreadable.items()}
         for decoded in _decode(signal, column, chosen, limits, prices):
+            sources.add(decoded, numbers)
             for name, batch in (*decoded.batches.items(), *(("contents", batch) for batch in decoded.contents)):
                 if batch.num_rows:
                     batches.setdefault(name, []).append(batch)
@@ -81,7 +96,7 @@ def decode_group(exports: Sequence[Export], *, limits: IntakeLimits, prices: Pri
     outcomes, marks = _outcomes(exports, accepted, refusals, errors)
     rows = {name: batch.num_rows for name, batch in tables.items()}
     counts = Counts(**rows, refused=len(refusals), undecodable=len(errors), unknown_costs=unknown)
-    return DecodedGroup(RecordSet(tables, tuple(marks)), outcomes, refusals, counts)
+    return DecodedGroup(RecordSet(tables, tuple(marks)), outcomes, refusals, counts, sources)
 
 
 def _decode(

@@ -83,11 +83,12 @@ def decode_logs(column: pa.ListArray, exports: Sequence[Export], limits: IntakeL
     columns["assurance"] = _assurances(named, key_bound)
     columns["body"], body_part = _bodies(records.field("body"), named, checks, limits)
     parts = joined([Parts.of(attributes), body_part])
-    batches, contents = _split(columns, checks, parts, rows)
+    batches, rows_of, contents = _split(columns, checks, parts, rows)
     return Decoded(
         signal=Signal.LOGS,
         exports=exports,
         batches=batches,
+        rows_of=rows_of,
         contents=contents,
         checks=checks,
         export_of=frame.export_of,
@@ -199,14 +200,14 @@ def _is_audit(name: str | None) -> bool:
 
 def _split(
     columns: dict[str, pa.Array], checks: Checks, parts: Parts | None, rows: int
-) -> tuple[dict[str, pa.RecordBatch], list[pa.RecordBatch]]:
-    """Audit events apart from other logs, without the records refused, and their contents."""
+) -> tuple[dict[str, pa.RecordBatch], dict[str, Ints], list[pa.RecordBatch]]:
+    """Audit events apart from other logs, without the records refused; which records each batch holds; their contents."""
     encoded = columns["event_name"].dictionary_encode()
     in_catalogue = [_is_audit(name) for name in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(len(in_catalogue)).to_numpy()
     audit = np.array([*in_catalogue, False])[codes]
     kept = checks.found == 0
-    batches, contents = {}, []
+    batches, rows_of, contents = {}, {}, []
     for name, schema in _TABLES.items():
         mine = kept & (audit if name == "audit_events" else ~audit)
         if not mine.any():
@@ -215,6 +216,7 @@ def _split(
         agents = columns.get("agent_id")
         mask = pa.array(mine)
         batches[name] = batch if mine.all() else batch.filter(mask)
+        rows_of[name] = np.flatnonzero(mine)
         if parts is None:
             continue
         chosen = parts.where(mine)
@@ -222,4 +224,4 @@ def _split(
             contents.append(
                 content_rows(name, batches[name], agents if agents is None else agents.filter(mask), chosen)
             )
-    return batches, contents
+    return batches, rows_of, contents

@@ -122,6 +122,7 @@ def _decode_kind(kind: str, shared: _Metrics, limits: IntakeLimits) -> Decoded |
         signal=Signal.METRICS,
         exports=shared.frame.exports,
         batches={"metrics": batch if kept is None else batch.filter(pa.array(kept))},
+        rows_of={"metrics": np.arange(len(rows)) if kept is None else np.flatnonzero(kept)},
         contents=[],
         checks=checks,
         export_of=export_of,

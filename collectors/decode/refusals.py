@@ -39,6 +39,7 @@ class Reason(StrEnum):
     UNREADABLE = "value-unreadable"
     NO_NAME = "metric-without-name"
     OUT_OF_SCOPE = "out-of-scope"
+    POLICY = "rejected-by-policy"
 
 
 _REASONS = tuple(Reason)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -64,6 +65,7 @@ def decode_spans(
         signal=Signal.TRACES,
         exports=exports,
         batches={"spans": batch},
+        rows_of={"spans": np.arange(len(spans)) if kept is None else np.flatnonzero(kept)},
         contents=contents,
         checks=checks,
         export_of=frame.export_of,

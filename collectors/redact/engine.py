@@ -10,19 +10,22 @@
 Invariant: a text leaves unchanged only when the scan found nothing in it or its treatment ended well.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from collectors.redact.assembly import assemble
 from collectors.redact.detector import Detector
-from collectors.redact.fields import COLUMNS, field_of
+from collectors.redact.fields import COLUMNS, Field, field_of
 from collectors.redact.findings import Findings
 from collectors.redact.group import GroupTreatment
-from collectors.redact.json_text import is_json
+from collectors.redact.json_text import Path, is_json
+from collectors.redact.otlp_record import treat_otlp
 from collectors.redact.patterns import Patterns
 from collectors.redact.policy import RedactionPolicy
 from collectors.redact.tokens import TokenBook, Vault
-from collectors.redact.treatment import Treatment
+from collectors.redact.treatment import WITHHELD_TEXT, Treatment
 from warehouse.treated import RecordSet, Redactor
 
 TEXT_SECONDS = 2.0
@@ -64,31 +67,63 @@ class PolicyRedactor(Redactor):
         group = GroupTreatment(compiled.policy, compiled.patterns, TokenBook(self._vault), self._text_seconds)
         return assemble(records, group.treat(records.tables), compiled.policy)
 
-    def redact_text(self, tenant: str, text: str) -> str:
-        """A text of a tenant that is no record, such as one on its way to quarantine; JSON is treated value by value."""
-        new, _ = self.explain(tenant, text, details=False)
-        return new or ""
+    def redact_text(self, tenant_id: str, text: str) -> str:
+        """A text of a tenant that is no record, such as a message that quotes one; JSON is treated value by value."""
+        return self.explain(tenant_id, text, details=False)[0] or ""
+
+    def redact_record(self, tenant_id: str, text: str) -> str:
+        """The OTLP/JSON text of a record that goes to quarantine, treated as its row would have been."""
+        inspection = self._inspection(tenant_id, "quarantine", details=False)
+        try:
+            return inspection.settled(
+                lambda: treat_otlp(text, lambda value, path: inspection.text(value, path, field_of(path[-1]))[0])
+            )
+        except (ValueError, RecursionError):
+            return json.dumps({"withheld": WITHHELD_TEXT})
 
     def explain(
-        self, tenant: str, text: str, *, key: str = "body", table: str = "logs", details: bool = True
+        self, tenant_id: str, text: str, *, key: str = "body", table: str = "logs", details: bool = True
     ) -> tuple[str | None, Findings]:
         """What stands in place of a text of a tenant, and what was found, with offsets in each value."""
-        compiled = self._compiled
-        book = TokenBook(self._vault)
+        inspection = self._inspection(tenant_id, table, details=details)
+        if key == "body" and is_json(text):
+            return inspection.settled(lambda: inspection.json(text))
+        return inspection.settled(lambda: inspection.text(text, (key,), COLUMNS.get(key) or field_of(key)))
+
+    def _inspection(self, tenant_id: str, table: str, *, details: bool) -> "_Inspection":
+        return _Inspection(self._compiled, TokenBook(self._vault), tenant_id, table, self._text_seconds, details=details)
+
+
+_Answer = TypeVar("_Answer")
+
+
+class _Inspection:
+    """The treatment of single texts of one tenant."""
+
+    def __init__(
+        self, compiled: _Compiled, book: TokenBook, tenant: str, table: str, text_seconds: float, *, details: bool
+    ) -> None:
         policy = compiled.policy.for_tenant(tenant)
-        treatment = Treatment(tenant, policy, table, book, text_seconds=self._text_seconds, explain=details)
-        own = set(policy.detectors.values())
+        self._book = book
+        self._patterns = compiled.patterns
+        self._own = set(policy.detectors.values())
+        self._treatment = Treatment(tenant, policy, table, book, text_seconds=text_seconds, explain=details)
 
-        def candidates(part: str) -> Sequence[Detector]:
-            return [one for one in compiled.patterns.detectors_for(part) if one in own]
+    def text(self, text: str, path: Path, field: Field) -> tuple[str | None, Findings]:
+        """Treat a text under the keys `path`."""
+        return self._treatment.text(text, path, field, self._candidates)
 
-        def treat() -> tuple[str | None, Findings]:
-            if key == "body" and is_json(text):
-                return treatment.json(text, candidates)
-            return treatment.text(text, (key,), COLUMNS.get(key) or field_of(key), candidates)
+    def json(self, text: str) -> tuple[str | None, Findings]:
+        """Treat a JSON text."""
+        return self._treatment.json(text, self._candidates)
 
+    def settled(self, treat: Callable[[], _Answer]) -> _Answer:
+        """Treat, and again where the vault had to make a token first."""
         answer = treat()
-        if book.missing:
-            book.fetch()
-            answer = treat()
-        return answer
+        if not self._book.missing:
+            return answer
+        self._book.fetch()
+        return treat()
+
+    def _candidates(self, text: str) -> Sequence[Detector]:
+        return [one for one in self._patterns.detectors_for(text) if one in self._own]

@@ -105,7 +105,7 @@ _NAME = re.compile(
     r"|exception\.type|error\.type|muniment\..*"
     r"|(?:.*[._-])?(?:ids?|uuid|guid|version|type|kind|hash|digest|sha256|md5|checksum|etag|model|status|level|unit|currency"
     r"|locale|timezone|created_?at|updated_?at|timestamp)"
-    r"|.*(?:Id|Ids|UUID|At)",
+    r"|.*(?:Id|Ids|UUID|At|Nano|Count|Number|Url)",
 )
 
 COLUMNS: dict[str, Field] = {
