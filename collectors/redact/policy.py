@@ -64,6 +64,8 @@ class TenantPolicy:
         default_class: class of a record in which nothing was found.
         contents_class: class of contents in which nothing was found.
         detectors: every detector that searches this tenant's texts, its own ones too, by name.
+        rules: rules for fields, in the order in which they are asked.
+        searches: pattern, trigger and context words of the tenant's own detectors, by name, for comparing.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class TenantPolicy:
         tables: Mapping[str, TableRule],
         rules: Sequence[KeyedRule],
         detectors: Mapping[str, Detector],
+        searches: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.hash = content_hash
@@ -93,6 +96,8 @@ class TenantPolicy:
         self._actions = dict(actions)
         self._classes = dict(classes)
         self._tables = dict(tables)
+        self.rules = tuple(rules)
+        self.searches = MappingProxyType(dict(searches))
         self._rules = [(_any_key(rule.keys), rule.tables, rule.rule) for rule in rules]
         self._cached_rule = lru_cache(maxsize=_MOST_CACHED_KEYS)(self._find_rule)
 
