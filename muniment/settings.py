@@ -44,7 +44,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     `LAKE/control.db`; `control_url_file` names a file that holds it, so that no password stands in the settings; `vault_url`
     and `vault_url_file` do the same for the vault of subjects, `LAKE/keys/subjects.db`. `users` gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
     cosign what this lake says about itself. A collector says every `heartbeat_seconds` that it listens. For
-    `rotation_overlap_days` after a rotation of the signing key checkpoints carry the old key's signature too.
+    `rotation_overlap_days` after a rotation of the signing key checkpoints carry the old key's signature too. A collector asks
+    every `policy_poll_seconds` whether another policy was applied.
     """
 
     lake: str = "lake"
@@ -65,6 +66,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
     heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
     rotation_overlap_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
+    policy_poll_seconds: Annotated[float, msgspec.Meta(gt=0)] = 2.0
 
 
 def read_settings(lake: Lake) -> MunimentConfig:

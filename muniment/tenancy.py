@@ -19,11 +19,14 @@ Record = Callable[..., object]
 
 
 @contextmanager
-def _recording(
+def recording(
     record: Record, event: str, tenant: str, decision: Decision, **columns: str
 ) -> Iterator[Callable[..., None]]:
-    """Gives a function that records the change as done; records a failure when the change fails after that."""
-    columns |= {"policy_id": decision.policy_id, "policy_version": decision.policy_version}
+    """Gives a function that records the change as done; records a failure when the change fails after that.
+
+    `policy_id` and `policy_version` are those of the decision unless the change is one of a policy and names its own.
+    """
+    columns = {"policy_id": decision.policy_id, "policy_version": decision.policy_version} | columns
     announced: dict[str, object] = {}
 
     def announce(**more: object) -> None:
@@ -46,7 +49,7 @@ def add_tenant(
 ) -> Tenant:
     """Add a tenant; recorded as `policy.changed` in the lake's own log, as the tenant has none yet."""
     decision = access.check(principal, Action.TENANT_MANAGE)
-    with _recording(record, "policy.changed", LAKE_TENANT, decision, action="add", resource_type="tenant") as announce:
+    with recording(record, "policy.changed", LAKE_TENANT, decision, action="add", resource_type="tenant") as announce:
         return control.add_tenant(tenant_id, name, announce=lambda tenant: announce(resource_id=tenant.id))
 
 
@@ -70,7 +73,7 @@ def issue_key(
 ) -> IssuedKey:
     """Issue a key; recorded as `key.issued`, with its scope, in the tenant's log."""
     decision = access.check(principal, Action.KEY_MANAGE, tenant_id)
-    with _recording(record, "key.issued", tenant_id, decision, action="issue", resource_type="api_key") as announce:
+    with recording(record, "key.issued", tenant_id, decision, action="issue", resource_type="api_key") as announce:
         return control.issue_key(
             tenant_id,
             agent=agent,
@@ -94,7 +97,7 @@ def rotate_key(
 ) -> IssuedKey:
     """Issue a key's successor; recorded as `key.rotated` about the old key, naming the new one and the overlap's end."""
     tenant_id, decision = _may_manage(control, access, principal, key_id)
-    with _recording(record, "key.rotated", tenant_id, decision, action="rotate", resource_type="api_key") as announce:
+    with recording(record, "key.rotated", tenant_id, decision, action="rotate", resource_type="api_key") as announce:
         return control.rotate_key(
             key_id,
             overlap_seconds,
@@ -111,7 +114,7 @@ def revoke_key(
 ) -> KeyRecord:
     """Revoke a key; recorded as `key.revoked` in the tenant's log."""
     tenant_id, decision = _may_manage(control, access, principal, key_id)
-    with _recording(record, "key.revoked", tenant_id, decision, action="revoke", resource_type="api_key") as announce:
+    with recording(record, "key.revoked", tenant_id, decision, action="revoke", resource_type="api_key") as announce:
         return control.revoke_key(key_id, announce=lambda key: announce(resource_id=key.key_id, reason=reason))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collectors.costs import PriceBook
 from governance.access import Access, Action, local_principal
@@ -21,7 +21,10 @@ from warehouse.lake import Lake, find_lake
 from warehouse.own_events import OwnEvent
 from warehouse.principals import Principal
 from warehouse.subjects import SubjectVault, open_lake_vault
-from warehouse.treated import Redactor, UnsafeKeepAll
+from warehouse.treated import Redactor
+
+if TYPE_CHECKING:
+    from collectors.redact.engine import PolicyRedactor
 
 
 class ControlClaims:
@@ -117,16 +120,18 @@ class CommandContext:
         )
 
 
-def make_redactor(context: CommandContext) -> PolicyRedactor:
+def make_redactor(context: CommandContext) -> "PolicyRedactor":
     """Return the redactor of a lake under the policy in force: the one place that makes it.
 
     Raises:
         PolicyError: the policy in force cannot be used.
         ControlUnavailableError: the control database does not answer, so that nobody can say which policy is in force.
     """
-    applied = in_force(context.control, REDACTION)
-    policy = strict_policy(DETECTORS) if applied is None else compile_policy(applied.bundle, DETECTORS)
-    return PolicyRedactor(policy, context.vault)
+    from collectors.redact.detectors import BY_NAME
+    from collectors.redact.engine import PolicyRedactor
+    from muniment.policy_watch import read_policy
+
+    return PolicyRedactor(read_policy(context.control, BY_NAME), context.vault)
 
 
 def command_context(lake_option: Path | None) -> CommandContext:

@@ -69,6 +69,8 @@ class TenantPolicy:
         default_class: class of a record in which nothing was found.
         contents_class: class of contents in which nothing was found.
         detectors: every detector that searches this tenant's texts, its own ones too, by name.
+        rules: rules for fields, in the order in which they are asked.
+        searches: pattern, trigger and context words of the tenant's own detectors, by name, for comparing.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class TenantPolicy:
         tables: Mapping[str, TableRule],
         rules: Sequence[KeyedRule],
         detectors: Mapping[str, Detector],
+        searches: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.hash = content_hash
@@ -100,6 +103,8 @@ class TenantPolicy:
         self._tables = dict(tables)
         self.treated_keys = tuple(key for rule in rules if rule.rule.treats for key in rule.keys)
         """Shell-style patterns of the fields about which a rule says more than which detectors look at them."""
+        self.rules = tuple(rules)
+        self.searches = MappingProxyType(dict(searches))
         self._rules = [(_any_key(rule.keys), rule.tables, rule.rule) for rule in rules]
         self._cached_rule = lru_cache(maxsize=_MOST_CACHED_KEYS)(self._find_rule)
 

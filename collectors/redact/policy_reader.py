@@ -93,6 +93,7 @@ class PolicyReader:
             tables={name: self._table(name, table) for name, table in config.tables.items()},
             rules=[self._rule(rule, ("attributes", at)) for at, rule in enumerate(config.attributes or ())],
             detectors={**self._known, **own},
+            searches={name: (custom.pattern, custom.trigger, custom.context) for name, custom in self._custom.items()},
         )
 
     # -- words

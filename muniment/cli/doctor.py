@@ -20,6 +20,7 @@ _RECORDS = 4
 EXIT_NO = 1
 _ADVICE = {
     "control database": "see that LAKE/control.db, or the server that control_url names, is there and may be read",
+    "policies": "`muniment policy show --applied` prints what is in force; mend the folder's files and `muniment policy apply`",
     "API key": "muniment tenant add NAME, then again",
     "receiver answers": "start the receivers with `muniment up`, or name their address with --host",
     "receiver is ready": "the answer above says what keeps it from taking records; `muniment status` says more",
@@ -81,6 +82,9 @@ def examine(context: "CommandContext", *, key: str | None, tenant: str | None, h
     except MunimentError as exc:
         return [*steps, Step("control database", ok=False, detail=str(exc))]
     steps.append(Step("control database", ok=True, detail=f"{len(tenants)} tenant{'' if len(tenants) == 1 else 's'}"))
+    steps.append(_policies(context))
+    if not steps[-1].ok:
+        return steps
     issued = None
     if key is None:
         if not tenants:
@@ -104,6 +108,16 @@ def examine(context: "CommandContext", *, key: str | None, tenant: str | None, h
     if all(step.ok for step in sent) and host is None:
         steps.append(_look(context, trace_id.hex(), tenants))
     return steps
+
+
+def _policies(context: "CommandContext") -> "Step":
+    """Which policies are in force, and whether they can be used."""
+    from collectors.probe import Step
+    from muniment.policies import policy_status, policy_text
+
+    found = policy_status(context.lake, context.control)
+    problems = [f"{policy['kind']}: {policy['problem']}" for policy in found if policy["problem"]]
+    return Step("policies", ok=not problems, detail="; ".join(problems or map(policy_text, found)))
 
 
 def _issue(context: "CommandContext", tenant: str) -> tuple[str, str]:

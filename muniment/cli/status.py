@@ -44,6 +44,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from governance.access import Action
+    from muniment.policies import policy_status
     from muniment.witness_rounds import witness_status
     from warehouse.names import LAKE_TENANT
     from warehouse.questions.lake_status import table_status
@@ -58,6 +59,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
             {"identity": shard.identity, "closed": shard.closed_reason} for shard in context.control.list_shards()
         ],
         "witnesses": [asdict(witness) for witness in witness_status(context.lake, context.settings)],
+        "policies": policy_status(context.lake, context.control),
         "last_checkpoint_unix_nano": last_checkpoint(context.lake),
         "last_purge": None,
     }
@@ -117,6 +119,8 @@ def _print(content: dict[str, Any]) -> None:
         console.print("[dim]no collector runs[/]")
     for collector in content["collectors"]:
         _print_collector(collector)
+    for policy in content["policies"]:
+        _print_policy(policy)
     _print_witnesses(content["witnesses"])
     checkpoint = content["last_checkpoint_unix_nano"]
     when = _time(checkpoint) if checkpoint else "none yet"
@@ -170,6 +174,14 @@ def _print_collector(collector: dict[str, Any]) -> None:
     rounds = collector["witness_rounds"]
     for problem in (*collector["problems"], *rounds["problems"], *filter(None, rounds["witnesses"].values())):
         console.print(f"  problem: {problem}", markup=False, style="red", soft_wrap=True)
+
+
+def _print_policy(policy: dict[str, Any]) -> None:
+    from muniment.policies import policy_text
+
+    console.print(policy_text(policy), markup=False, soft_wrap=True)
+    if policy["problem"]:
+        console.print(f"  problem: {policy['problem']}", markup=False, style="red", soft_wrap=True)
 
 
 def _print_witnesses(witnesses: list[dict[str, Any]]) -> None:

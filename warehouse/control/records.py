@@ -97,3 +97,18 @@ class ShardRecord:
     created_unix_nano: int
     closed_unix_nano: int | None = None
     closed_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class AppliedPolicy:
+    """Policy files of one kind as they were put in force: the first of a kind is revision 1, the newest is in force.
+
+    `bundle` is JSON text, file name → text; None where it was not asked for.
+    """
+
+    kind: str
+    revision: int
+    hash: str
+    applied_unix_nano: int
+    applied_by: str
+    bundle: str | None = field(default=None, repr=False)

@@ -6,7 +6,7 @@ and compare it alike, and no time zone setting of a server can shift it.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
 
-HEAD = "r0001"
+HEAD = "r0002"
 """Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
 
 METADATA = MetaData()
@@ -49,4 +49,15 @@ SHARDS = Table(
     Column("closed_unix_nano", BigInteger),
     Column("closed_reason", Text),
     Index("shards_by_name", "name"),
+)
+
+APPLIED_POLICIES = Table(
+    "applied_policies",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("bundle", Text, nullable=False),
+    Column("applied_unix_nano", BigInteger, nullable=False),
+    Column("applied_by", Text, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""The control store: tenants, keys and shards over one database."""
+"""The control store: tenants, keys, shards and applied policies over one database."""
 
 import secrets
 from pathlib import Path
@@ -9,12 +9,13 @@ from warehouse.clock import Clock
 from warehouse.control.database import parse_url
 from warehouse.control.keys import Keys
 from warehouse.control.migration import open_migrated
+from warehouse.control.policies import AppliedPolicies
 from warehouse.control.secret import RandomBytes
 from warehouse.control.shards import Shards
 from warehouse.control.tenants import Tenants
 
 
-class ControlStore(Tenants, Keys, Shards):
+class ControlStore(Tenants, Keys, Shards, AppliedPolicies):
     """The control data of one lake. Open it with `open`; safe to use from several threads and processes at once.
 
     Every method raises `ControlUnavailableError` when the database does not answer or cannot write, and works again once

@@ -74,8 +74,9 @@ def read_folder(lake: Lake, kind: str) -> Bundle:
         PolicyError: a file is not UTF-8, or they are too large together.
     """
     folder = lake.policies / kind
-    contents = {path.name: path.read_bytes() for path in sorted(folder.glob(f"*{SUFFIX}")) if path.is_file()}
-    return read_bundle(kind, contents)
+    # What an editor leaves beside a file (`.#name.yaml`) is none of the policy's.
+    paths = [path for path in folder.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith(".")]
+    return read_bundle(kind, {path.name: path.read_bytes() for path in paths})
 
 
 def read_files(kind: str, paths: list[Path]) -> Bundle:

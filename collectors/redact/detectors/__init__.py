@@ -1,5 +1,7 @@
 """The detectors: one module each, and their registry."""
 
+from collections.abc import Mapping
+
 from collectors.redact.detector import Detector
 from collectors.redact.detectors.address import ADDRESS
 from collectors.redact.detectors.card import CARD
@@ -29,3 +31,6 @@ DETECTORS: tuple[Detector, ...] = (
     URL_CREDENTIALS,
 )
 """Every detector, in the order in which they are listed to people."""
+
+BY_NAME: Mapping[str, Detector] = {detector.name: detector for detector in DETECTORS}
+"""The same by name, as policies call them."""

@@ -1,0 +1,67 @@
+"""The kinds of policy that this version knows: one line a kind, as each lives in a room of its own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from warehouse.errors import NotFoundError
+from warehouse.policies import Bundle, PolicyError
+
+
+@dataclass(frozen=True)
+class PolicyKind:
+    """One kind of policy.
+
+    Attributes:
+        name: its folder in `LAKE/policies/`.
+        validate: raises `PolicyError` for a bundle that cannot be used.
+        changes: says in words what a valid bundle changes against another one, None for what holds where none is applied.
+        defaults: the bundle that comes with the package.
+    """
+
+    name: str
+    validate: Callable[[Bundle], object]
+    changes: Callable[[Bundle | None, Bundle], list[str]]
+    defaults: Callable[[], Bundle]
+
+
+def _redaction_validate(bundle: Bundle) -> object:
+    from collectors.redact.detectors import BY_NAME
+    from collectors.redact.policy_compiler import compile_policy
+
+    return compile_policy(bundle, BY_NAME)
+
+
+def _redaction_changes(old: Bundle | None, new: Bundle) -> list[str]:
+    from collectors.redact.detectors import BY_NAME
+    from collectors.redact.policy_changes import describe_changes
+    from collectors.redact.policy_compiler import compile_policy, default_bundle
+
+    after = compile_policy(new, BY_NAME)
+    try:
+        before = compile_policy(old or default_bundle(), BY_NAME)
+    except PolicyError:
+        return ["what is in force was written for another version: this one cannot say what it means"]
+    return describe_changes(before, after)
+
+
+def _redaction_defaults() -> Bundle:
+    from collectors.redact.policy_compiler import default_bundle
+
+    return default_bundle()
+
+
+REDACTION = PolicyKind("redaction", _redaction_validate, _redaction_changes, _redaction_defaults)
+
+KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION,)}
+"""Every kind that can be checked and applied."""
+
+
+def policy_kind(name: str) -> PolicyKind:
+    """The kind of that name.
+
+    Raises:
+        NotFoundError: there is none, or not yet.
+    """
+    if name not in KINDS:
+        raise NotFoundError(f"policy kind: expected {', '.join(KINDS)}, got {name!r}")
+    return KINDS[name]
