@@ -144,7 +144,6 @@ class GroupPipeline:
             if refusal.event_name is not None and is_audit(refusal.event_name)
         ]
 
-
     def _treated(self, entry: QuarantineEntry) -> QuarantineEntry:
         """An entry as it may reach the disk."""
         tenant, redactor = entry.tenant_id, self.redactor

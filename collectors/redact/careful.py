@@ -45,6 +45,15 @@ def masks_of(cells: Cells, marks: Marks) -> Masks:
     return {(at // _PLACES, at % _PLACES): mask for at, mask in zip(where.tolist(), joined.tolist(), strict=True)}
 
 
+def every_cell(cells: Cells, mask: int) -> Masks:
+    """All cells that hold a text."""
+    return {
+        (number, place): mask
+        for number, column in enumerate(cells.columns)
+        for place in np.flatnonzero(pc.greater(pc.binary_length(column.values), 0).fill_null(False)).tolist()
+    }
+
+
 def _outside_names(cells: Cells, marks: Marks) -> tuple[Ints, npt.NDArray[np.uint64]]:
     """Marks without numbers that stand under a key whose values are names: ids, times and versions are full of them.
 

@@ -91,7 +91,9 @@ class PolicyRedactor(Redactor):
         return inspection.settled(lambda: inspection.text(text, (key,), COLUMNS.get(key) or field_of(key)))
 
     def _inspection(self, tenant_id: str, table: str, *, details: bool) -> "_Inspection":
-        return _Inspection(self._compiled, TokenBook(self._vault), tenant_id, table, self._text_seconds, details=details)
+        return _Inspection(
+            self._compiled, TokenBook(self._vault), tenant_id, table, self._text_seconds, details=details
+        )
 
 
 _Answer = TypeVar("_Answer")

@@ -10,18 +10,20 @@ from functools import partial
 
 import pyarrow as pa
 
-from collectors.redact.careful import Care, Masks, masks_of, ruled_cells, treat_cells
+from collectors.redact.careful import Care, Masks, every_cell, masks_of, ruled_cells, treat_cells
 from collectors.redact.cells import Cells
 from collectors.redact.classification import TableFindings
 from collectors.redact.detector import Detector
 from collectors.redact.fields import NAME_COLUMNS, TEXT_COLUMNS
 from collectors.redact.identities import Identities
-from collectors.redact.patterns import ESCAPED, RULE, Patterns
+from collectors.redact.patterns import ESCAPED, NOTHING, RULE, Patterns
 from collectors.redact.policy import RedactionPolicy
 from collectors.redact.tables import TreatedTable
 from collectors.redact.tokens import TokenBook
 from collectors.redact.treatment import Treatment
 
+_SMALL_BYTES = 32 * 1024
+"""A group below this is treated without a scan while no scan was made before: a command that records an event, say."""
 _ESCAPED_BIT, _RULE_BIT = 1 << ESCAPED, 1 << RULE
 
 
@@ -33,11 +35,13 @@ class GroupTreatment:
     patterns: Patterns
     book: TokenBook
     text_seconds: float
+    is_small: bool = False
     _treatments: dict[tuple[str, str], Treatment] = field(default_factory=dict)
     _candidates: dict[tuple[str, int], Callable[[str], Sequence[Detector]]] = field(default_factory=dict)
 
     def treat(self, tables: Mapping[str, pa.RecordBatch]) -> dict[str, tuple[pa.RecordBatch, TableFindings]]:
         """Every table's batch with its texts treated, and what was found in its rows."""
+        self.is_small = not self.patterns.are_compiled and sum(batch.nbytes for batch in tables.values()) < _SMALL_BYTES
         works = [_TableWork(self, TreatedTable.of(name, batch)) for name, batch in tables.items() if batch.num_rows]
         for work in works:
             work.identities.exchange()
@@ -90,9 +94,15 @@ class _TableWork:
         share = len(table.tenants) == 1
         self._texts = Cells(table.batch, TEXT_COLUMNS, share=share)
         self._names = Cells(table.batch, NAME_COLUMNS, share=share)
-        marks = group.patterns.scan_texts(self._texts.data)
-        text_masks = masks_of(self._texts, marks)
-        name_masks = masks_of(self._names, group.patterns.scan_names(self._names.data))
+        if group.is_small:
+            marks = NOTHING
+            text_masks, name_masks = (
+                every_cell(cells, group.patterns.everything) for cells in (self._texts, self._names)
+            )
+        else:
+            marks = group.patterns.scan_texts(self._texts.data)
+            text_masks = masks_of(self._texts, marks)
+            name_masks = masks_of(self._names, group.patterns.scan_names(self._names.data))
         for cells, masks in ((self._texts, text_masks), (self._names, name_masks)):
             for cell in ruled_cells(table, cells, group.policy.for_tenant):
                 masks[cell] = masks.get(cell, 0) | _RULE_BIT

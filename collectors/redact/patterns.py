@@ -5,6 +5,7 @@ in it, says whether it has to be treated and by whom.
 """
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,9 @@ class Marks:
     identity_keys: Ints
 
 
+NOTHING = Marks(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
 class Patterns:
     """The patterns of one policy, compiled. Immutable but for its caches; safe to use from several threads."""
 
@@ -75,6 +79,8 @@ class Patterns:
         self._texts = _Part([*of_detectors, *of_numbers, *escapes, *keys], FAST_IDENTITY_TRIGGERS, engine)
         self._names = _Part([*strong, *escapes], (), engine)
         self._leaves = _Part([*of_detectors, *of_numbers], (), engine)
+        self.everything = sum(1 << _FIRST_DETECTOR + at for at in range(len(self.detectors))) | 1 << DECLARED
+        """The mask of a text that was not scanned: every detector looks at it."""
         self._numeric = sum(1 << at for at, one in enumerate(self.detectors) if NUMBERS in one.triggers)
         self._by_mask: dict[int, tuple[Detector, ...]] = {}
 
@@ -91,6 +97,11 @@ class Patterns:
         """What a buffer of names and identifiers holds: only what needs no context is looked for."""
         return self._names.scan(data)
 
+    @property
+    def are_compiled(self) -> bool:
+        """Whether a scan costs no more than itself; the first one compiles, which takes longer than treating a few records."""
+        return self._texts.is_compiled
+
     def detectors_of(self, mask: int) -> tuple[Detector, ...]:
         """The detectors whose bits are set."""
         found = self._by_mask.get(mask)
@@ -105,6 +116,8 @@ class Patterns:
 
     def detectors_for(self, text: str) -> tuple[Detector, ...]:
         """The detectors whose triggers a text holds: for texts that stood in the buffer escaped."""
+        if not self.are_compiled:
+            return self.detectors
         marks = self._leaves.scan(text.encode("utf8", "surrogatepass"))
         return self.detectors_of(int(np.bitwise_or.reduce(marks.masks, initial=np.uint64(0))))
 
@@ -114,11 +127,25 @@ class _Part:
 
     def __init__(self, patterns: Sequence[tuple[str, int]], identities: Sequence[str], engine: str | None) -> None:
         self._bits = np.array([bit for _, bit in patterns], np.uint64)
-        self._scanner = Scanner([*(text for text, _ in patterns), *identities], engine=engine)
+        self._patterns = [*(text for text, _ in patterns), *identities]
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._compiled: Scanner | None = None
+
+    @property
+    def is_compiled(self) -> bool:
+        return self._compiled is not None
+
+    def _scanner(self) -> Scanner:
+        if self._compiled is None:
+            with self._lock:
+                if self._compiled is None:
+                    self._compiled = Scanner(self._patterns, engine=self._engine)
+        return self._compiled
 
     def scan(self, data: bytes) -> Marks:
         """All marks, numbers among them only where they are long enough."""
-        numbers, ends = self._scanner.scan(data)
+        numbers, ends = self._scanner().scan(data)
         fast = numbers >= len(self._bits)
         starts, keys = ends[fast], numbers[fast] - len(self._bits)
         if fast.any():
