@@ -5,7 +5,6 @@ The same rows always give the same bytes under the same name, so a replay after 
 
 import datetime as dt
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, sync_folders, sync_many
+from warehouse.durable import PRIVATE_FOLDER, make_folder, sync_folders, sync_many, write_new
 from warehouse.tables import STATISTICS_COLUMNS, TABLES, Table
 
 ROW_GROUP_ROWS = 65_536
@@ -130,13 +129,7 @@ def write_file(table: Table, rows: pa.Table, file: Path, *, level: int) -> int:
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, row_group_size=group_rows, **options)
     content = sink.getvalue()
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-    try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    finally:
-        os.close(descriptor)
+    write_new(file, memoryview(content))
     return int(content.size)
 
 

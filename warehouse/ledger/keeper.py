@@ -9,15 +9,14 @@ replaced is signed again before `advance` returns, and so are the shard's logs t
 """
 
 import contextlib
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse import durable
 from warehouse.clock import Clock
+from warehouse.durable import replace_files
 from warehouse.errors import CorruptionError, MunimentError
 from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import Checkpoint, log_origin, open_checkpoint, read_unverified, sign_checkpoint
@@ -212,20 +211,6 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     """
     file = folder / CHECKPOINT_FILE
     return read_unverified(file.read_bytes()) if file.exists() else None
-
-
-def replace_files(files: Iterable[tuple[Path, bytes]]) -> None:
-    """Replace many files durably with their flushes side by side; a crash leaves each old or new, never between."""
-    pending = []
-    for file, content in files:
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        temporary.touch(durable.PRIVATE_FILE)
-        temporary.write_bytes(content)
-        pending.append((temporary, file))
-    durable.sync_many(temporary for temporary, _ in pending)
-    for temporary, file in pending:
-        temporary.rename(file)
-    durable.sync_folders({file.parent for _, file in pending})
 
 
 def _one_batch(table: pa.Table) -> list[pa.RecordBatch]:
