@@ -186,10 +186,10 @@ def _split(table: Table, rows: pa.Table) -> Iterator[tuple[str, str, dict[str, o
     codes = tenants.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     days = rows.column("day").combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False).astype(np.int64)
     keys = codes * _DAYS_LIMIT + days
-    files = rows.select(table.file_schema.names).combine_chunks()
-    order = np.asarray(pc.sort_indices(files, sort_keys=_sort_keys(table)))
+    # only the keys are laid together for it: with all columns that would be one more copy of a segment
+    order = np.asarray(pc.sort_indices(rows.select(table.sort_by).combine_chunks(), sort_keys=_sort_keys(table)))
     order = order[np.argsort(keys[order], kind="stable")]
-    ordered = files.take(pa.array(order))
+    ordered = rows.select(table.file_schema.names).take(pa.array(order))
     found, starts = np.unique(keys[order], return_index=True)
     ends = np.append(starts[1:], len(order))
     statistics = _statistics(table, ordered, starts)

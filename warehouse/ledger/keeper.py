@@ -9,7 +9,7 @@ replaced is signed again before `advance` returns, and so are the shard's logs t
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from warehouse.ledger.commitments import LogEntries, log_entries
 from warehouse.ledger.frontier import Frontier
 from warehouse.ledger.log_tiles import Growth, LogTiles, write_growths
 from warehouse.ledger.note import Note, parse_note
+from warehouse.ledger.record_text import ROWS_AT_ONCE
 from warehouse.ledger.signing import KEY_FILE, SigningKeys, read_signing_keys
 from warehouse.ledger.tree import HASH_BYTES
 
@@ -64,7 +65,7 @@ class LedgerKeeper:
             OSError: the disk refused; the same call may be made again.
             CorruptionError: the rows contradict what the log has signed, or do not follow it.
         """
-        batches = ((name, batch) for name, table in tables.items() for batch in _one_batch(table))
+        batches = ((name, batch) for name, table in tables.items() for batch in _pieces(table))
         grown = [
             (log, growth)
             for tenant, entries in sorted(log_entries(batches).items())
@@ -213,5 +214,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     return read_unverified(file.read_bytes()) if file.exists() else None
 
 
-def _one_batch(table: pa.Table) -> list[pa.RecordBatch]:
-    return table.combine_chunks().to_batches() if table.num_rows else []
+def _pieces(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The rows in batches of a size that fits a cache, one laid together at a time: a segment's frames are smaller ones."""
+    for start in range(0, table.num_rows, ROWS_AT_ONCE):
+        yield from table.slice(start, ROWS_AT_ONCE).combine_chunks().to_batches()
