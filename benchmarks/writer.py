@@ -49,36 +49,63 @@ class Claims:
 def make_batch(random: np.random.Generator, tenants: Sequence[str], rows: int) -> TreatedBatch:
     """`rows` agent spans with two contents each, evenly over `tenants`."""
     now = system_clock()
-    time_unix_nano = np.sort(now - random.integers(0, 60 * 10**9, rows))
-    duration = random.integers(10**6, 5 * 10**9, rows)
-    traces = np.repeat(hex_texts(random, -(-rows // 8), 16), 8)[:rows]
+    spans = span_texts(random, tenants, rows) | span_numbers(random, rows, now)
     owners = np.repeat(np.arange(rows), len(CONTENT_PARTS))
-    texts = {
+    contents = {
+        "owner_table": np.full(len(owners), "spans"),
+        "owner_index": owners,
+        "part": np.resize(np.array(CONTENT_PARTS, object), len(owners)),
+        "media_type": np.full(len(owners), "application/json"),
+        "body": json_texts(random, len(owners), CONTENT_CHARACTERS),
+        **{name: spans[name][owners] for name in ("tenant_id", "time_unix_nano", "trace_id", "agent_id")},
+    }
+    tables = {
+        "spans": record_batch(SPANS, rows, now, spans),
+        "contents": record_batch(CONTENTS, len(owners), now, contents),
+    }
+    request = RequestMark(random.bytes(16), accepted=rows)
+    return UnsafeKeepAll().treat(RecordSet(tables, requests=(request,)))
+
+
+def span_texts(random: np.random.Generator, tenants: Sequence[str], rows: int) -> dict[str, np.ndarray]:
+    """Text columns of spans, eight spans a trace."""
+    traces = np.repeat(hex_texts(random, -(-rows // 8), 16), 8)[:rows]
+    constant = {
+        "recorded_by": "key:k7f3a9c1d2e4",
+        "peer": "127.0.0.1",
+        "scope_name": "opentelemetry.instrumentation.openai",
+        "provider": "openai",
+        "request_model": "gpt-5",
+        "response_model": "gpt-5-2026-08-01",
+        "resource": '{"service.name":"support","telemetry.sdk.language":"python","host.name":"agent-7"}',
+        "envelope": '{"scope_version":"0.4.1"}',
+    }
+    chosen = {
+        "service_name": AGENTS,
+        "name": ("chat gpt-5", "execute_tool search_orders", "invoke_agent support"),
+        "kind": ("INTERNAL", "CLIENT"),
+        "status_code": ("UNSET", "OK", "ERROR"),
+        "operation": ("chat", "execute_tool", "invoke_agent"),
+        "agent_id": AGENTS,
+        "agent_name": AGENTS,
+        "tool_name": TOOLS,
+    }
+    return {
         "tenant_id": np.resize(np.array(tenants, object), rows),
-        "recorded_by": np.full(rows, "key:k7f3a9c1d2e4"),
-        "peer": np.full(rows, "127.0.0.1"),
-        "service_name": random.choice(AGENTS, rows),
-        "scope_name": np.full(rows, "opentelemetry.instrumentation.openai"),
-        "trace_id": traces,
+        **dict.fromkeys(("trace_id", "conversation_id", "session_id"), traces),
         "span_id": hex_texts(random, rows, 8),
         "parent_span_id": hex_texts(random, rows, 8),
-        "name": random.choice(("chat gpt-5", "execute_tool search_orders", "invoke_agent support"), rows),
-        "kind": random.choice(("INTERNAL", "CLIENT"), rows),
-        "status_code": random.choice(("UNSET", "OK", "ERROR"), rows),
-        "operation": random.choice(("chat", "execute_tool", "invoke_agent"), rows),
-        "provider": np.full(rows, "openai"),
-        "request_model": np.full(rows, "gpt-5"),
-        "response_model": np.full(rows, "gpt-5-2026-08-01"),
-        "agent_id": random.choice(AGENTS, rows),
-        "agent_name": random.choice(AGENTS, rows),
-        "conversation_id": traces,
-        "tool_name": random.choice(TOOLS, rows),
-        "resource": np.full(rows, '{"service.name":"support","telemetry.sdk.language":"python","host.name":"agent-7"}'),
         "attributes": json_texts(random, rows, ATTRIBUTE_CHARACTERS),
-        "envelope": np.full(rows, '{"scope_version":"0.4.1"}'),
-        "session_id": traces,
+        **{name: np.full(rows, text) for name, text in constant.items()},
+        **{name: random.choice(texts, rows) for name, texts in chosen.items()},
     }
-    numbers = {
+
+
+def span_numbers(random: np.random.Generator, rows: int, now: int) -> dict[str, np.ndarray]:
+    """Integer columns of spans that began in the minute before `now`, in nanoseconds since 1970."""
+    time_unix_nano = np.sort(now - random.integers(0, 60 * 10**9, rows))
+    duration = random.integers(10**6, 5 * 10**9, rows)
+    return {
         "schema_version": np.ones(rows, np.int64),
         "received_unix_nano": np.full(rows, now),
         "time_unix_nano": time_unix_nano,
@@ -89,25 +116,6 @@ def make_batch(random: np.random.Generator, tenants: Sequence[str], rows: int) -
         "output_tokens": random.integers(10, 900, rows),
         "cost_microusd": random.integers(10, 90000, rows),
     }
-    spans = record_batch(SPANS, rows, now, texts | numbers)
-    contents = record_batch(
-        CONTENTS,
-        len(owners),
-        now,
-        {
-            "tenant_id": texts["tenant_id"][owners],
-            "owner_table": np.full(len(owners), "spans"),
-            "owner_index": owners,
-            "part": np.resize(np.array(CONTENT_PARTS, object), len(owners)),
-            "media_type": np.full(len(owners), "application/json"),
-            "time_unix_nano": time_unix_nano[owners],
-            "trace_id": traces[owners],
-            "agent_id": texts["agent_id"][owners],
-            "body": json_texts(random, len(owners), CONTENT_CHARACTERS),
-        },
-    )
-    request = RequestMark(random.bytes(16), accepted=rows)
-    return UnsafeKeepAll().treat(RecordSet({"spans": spans, "contents": contents}, requests=(request,)))
 
 
 def record_batch(table: Table, rows: int, now: int, values: dict[str, np.ndarray]) -> pa.RecordBatch:

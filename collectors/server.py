@@ -5,9 +5,6 @@ of its own, because the process has other work and signals belong to its main th
 """
 
 import asyncio
-import errno
-import socket
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -15,17 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-import uvicorn
 import uvloop
 
 from collectors.config import ReceiversConfig
 from collectors.exports import IntakeLimits
 from collectors.grpc import GrpcReceiver, server_options
 from collectors.http import HttpReceiver
-from collectors.http_connection import BoundedConnection
+from collectors.http_server import ListeningServer, http_settings, listen
 from collectors.reception import Admission, Intake, KeyResolver, Reception
 from warehouse.clock import Clock
-from warehouse.errors import SettingsError, UnavailableError
+from warehouse.errors import UnavailableError
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than exporters' usual intervals (5 to 60 s): a connection closed just as it is used again costs a retry."""
@@ -34,6 +30,7 @@ _START_SECONDS = 30.0
 _SPARE_STOP_SECONDS = 10.0
 _WORKERS = 4
 _DECODERS = 2
+_BACKLOG = 2048
 
 
 class Receivers:
@@ -126,16 +123,19 @@ class Receivers:
 
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        listener = _listen(self._config.host, self._config.http_port)
+        host, port = self._config.host, self._config.http_port
+        in_use = _in_use(host, port, "http_port")
+        listener = listen(host, port, server="receivers", backlog=_BACKLOG, in_use=in_use)
+        http_listens = asyncio.Event()
         try:
-            http_server = self._http_server()
+            http_server = self._http_server(http_listens.set)
             grpc_server, grpc_port = self._grpc_server()
         except BaseException:
             listener.close()
             raise
         await grpc_server.start()
         http_task = asyncio.create_task(http_server.serve([listener]))
-        listening = asyncio.create_task(http_server.listening.wait())
+        listening = asyncio.create_task(http_listens.wait())
         await asyncio.wait({http_task, listening}, return_when=asyncio.FIRST_COMPLETED)
         if http_task.done():
             await http_task
@@ -145,33 +145,17 @@ class Receivers:
         http_server.should_exit = True
         await asyncio.gather(http_task, grpc_server.stop(self._grace_seconds))
 
-    def _http_server(self) -> "_HttpServer":
+    def _http_server(self, tell: Callable[[], None]) -> ListeningServer:
         config = self._config
-        settings = uvicorn.Config(
+        settings = http_settings(
             self._http,
-            loop="none",
-            http=BoundedConnection,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            ssl_certfile=config.tls_cert_file,
-            ssl_keyfile=config.tls_key_file,
-            ssl_ca_certs=config.tls_client_ca_file,
-            ssl_cert_reqs=ssl.CERT_REQUIRED if config.tls_client_ca_file else ssl.CERT_NONE,
+            server="receivers",
+            keep_alive_seconds=KEEP_ALIVE_SECONDS,
+            certificate=config.tls_cert_file,
+            key=config.tls_key_file,
+            client_ca=config.tls_client_ca_file,
         )
-        try:
-            settings.load()
-        except (OSError, ssl.SSLError) as exc:
-            raise SettingsError(
-                f"receivers: expected a certificate in {config.tls_cert_file} and its key in {config.tls_key_file},"
-                f" got {type(exc).__name__}: {exc}"
-            ) from exc
-        return _HttpServer(settings)
+        return ListeningServer(settings, tell)
 
     def _grpc_server(self) -> tuple[grpc.aio.Server, int]:
         config = self._config
@@ -187,37 +171,6 @@ class Receivers:
             return server, server.add_secure_port(address, credentials)
         except RuntimeError as exc:
             raise _in_use(config.host, config.grpc_port, "grpc_port") from exc
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn, telling when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as exc:
-        raise SettingsError(f"receivers: expected a host of this machine, got {host}: {exc}") from exc
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
-        listener.setblocking(False)
-    except OSError as exc:
-        listener.close()
-        if exc.errno == errno.EADDRINUSE:
-            raise _in_use(host, port, "http_port") from exc
-        raise SettingsError(f"receivers: expected to listen on {host}:{port}, got {exc}") from exc
-    return listener
 
 
 def _in_use(host: str, port: int, setting: str) -> UnavailableError:

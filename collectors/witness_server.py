@@ -5,21 +5,17 @@ forgery; bounds on heads, bodies, time and connections keep strangers from using
 """
 
 import asyncio
-import errno
 import re
-import socket
-import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 
-import uvicorn
 import uvloop
 
 from collectors.http import Message, Receive, Scope, Send
-from collectors.http_connection import BoundedConnection
-from warehouse.errors import ConflictError, SettingsError, UnavailableError
+from collectors.http_server import ListeningServer, http_settings, listen
+from warehouse.errors import ConflictError, UnavailableError
 from warehouse.ledger.add_checkpoint import MAX_REQUEST_BYTES
 from warehouse.ledger.witness import TEXT, Answer, Witness
 
@@ -114,7 +110,7 @@ class WitnessServer:
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="witness")
         self._application = WitnessApplication(witness, self._workers, say, body_seconds=body_seconds)
         self._listening: Future[int] = Future()
-        self._server: _ListeningServer | None = None
+        self._server: ListeningServer | None = None
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
 
     @property
@@ -151,50 +147,22 @@ class WitnessServer:
                 self._listening.set_exception(exc)
 
     async def _serve(self) -> None:
-        settings = self._settings()
-        listener = _listen(self._host, self._wanted_port)
-        port: int = listener.getsockname()[1]
-        self._server = _ListeningServer(settings, lambda: self._listening.set_result(port))
-        await self._server.serve([listener])
-
-    def _settings(self) -> uvicorn.Config:
+        host, wanted = self._host, self._wanted_port
         certificate, key = self._tls_files or (None, None)
-        settings = uvicorn.Config(
+        settings = http_settings(
             self._application,
-            loop="none",
-            http=BoundedConnection,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
+            server="witness",
+            keep_alive_seconds=KEEP_ALIVE_SECONDS,
+            certificate=certificate,
+            key=key,
+            max_connections=MAX_CONNECTIONS,
+            grace_seconds=_GRACE_SECONDS,
         )
-        try:
-            settings.load()
-        except (OSError, ssl.SSLError) as exc:
-            raise SettingsError(
-                f"witness: expected a certificate in {certificate} and its key in {key}, got {type(exc).__name__}: {exc}"
-            ) from exc
-        return settings
-
-
-class _ListeningServer(uvicorn.Server):
-    """uvicorn, telling when it listens."""
-
-    def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._tell = tell
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._tell()
+        in_use = ConflictError(f"witness: expected port {wanted} on {host} to be free, got it in use")
+        listener = listen(host, wanted, server="witness", backlog=MAX_CONNECTIONS, in_use=in_use)
+        port: int = listener.getsockname()[1]
+        self._server = ListeningServer(settings, lambda: self._listening.set_result(port))
+        await self._server.serve([listener])
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
@@ -216,22 +184,3 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
 
 def _text(status: HTTPStatus, message: str) -> Answer:
     return Answer(status, TEXT, f"{message}\n".encode())
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as exc:
-        raise SettingsError(f"witness: expected a host of this machine, got {host}: {exc}") from exc
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(MAX_CONNECTIONS)
-        listener.setblocking(False)
-    except OSError as exc:
-        listener.close()
-        if exc.errno == errno.EADDRINUSE:
-            raise ConflictError(f"witness: expected port {port} on {host} to be free, got it in use") from exc
-        raise SettingsError(f"witness: expected to listen on {host}:{port}, got {exc}") from exc
-    return listener

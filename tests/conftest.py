@@ -175,7 +175,18 @@ def control_url(request) -> str:
 @pytest.fixture(scope="session")
 def rows():
     """Builders of rows and readers of lakes: the module `tests/rows.py`, which processes of tests import by its name."""
-    specification = importlib.util.spec_from_file_location("rows", Path(__file__).with_name("rows.py"))
+    return load_module("rows")
+
+
+@pytest.fixture(scope="session")
+def logs():
+    """Readers of logs that do not believe the product: the module `tests/logs.py`."""
+    return load_module("logs")
+
+
+def load_module(name):
+    """Load a module beside this file."""
+    specification = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from warehouse.marks import is_readable, read_marks
+from warehouse.names import LAKE_TENANT
 from warehouse.tables import TABLES
 from warehouse.treated import RecordSet, RequestMark, UnsafeKeepAll
 
@@ -190,8 +191,10 @@ def live_files(lake, table):
 
 
 def batches_of(rows):
-    """How many rows of each batch a table has."""
-    return Counter(json.loads(text)["batch"] for text in rows.column("attributes").to_pylist())
+    """How many rows of each batch a table has; what the writer says itself, in the lake's own log, is in none."""
+    own = [tenant == LAKE_TENANT for tenant in rows.column("tenant_id").to_pylist()]
+    texts = rows.column("attributes").to_pylist()
+    return Counter(json.loads(text)["batch"] for text, is_own in zip(texts, own, strict=True) if not is_own)
 
 
 def indices(lake, *, marks=True):

@@ -73,6 +73,40 @@ def replace_file(file: Path, content: bytes) -> None:
     sync_folder(file.parent)
 
 
+def replace_files(files: Iterable[tuple[Path, bytes]], *, folders: Iterable[Path] = ()) -> None:
+    """Write many files whole, mode 0600, with their flushes side by side; a crash leaves each as it was or new.
+
+    Their folders are synced, and further `folders`: those above new ones. What a crash leaves beside a file is taken over when
+    that file is written again, so one process at a time may replace it.
+
+    Raises:
+        OSError: the disk refused; some files may be new. The same call may be made again.
+    """
+    pending = [(file.with_name(f".{file.name}.tmp"), file, content) for file, content in files]
+    try:
+        for temporary, _, content in pending:
+            write_new(temporary, content)
+        sync_many(temporary for temporary, _, _ in pending)
+        for temporary, file, _ in pending:
+            temporary.rename(file)
+    except BaseException:
+        for temporary, _, _ in pending:
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folders({*folders, *(file.parent for _, file, _ in pending)})
+
+
+def write_new(file: Path, content: bytes | memoryview) -> None:
+    """Write `file` from its beginning, mode 0600; not durable before `sync_file`."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path) -> None:
     """Create `folder` and its missing parents, mode 0700, each durable in its parent."""
     if folder.is_dir():

@@ -5,7 +5,6 @@ The same rows always give the same bytes under the same name, so a replay after 
 
 import datetime as dt
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, sync_folders, sync_many
+from warehouse.durable import PRIVATE_FOLDER, make_folder, sync_folders, sync_many, write_new
 from warehouse.tables import STATISTICS_COLUMNS, TABLES, Table
 
 ROW_GROUP_ROWS = 65_536
@@ -130,13 +129,7 @@ def write_file(table: Table, rows: pa.Table, file: Path, *, level: int) -> int:
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, row_group_size=group_rows, **options)
     content = sink.getvalue()
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-    try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    finally:
-        os.close(descriptor)
+    write_new(file, memoryview(content))
     return int(content.size)
 
 
@@ -193,10 +186,10 @@ def _split(table: Table, rows: pa.Table) -> Iterator[tuple[str, str, dict[str, o
     codes = tenants.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     days = rows.column("day").combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False).astype(np.int64)
     keys = codes * _DAYS_LIMIT + days
-    files = rows.select(table.file_schema.names).combine_chunks()
-    order = np.asarray(pc.sort_indices(files, sort_keys=_sort_keys(table)))
+    # only the keys are laid together for it: with all columns that would be one more copy of a segment
+    order = np.asarray(pc.sort_indices(rows.select(table.sort_by).combine_chunks(), sort_keys=_sort_keys(table)))
     order = order[np.argsort(keys[order], kind="stable")]
-    ordered = files.take(pa.array(order))
+    ordered = rows.select(table.file_schema.names).take(pa.array(order))
     found, starts = np.unique(keys[order], return_index=True)
     ends = np.append(starts[1:], len(order))
     statistics = _statistics(table, ordered, starts)

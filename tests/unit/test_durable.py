@@ -51,6 +51,61 @@ def test_rename_comes_between_the_sync_of_the_bytes_and_the_sync_of_the_folder(t
     assert steps == ["fsync", "rename", "fsync"]
 
 
+def test_many_files_are_replaced_at_once_and_every_name_is_durable(tmp_path, monkeypatch):
+    """Each file's bytes are synced before its name points to them; then each folder is, and those asked for beside them."""
+    files = [tmp_path / name / "file" for name in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(b"old and longer")
+    steps = []
+    renames, syncs = os.rename, os.fsync
+    monkeypatch.setattr(os, "rename", lambda old, new: (steps.append(("rename", new)), renames(old, new))[1])
+    monkeypatch.setattr(
+        os, "fsync", lambda d: (steps.append(("sync", Path(f"/proc/self/fd/{d}").readlink())), syncs(d))[1]
+    )
+    durable.replace_files([(file, b"new " + file.parent.name.encode()) for file in files], folders=[tmp_path])
+    assert [file.read_bytes() for file in files] == [b"new a", b"new b"]
+    assert [mode(file) for file in files] == [0o600, 0o600]
+    assert steps[:4] == [
+        *(("sync", file.with_name(".file.tmp")) for file in files), *(("rename", file) for file in files),
+    ]  # fmt: skip
+    assert sorted(steps[4:]) == [("sync", folder) for folder in (tmp_path, tmp_path / "a", tmp_path / "b")]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "file", "file"]
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "rename"])
+def test_failed_replacement_of_many_leaves_each_old_or_new_and_can_be_repeated(tmp_path, monkeypatch, step):
+    """Wherever the disk refuses, no file is cut and no temporary one stays; the same call then replaces all."""
+    files = [(tmp_path / name, name.encode() * 9) for name in "abc"]
+    for file, _ in files:
+        file.write_bytes(b"old")
+    calls, real = [], getattr(os, step)
+
+    def refuse_second(*arguments):
+        calls.append(step)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(os, step, refuse_second)
+    with pytest.raises(OSError, match="No space"):
+        durable.replace_files(files)
+    monkeypatch.undo()
+    found = [file.read_bytes() for file, _ in files]
+    assert found == [files[0][1] if step == "rename" else b"old", b"old", b"old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    durable.replace_files(files)
+    assert [file.read_bytes() for file, _ in files] == [content for _, content in files]
+
+
+def test_what_a_crash_left_of_replacing_a_file_is_taken_over(tmp_path):
+    """The temporary file of a process that died is written over by the next one, and gone afterwards."""
+    (tmp_path / ".checkpoint.tmp").write_bytes(b"half of something longer")
+    durable.replace_files([(tmp_path / "checkpoint", b"whole")])
+    assert (tmp_path / "checkpoint").read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
 def test_folders_are_private_and_each_is_synced_into_its_parent(tmp_path, monkeypatch):
     """Missing parents are made too, mode 0700, and each new entry is made durable where it stands."""
     synced = []

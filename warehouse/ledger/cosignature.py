@@ -7,20 +7,12 @@ names no witness, so a key serves one witness and nothing else.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
-from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from warehouse.ledger.checkpoint import Checkpoint
 from warehouse.ledger.note import Signature, check_signatures, parse_note
-from warehouse.ledger.vkey import (
-    check_key_name,
-    check_public_key,
-    compute_key_id,
-    ed25519_fits,
-    format_vkey,
-    parse_vkey,
-)
+from warehouse.ledger.vkey import PublicKey, ed25519_fits
 
 COSIGNATURE = 0x04
 """Type byte of an Ed25519 key that cosigns."""
@@ -39,35 +31,10 @@ class Cosignature:
     signature: Signature
 
 
-@dataclass(frozen=True)
-class WitnessVerifier:
-    """A witness's public key (32 bytes) under its name."""
+class WitnessVerifier(PublicKey):
+    """A witness's public key."""
 
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        check_key_name(self.name)
-        check_public_key(self.public_key)
-
-    @property
-    def key_id(self) -> bytes:
-        """SHA-256(name ‖ 0x0A ‖ 0x04 ‖ public key)[:4]."""
-        return compute_key_id(self.name, COSIGNATURE, self.public_key)
-
-    @property
-    def vkey(self) -> str:
-        """The key as text: `name+id+key`."""
-        return format_vkey(self.name, COSIGNATURE, self.public_key)
-
-    @classmethod
-    def from_vkey(cls, vkey: str) -> Self:
-        """Read a key's text.
-
-        Raises:
-            NoteError: not a vkey, a wrong key id, or a key of another type.
-        """
-        return cls(*parse_vkey(vkey, COSIGNATURE))
+    TYPE = COSIGNATURE
 
     def verify(self, text: str, value: bytes) -> bool:
         """Whether `value`, time and signature, is this witness's cosignature of a checkpoint's text."""

@@ -9,15 +9,14 @@ replaced is signed again before `advance` returns, and so are the shard's logs t
 """
 
 import contextlib
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse import durable
 from warehouse.clock import Clock
+from warehouse.durable import replace_files
 from warehouse.errors import CorruptionError, MunimentError
 from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import Checkpoint, log_origin, open_checkpoint, read_unverified, sign_checkpoint
@@ -25,6 +24,7 @@ from warehouse.ledger.commitments import LogEntries, log_entries
 from warehouse.ledger.frontier import Frontier
 from warehouse.ledger.log_tiles import Growth, LogTiles, write_growths
 from warehouse.ledger.note import Note, parse_note
+from warehouse.ledger.record_text import ROWS_AT_ONCE
 from warehouse.ledger.signing import KEY_FILE, SigningKeys, read_signing_keys
 from warehouse.ledger.tree import HASH_BYTES
 
@@ -65,7 +65,7 @@ class LedgerKeeper:
             OSError: the disk refused; the same call may be made again.
             CorruptionError: the rows contradict what the log has signed, or do not follow it.
         """
-        batches = ((name, batch) for name, table in tables.items() for batch in _one_batch(table))
+        batches = ((name, batch) for name, table in tables.items() for batch in _pieces(table))
         grown = [
             (log, growth)
             for tenant, entries in sorted(log_entries(batches).items())
@@ -214,19 +214,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     return read_unverified(file.read_bytes()) if file.exists() else None
 
 
-def replace_files(files: Iterable[tuple[Path, bytes]]) -> None:
-    """Replace many files durably with their flushes side by side; a crash leaves each old or new, never between."""
-    pending = []
-    for file, content in files:
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        temporary.touch(durable.PRIVATE_FILE)
-        temporary.write_bytes(content)
-        pending.append((temporary, file))
-    durable.sync_many(temporary for temporary, _ in pending)
-    for temporary, file in pending:
-        temporary.rename(file)
-    durable.sync_folders({file.parent for _, file in pending})
-
-
-def _one_batch(table: pa.Table) -> list[pa.RecordBatch]:
-    return table.combine_chunks().to_batches() if table.num_rows else []
+def _pieces(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The rows in batches of a size that fits a cache, one laid together at a time: a segment's frames are smaller ones."""
+    for start in range(0, table.num_rows, ROWS_AT_ONCE):
+        yield from table.slice(start, ROWS_AT_ONCE).combine_chunks().to_batches()

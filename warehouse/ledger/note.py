@@ -16,12 +16,9 @@ from warehouse.ledger.vkey import (
     CONTROL_CHARACTERS,
     ED25519,
     KEY_ID_BYTES,
+    PublicKey,
     check_key_name,
-    check_public_key,
-    compute_key_id,
     ed25519_fits,
-    format_vkey,
-    parse_vkey,
 )
 
 MAX_NOTE_BYTES = 1_000_000
@@ -91,35 +88,10 @@ class OpenedNote:
     verified: tuple[Signature, ...]
 
 
-@dataclass(frozen=True)
-class Ed25519Verifier:
-    """Ed25519 public key (32 bytes) under a name."""
+class Ed25519Verifier(PublicKey):
+    """A public key that verifies signatures of notes."""
 
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        check_key_name(self.name)
-        check_public_key(self.public_key)
-
-    @property
-    def key_id(self) -> bytes:
-        """SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[:4]."""
-        return compute_key_id(self.name, ED25519, self.public_key)
-
-    @property
-    def vkey(self) -> str:
-        """The key as text: `name+id+key`."""
-        return format_vkey(self.name, ED25519, self.public_key)
-
-    @classmethod
-    def from_vkey(cls, vkey: str) -> Self:
-        """Read a key's text.
-
-        Raises:
-            NoteError: not a vkey, a wrong key id, or a key of another type.
-        """
-        return cls(*parse_vkey(vkey, ED25519))
+    TYPE = ED25519
 
     def named(self, name: str) -> Self:
         """The same key under another name: one key signs all logs of a lake, each under its origin's name."""

@@ -25,7 +25,7 @@ _TABULATED = 4096
 # what stands before a value of each length: the place of NULL is 0, that of length n is n + 1
 _PREFIXES = pa.array([b"-", *(b"%d:" % length for length in range(_TABULATED))], _BINARY)
 
-_ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE = 8192
 _BYTES_AT_ONCE = 256 * 1024 * 1024
 _BYTES_A_FIXED_VALUE = 24  # 20 characters of an int64, and what stands before them
 
@@ -60,11 +60,11 @@ def _pieces(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     if not rows.num_rows:
         return
     size_bytes = rows.nbytes + rows.num_rows * rows.num_columns * _BYTES_A_FIXED_VALUE
-    if rows.num_rows == 1 or (rows.num_rows <= _ROWS_AT_ONCE and size_bytes <= _BYTES_AT_ONCE):
+    if rows.num_rows == 1 or (rows.num_rows <= ROWS_AT_ONCE and size_bytes <= _BYTES_AT_ONCE):
         yield rows
     elif size_bytes <= _BYTES_AT_ONCE:
-        for start in range(0, rows.num_rows, _ROWS_AT_ONCE):
-            yield rows.slice(start, _ROWS_AT_ONCE)
+        for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+            yield rows.slice(start, ROWS_AT_ONCE)
     else:
         half = rows.num_rows // 2
         yield from _pieces(rows.slice(0, half))

@@ -1,7 +1,9 @@
 """Public keys of signed notes as text (C2SP signed-note, verifier keys), and the rules for their names. No I/O."""
 
 import re
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import ClassVar, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -17,6 +19,39 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f]")
 """ASCII control characters but newline: none may stand in a note."""
 
 _PUBLIC_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """An Ed25519 public key (32 bytes) under a name; what it signs is its subclass's matter, told apart by the type byte."""
+
+    TYPE: ClassVar[int]
+
+    name: str
+    public_key: bytes
+
+    def __post_init__(self) -> None:
+        check_key_name(self.name)
+        check_public_key(self.public_key)
+
+    @property
+    def key_id(self) -> bytes:
+        """SHA-256(name ‖ 0x0A ‖ type ‖ public key)[:4]."""
+        return compute_key_id(self.name, self.TYPE, self.public_key)
+
+    @property
+    def vkey(self) -> str:
+        """The key as text: `name+id+key`."""
+        return format_vkey(self.name, self.TYPE, self.public_key)
+
+    @classmethod
+    def from_vkey(cls, vkey: str) -> Self:
+        """Read a key's text.
+
+        Raises:
+            NoteError: not a vkey, a wrong key id, or a key of another type.
+        """
+        return cls(*parse_vkey(vkey, cls.TYPE))
 
 
 def compute_key_id(name: str, kind: int, public_key: bytes) -> bytes:
