@@ -29,8 +29,7 @@ from warehouse.clock import system_clock
 from warehouse.commit import open_stores
 from warehouse.lake import Lake, make_lake
 from warehouse.ledger.signing import make_keys
-from warehouse.ledger.verify import Result, verify_lake
-from warehouse.ledger.verify.run import VerifyOptions
+from warehouse.ledger.verify import Result, VerifyOptions, verify_lake
 from warehouse.treated import RecordSet, UnsafeKeepAll
 from warehouse.writer import WriterConfig, open_writer
 
