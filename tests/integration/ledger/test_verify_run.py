@@ -93,8 +93,8 @@ def test_commitments_are_compared_in_pieces(pristine, monkeypatch, findings):
     """However few rows are held at a time, the report is the same."""
     monkeypatch.setattr(scan, "HELD_ROWS", 7)
     monkeypatch.setattr(scan, "BATCH_ROWS", 5)
-    monkeypatch.setattr(contents, "TASK_PARTS", 7)
-    monkeypatch.setattr(contents, "ROUND_PARTS", 9)
+    monkeypatch.setattr(contents, "TASK_PARTS", 100)
+    monkeypatch.setattr(contents, "ROUND_PARTS", 200)
     report = pristine.verify(vkey=pristine.vkey)
     assert findings(report) == []
     assert sum(log.present for log in report.logs) == 766
