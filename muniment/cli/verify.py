@@ -18,8 +18,8 @@ from warehouse.names import LAKE_TENANT
 if TYPE_CHECKING:
     from muniment.wiring import CommandContext
     from warehouse.ledger.verify import VerifyReport
+    from warehouse.ledger.verify.job import Progress
     from warehouse.ledger.verify.report import LogReport
-    from warehouse.ledger.verify.run import Progress
 
 EXIT_NO = 1
 EXIT_NOT_ESTABLISHED = 4
@@ -176,6 +176,8 @@ def print_report(report: "VerifyReport", *, remembers: bool | None = None) -> No
     """Show a report to a person; `remembers` says whether the verifier's file held anything, None without such a file."""
     from rich.table import Table
 
+    from warehouse.ledger.listening import Ending
+
     view = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("log", "size", "present", "purged", "missing", "altered", "findings"):
         view.add_column(title, justify="left" if title == "log" else "right", overflow="fold")
@@ -191,11 +193,9 @@ def print_report(report: "VerifyReport", *, remembers: bool | None = None) -> No
     for log in report.logs:
         _print_findings(log)
     for gap in report.gaps[:_SHOWN_GAPS]:
-        kind = "stopped" if gap.stopped else "silent"
-        console.print(
-            f"nobody listened: {gap.shard} {kind} {utc_text(gap.from_unix_nano)} to {utc_text(gap.to_unix_nano)}",
-            markup=False,
-        )
+        kind = "stopped" if gap.ending is Ending.STOPPED else "silent"
+        times = f"{utc_text(gap.first_unix_nano)} to {utc_text(gap.last_unix_nano)}"
+        console.print(f"nobody listened: {gap.collector} {kind} {times}", markup=False)
     if len(report.gaps) > _SHOWN_GAPS:
         console.print(f"and {len(report.gaps) - _SHOWN_GAPS} more such times (--json lists all)")
     _print_result(report, remembers=remembers)

@@ -95,11 +95,16 @@ def rests_on_compromised_key(
 
     That is so up to the size at which the key ended, whoever signed the checkpoint again afterwards.
     """
-    name = _log_name(checkpoint.origin)
-    if any(rotation.compromised and checkpoint.size <= rotation.sizes.get(name, 0) for rotation in rotations):
+    if checkpoint.size <= compromised_size(checkpoint.origin, rotations):
         return True
     rotation = _ending_rotation(checkpoint.origin, signatures, rotations)
     return rotation is not None and rotation.compromised
+
+
+def compromised_size(origin: str, rotations: Sequence[Rotation]) -> int:
+    """Size up to which a log's history rests on a stolen key's signature, whoever signed what came after it."""
+    name = _log_name(origin)
+    return max((rotation.sizes.get(name, 0) for rotation in rotations if rotation.compromised), default=0)
 
 
 def _ending_rotation(origin: str, signatures: Collection[Signature], rotations: Sequence[Rotation]) -> Rotation | None:

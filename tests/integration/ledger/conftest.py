@@ -1,5 +1,6 @@
 """A small real lake, written once a session through the real writer, and copied for each test that damages it."""
 
+import copy
 import dataclasses
 import json
 import re
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from warehouse.birth import birth_unix_nano
 from warehouse.commit import open_stores
 from warehouse.lake import Lake, make_lake
 from warehouse.ledger.note import Ed25519Verifier
@@ -175,9 +177,16 @@ def lake(pristine, tmp_path):
 
 
 @pytest.fixture
-def growing(tmp_path, rows):
-    """A lake that can be written on: a copy's shard would take a new identity."""
-    return new_lake(tmp_path / "growing", rows)
+def growing(pristine, tmp_path):
+    """A lake that can be written on: its shards' identities are bound to the copy, as if it had been written here."""
+    lake = pristine.copy(tmp_path / "growing")
+    for file in lake.lake.journal.glob("*/identity"):
+        identity = json.loads(file.read_bytes())
+        binding = {"inode": file.stat().st_ino, "birth_unix_nano": birth_unix_nano(file)}
+        with file.open("r+") as stream:  # in place: another file would have another inode
+            stream.write(json.dumps(identity | binding).ljust(file.stat().st_size))
+    lake.claims = copy.deepcopy(pristine.claims)
+    return lake
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """How a verification runs: in several processes, beside writers and rewrites, for some tenants, and until it is stopped."""
 
-from warehouse.clock import NANOS_PER_SECOND
+import pyarrow.parquet as pq
+
+from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.commit import open_stores
-from warehouse.ledger.verify import VerifyOptions, run, scan, verify_lake
+from warehouse.ledger.verify import VerifyOptions, contents, run, scan, verify_lake
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
 
 TABLES = ("spans", "audit_events", "logs")
@@ -91,19 +93,58 @@ def test_commitments_are_compared_in_pieces(pristine, monkeypatch, findings):
     """However few rows are held at a time, the report is the same."""
     monkeypatch.setattr(scan, "HELD_ROWS", 7)
     monkeypatch.setattr(scan, "BATCH_ROWS", 5)
+    monkeypatch.setattr(contents, "TASK_PARTS", 100)
+    monkeypatch.setattr(contents, "ROUND_PARTS", 200)
     report = pristine.verify(vkey=pristine.vkey)
     assert findings(report) == []
     assert sum(log.present for log in report.logs) == 766
+
+
+def test_a_file_is_read_in_stretches_of_its_row_groups(lake, findings, monkeypatch):
+    """Tasks over parts of a file together find what one finds, whatever the Delta log says of its rows."""
+    for table in TABLES:
+        for file in lake.files(table):
+            rows = pq.ParquetFile(file).read()
+            pq.write_table(rows, file, row_group_size=9)
+    monkeypatch.setattr(scan, "TASK_ROWS", 17)
+    assert findings(lake.verify(vkey=lake.vkey)) == []
+    lake.change_row(50, name="forged")
+    lake.delete_rows(400)
+    lake.files("logs")[0].unlink()
+    lost = lake.verify(vkey=lake.vkey)
+    kinds = [kind for _, kind, _, _ in findings(lost)]
+    assert sorted(kinds) == ["altered", "missing", "missing", "unreadable-file"]
 
 
 def test_times_without_a_collector_are_listed(growing):
     """A stop until the next start, and a silence of more than two heartbeats, are gaps; heartbeats in time are none."""
     for name, minutes in (("started", 0), ("heartbeat", 5), ("heartbeat", 25), ("stopped", 27), ("started", 60)):
         growing.record(
-            f"collector.{name}", after_seconds=minutes * 60, resource_type="shard", resource_id="main-1a2b3c4d"
+            f"collector.{name}", after_seconds=minutes * 60, resource_type="collector", resource_id="main-1a2b3c4d"
         )
-    gaps = growing.verify().gaps
-    assert [(gap.shard, gap.stopped, (gap.to_unix_nano - gap.from_unix_nano) // NANOS_PER_SECOND) for gap in gaps] == [
+    gaps = growing.verify().to_json()["gaps"]
+    assert [(gap["shard"], gap["stopped"], gap["seconds"]) for gap in gaps] == [
         ("main-1a2b3c4d", False, 1200),
         ("main-1a2b3c4d", True, 1980),
     ]
+    assert gaps[0] == {
+        "shard": "main-1a2b3c4d", "from": utc_text(growing.rows.NOW + 300 * NANOS_PER_SECOND),
+        "to": utc_text(growing.rows.NOW + 1500 * NANOS_PER_SECOND), "seconds": 1200, "stopped": False,
+    }  # fmt: skip
+
+
+def test_the_stated_interval_and_other_collectors_count(growing):
+    """A collector that states an hour is silent for an hour without a gap, and one that listens covers for another."""
+    hour = {"muniment.heartbeat_seconds": 3600.0}
+    events = [
+        ("started", 0, "slow", hour), ("heartbeat", 60, "slow", hour), ("stopped", 61, "slow", hour),
+        ("started", 50, "other", hour), ("heartbeat", 110, "other", hour), ("started", 100, "slow", hour),
+    ]  # fmt: skip
+    for name, minutes, collector, attributes in events:
+        growing.record(
+            f"collector.{name}", after_seconds=minutes * 60, resource_type="collector", resource_id=collector,
+            attributes=attributes,
+        )  # fmt: skip
+    growing.record("collector.started", after_seconds=90_000, recorded_by="user:liar", resource_id="slow")
+    growing.record("collector.started", after_seconds=90_000, tenant="acme", resource_id="slow")
+    assert growing.verify().gaps == []

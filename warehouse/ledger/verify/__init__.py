@@ -4,8 +4,9 @@
 brings along: keys of the log, keys of witnesses, and the caller's own memory of earlier checkpoints.
 """
 
+from warehouse.ledger.verify.job import VerifyOptions
 from warehouse.ledger.verify.report import LogReport, Result, VerifyReport
-from warehouse.ledger.verify.run import VerifyOptions, verify_lake
+from warehouse.ledger.verify.run import verify_lake
 from warehouse.ledger.verify.seen import Seen, read_seen, update_seen
 
 __all__ = [

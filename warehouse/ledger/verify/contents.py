@@ -1,12 +1,18 @@
 """Contents against the digests that their owners list: SHA-256(body_salt ‖ body), by shard, owner and part.
 
 A content may go before its owner does, so one that is not there is counted and is no finding. One whose digest differs was
-altered; one that no owner lists was put there. A partition with more parts than memory allows is read in several rounds.
+altered; one that no owner lists was put there.
+
+Contents are written in the segment of their owners. So a partition whose files still are those of segments is compared some
+segments at a time. Once a rewrite has mixed them it is compared as a whole, and where it has more parts than memory allows, in
+several rounds, each of which reads it all.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import msgspec
 import numpy as np
@@ -18,8 +24,13 @@ from warehouse.ledger.verify.scan import LogView, read_batches
 
 ROUND_PARTS = 400_000
 """Parts held at a time: some 160 MB."""
+TASK_PARTS = 32_768
+"""Parts a task where segments can be told apart: below a second, so that all workers end together."""
+KEPT_PARTS = 10_000
+"""Parts of each finding kept a log."""
 
 _LISTED_COLUMNS = ["shard", "log_index", "content_digests"]
+_TABLE = "owner_table"
 _CONTENT_COLUMNS = ["shard", "owner_table", "owner_index", "part", "body", "body_salt"]
 _DIGESTS = msgspec.json.Decoder(list[tuple[str, str]])
 
@@ -29,26 +40,52 @@ Key = tuple[str, int, str, str]
 
 @dataclass(frozen=True)
 class ContentTask:
-    """One round over one partition (tenant, day): owners whose index leaves the remainder `place` by `rounds`."""
+    """One round over files of one partition (tenant, day): owners whose index leaves the remainder `place` by `rounds`.
+
+    `certified` are, by shard, indices of owners of which certificates say that contents went.
+    """
 
     tenant: str
     day: str
     owners: Sequence[TableFile]
     contents: Sequence[TableFile]
     logs: Mapping[str, LogView]
+    certified: Mapping[str, frozenset[int]] = field(default_factory=dict)
     place: int = 0
     rounds: int = 1
+
+    @property
+    def rows(self) -> int:
+        """How many rows to expect, to put long tasks first."""
+        return sum(file.rows for file in (*self.owners, *self.contents))
 
 
 @dataclass
 class ShardContents:
-    """Contents of one log's rows; `absent` lists (owner's index, part), `beyond` owners' indices above the signed size by file."""
+    """Contents of one log's rows: how many fit, how many listed ones are not there.
+
+    Of these `absent` lists (owner's index, part) where certificates name the owner. `altered` and `not_listed` are such pairs
+    too; `beyond` are owners' indices that are not below the signed size, by file. Of each, a log keeps a bounded number.
+    """
 
     matching: int = 0
+    expired: int = 0
     absent: list[tuple[int, str]] = field(default_factory=list)
     altered: list[tuple[int, str]] = field(default_factory=list)
     not_listed: list[tuple[int, str]] = field(default_factory=list)
     beyond: list[tuple[TableFile, int]] = field(default_factory=list)
+
+    def add(self, other: "ShardContents") -> None:
+        """Take over what another task found."""
+        self.matching += other.matching
+        self.expired += other.expired
+        self.absent += other.absent
+        self.beyond += other.beyond
+        if len(self.beyond) > 4 * KEPT_PARTS:  # those that no commit under way explains lie at the ends
+            self.beyond.sort(key=lambda place: place[1])
+            del self.beyond[KEPT_PARTS:-KEPT_PARTS]
+        self.altered += other.altered[: max(0, KEPT_PARTS - len(self.altered))]
+        self.not_listed += other.not_listed[: max(0, KEPT_PARTS - len(self.not_listed))]
 
 
 @dataclass
@@ -63,18 +100,49 @@ class ContentResult:
 
 
 def content_tasks(
-    tenant: str, day: str, owners: Sequence[TableFile], contents: Sequence[TableFile], logs: Mapping[str, LogView]
+    tenant: str,
+    day: str,
+    files: Sequence[TableFile],
+    logs: Mapping[str, LogView],
+    certified: Mapping[str, frozenset[int]],
+    *,
+    by_segment: bool = True,
 ) -> list[ContentTask]:
-    """Rounds over one partition."""
-    parts = max(sum(file.rows for file in contents), sum(file.rows for file in owners))
-    rounds = max(1, -(-parts // ROUND_PARTS))
-    return [ContentTask(tenant, day, owners, contents, logs, place, rounds) for place in range(rounds)]
+    """Tasks over one partition; `by_segment` unless its files are being replaced."""
+    tasks = []
+    for together in _by_segments(files) if by_segment else [files]:
+        owners = [file for file in together if file.table != CONTENTS]
+        contents = [file for file in together if file.table == CONTENTS]
+        parts = max(sum(file.rows for file in contents), sum(file.rows for file in owners))
+        rounds = max(1, -(-parts // ROUND_PARTS))
+        tasks += [ContentTask(tenant, day, owners, contents, logs, certified, place, rounds) for place in range(rounds)]
+    return tasks
+
+
+def _by_segments(files: Sequence[TableFile]) -> list[list[TableFile]]:
+    """Files that are to be compared together: those of some segments, or all where a rewrite made one of them."""
+    if any(file.segment is None for file in files):
+        return [list(files)]
+    groups: list[list[TableFile]] = []
+    rows = 0
+    by_segment = sorted(files, key=lambda file: (file.shard or "", file.segment or 0))
+    for _, segment in groupby(by_segment, key=lambda file: (file.shard, file.segment)):
+        together = list(segment)
+        if not groups or rows > TASK_PARTS:
+            groups.append([])
+            rows = 0
+        groups[-1] += together
+        rows += sum(file.rows for file in together)
+    return groups
 
 
 def check_contents(task: ContentTask) -> ContentResult:
-    """Compare the contents of one partition with the digests that its rows list."""
+    """Compare the contents of a task's files with the digests that its rows list."""
     result = ContentResult(task)
     try:
+        if not task.contents and not any(task.certified.values()):
+            _count_listed(task, result)
+            return result
         listed = dict(_listed(task))
         for file in task.contents:
             try:
@@ -86,25 +154,48 @@ def check_contents(task: ContentTask) -> ContentResult:
         return result
     for (shard, index, _table, part), digest in listed.items():
         if digest is not None:
-            result.shards.setdefault(shard, ShardContents()).absent.append((index, part))
+            found = result.shards.setdefault(shard, ShardContents())
+            found.expired += 1
+            if index in task.certified.get(shard, ()):
+                found.absent.append((index, part))
     return result
+
+
+def _count_listed(task: ContentTask, result: ContentResult) -> None:
+    """Count the parts that rows list where none of them is there any more: what stands between a part and its digest.
+
+    Within a JSON text a quotation mark has a backslash before it, so this can stand nowhere else.
+    """
+    for rows in _listing_rows(task):
+        counts = pc.count_substring(rows.column("content_digests"), '","')
+        shards = rows.column("shard")
+        for shard in shards.unique().to_pylist():
+            mine = pc.filter(counts, pc.equal(shards, pa.scalar(shard)))
+            result.shards.setdefault(shard, ShardContents()).expired += pc.sum(mine).as_py()
 
 
 def _listed(task: ContentTask) -> Iterator[tuple[Key, str | None]]:
     """Digests by key, as the rows below the signed size list them."""
+    for rows in _listing_rows(task):
+        for shard, index, digests, table in zip(
+            *(rows.column(name).to_pylist() for name in (*_LISTED_COLUMNS, _TABLE)), strict=True
+        ):
+            with contextlib.suppress(msgspec.MsgspecError):  # an altered list is an altered row: the scan says so
+                for part, digest in _DIGESTS.decode(digests):
+                    yield (shard, index, table, part), digest
+
+
+def _listing_rows(task: ContentTask) -> Iterator[pa.RecordBatch]:
+    """Rows of the owners below the signed size that list contents."""
     for file in task.owners:
         try:
             for batch in read_batches(file, since=_lowest(task.logs), columns=_LISTED_COLUMNS):
                 chosen = _chosen(task, batch.column("shard"), batch.column("log_index"))
                 rows = batch.filter(pc.and_(chosen, pc.is_valid(batch.column("content_digests"))))
-                for shard, index, digests in zip(
-                    *(rows.column(name).to_pylist() for name in _LISTED_COLUMNS), strict=True
-                ):
-                    for part, digest in _DIGESTS.decode(digests):
-                        yield (shard, index, file.table, part), digest
-        except (pa.ArrowException, ValueError, KeyError, msgspec.MsgspecError):
-            # the scan of its rows says so: an unreadable file is named once, an altered list is an altered row
-            continue
+                if rows.num_rows:
+                    yield rows.append_column(_TABLE, pa.repeat(pa.scalar(file.table, pa.string()), rows.num_rows))
+        except (pa.ArrowException, ValueError, KeyError):
+            continue  # the scan of its rows says so: an unreadable file is named once
 
 
 def _compare_file(task: ContentTask, file: TableFile, listed: dict[Key, str | None], result: ContentResult) -> None:
@@ -112,9 +203,8 @@ def _compare_file(task: ContentTask, file: TableFile, listed: dict[Key, str | No
         indices = batch.column("owner_index")
         beyond = _beyond(task, batch.column("shard"), indices) if task.place == 0 else None
         if beyond is not None and len(beyond):
-            for shard, index in zip(
-                batch.column("shard").take(beyond).to_pylist(), indices.take(beyond).to_pylist(), strict=True
-            ):
+            shards = batch.column("shard").take(beyond).to_pylist()
+            for shard, index in zip(shards, indices.take(beyond).to_pylist(), strict=True):
                 result.shards.setdefault(shard, ShardContents()).beyond.append((file, index))
         rows = batch.filter(_chosen(task, batch.column("shard"), indices))
         result.rows += rows.num_rows
@@ -171,12 +261,9 @@ def _lowest(logs: Mapping[str, LogView]) -> int:
     return min((view.since for view in logs.values()), default=0)
 
 
-def partitions(
-    files: Sequence[TableFile],
-) -> dict[tuple[str, str], tuple[list[TableFile], list[TableFile]]]:
-    """Files of owners and of contents by (tenant, day)."""
-    found: dict[tuple[str, str], tuple[list[TableFile], list[TableFile]]] = {}
+def partitions(files: Sequence[TableFile]) -> dict[tuple[str, str], list[TableFile]]:
+    """Files by (tenant, day)."""
+    found: dict[tuple[str, str], list[TableFile]] = {}
     for file in files:
-        owners, contents = found.setdefault((file.tenant, file.day), ([], []))
-        (contents if file.table == CONTENTS else owners).append(file)
+        found.setdefault((file.tenant, file.day), []).append(file)
     return found

@@ -58,6 +58,15 @@ class Excuses:
                 found |= (indices >= first) & (indices <= last)
         return found
 
+    def content_owners(self, tenant: str) -> dict[str, frozenset[int]]:
+        """Indices, by shard, of records of which certificates say that contents were deleted."""
+        owners: dict[str, set[int]] = {}
+        for document in self.certificates:
+            for content in document.deleted.contents:
+                if content.tenant == tenant:
+                    owners.setdefault(content.shard, set()).add(content.owner_index)
+        return {shard: frozenset(indices) for shard, indices in owners.items()}
+
     def deleted_contents(self, tenant: str) -> set[tuple[str, int, str]]:
         """Content parts that certificates account for: shard, owner's index, part."""
         return {

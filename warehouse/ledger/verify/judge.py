@@ -12,11 +12,8 @@ from warehouse.ledger.verify.findings import MAX_FINDINGS, Finding, FindingKind,
 from warehouse.ledger.verify.heads import LogName
 from warehouse.ledger.verify.leaves import read_bundle
 from warehouse.ledger.verify.report import LogReport
-from warehouse.ledger.verify.state import Evidence, LogState
+from warehouse.ledger.verify.state import SWAP_CANDIDATES, Evidence, LogState
 from warehouse.ledger.verify.trust import judge_trust
-
-SWAP_CANDIDATES = 256
-"""Altered rows that are tried at each other's places: every pair, so at most 65,536 commitments."""
 
 
 def judge_log(name: LogName, state: LogState, evidence: Evidence) -> LogReport:
@@ -26,7 +23,7 @@ def judge_log(name: LogName, state: LogState, evidence: Evidence) -> LogReport:
     )
     report.findings += state.head.findings
     judge_trust(state, evidence, report)
-    for file, problem in state.unreadable:
+    for file, problem in sorted(state.unreadable, key=lambda known: known[0].path):
         report.find(FindingKind.UNREADABLE_FILE, None, f"{file.table}/{file.path.name}: {problem}")
     if state.check is not None:
         report.findings += state.check.findings
@@ -61,9 +58,12 @@ def _judge_rows(state: LogState, report: LogReport) -> None:
     report.findings += findings_of(FindingKind.ALTERED, others, "the row's commitment is not the entry signed")
     for index, place in sorted(swapped.items()):
         report.find(FindingKind.REORDERED, index, f"holds the record that was signed at index {place}")
-    report.findings += findings_of(
-        FindingKind.DUPLICATE_INDEX, state.account.repeated, "more than one row has this index"
-    )
+    repeated = [
+        finding
+        for indices in state.account.repeated()
+        for finding in findings_of(FindingKind.DUPLICATE_INDEX, indices, "more than one row has this index")
+    ]
+    report.findings += _joined(repeated)
 
 
 def _swapped(state: LogState) -> dict[int, int]:
@@ -195,22 +195,22 @@ def _judge_contents(name: LogName, state: LogState, evidence: Evidence, report: 
     certified = evidence.excuses.deleted_contents(name.tenant)
     altered = set(state.altered_indices.tolist())
     purged = evidence.excuses.purged(name)
-    for found in state.contents:
-        report.contents.matching += found.matching
-        report.contents.expired += len(found.absent)
-        report.contents.certified += sum((name.shard, index, part) in certified for index, part in found.absent)
-        for index, part in found.altered:
-            if index not in altered:  # an altered row's list says nothing about its contents
-                report.find(FindingKind.CONTENT_ALTERED, index, f"{part}: not the text whose digest the record lists")
-        for index, part in found.not_listed:
-            # a missing or altered row is told about already; one that was purged should have taken its contents along
-            if index not in altered and (state.account.has(index) or purged.table_of(index)):
-                report.find(FindingKind.CONTENT_NOT_LISTED, index, f"{part}: no record lists it, or not twice")
-        for file, index in found.beyond:
-            if file.is_committed(evidence.marks) and not 0 <= index < evidence.later_size and not _is_gone(report):
-                report.find(
-                    FindingKind.CONTENT_NOT_LISTED, index, f"a part in {file.path.name}: its owner is not in the log"
-                )
+    found = state.contents
+    report.contents.matching = found.matching
+    report.contents.expired = found.expired
+    report.contents.certified = sum((name.shard, index, part) in certified for index, part in found.absent)
+    for index, part in found.altered:
+        if index not in altered:  # an altered row's list says nothing about its contents
+            report.find(FindingKind.CONTENT_ALTERED, index, f"{part}: not the text whose digest the record lists")
+    for index, part in found.not_listed:
+        # a missing or altered row is told about already; one that was purged should have taken its contents along
+        if index not in altered and (state.account.has(index) or purged.table_of(index)):
+            report.find(FindingKind.CONTENT_NOT_LISTED, index, f"{part}: no record lists it, or not twice")
+    for file, index in found.beyond:
+        if file.is_committed(evidence.marks) and not 0 <= index < evidence.later_size and not _is_gone(report):
+            report.find(
+                FindingKind.CONTENT_NOT_LISTED, index, f"a part in {file.path.name}: its owner is not in the log"
+            )
     report.findings = _limited(report.findings)
 
 

@@ -26,6 +26,9 @@ class TaskPool(AbstractContextManager["TaskPool"]):
         self._executor: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
+        if self._workers > 1:
+            # they take half a second to start, in which the first heads and files are read
+            self._start().submit(_ready)
         return self
 
     def run(
@@ -62,6 +65,10 @@ class TaskPool(AbstractContextManager["TaskPool"]):
             context: Any = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_prepare_worker)
         return self._executor
+
+
+def _ready() -> None:
+    """Nothing: a first task has the workers started."""
 
 
 def _prepare_worker() -> None:

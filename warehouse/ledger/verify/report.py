@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from warehouse.clock import utc_text
+from warehouse.ledger.listening import Ending, Gap
 from warehouse.ledger.verify.findings import Finding, FindingKind
 from warehouse.ledger.verify.heads import Head
 
@@ -94,29 +95,9 @@ class LogReport:
         }
 
 
-@dataclass(frozen=True)
-class Gap:
-    """A time, in nanoseconds since 1970, in which a shard's collector did not listen; `stopped` where it said so before."""
-
-    shard: str
-    from_unix_nano: int
-    to_unix_nano: int
-    stopped: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Form of the JSON report."""
-        return {
-            "shard": self.shard,
-            "from": utc_text(self.from_unix_nano),
-            "to": utc_text(self.to_unix_nano),
-            "seconds": (self.to_unix_nano - self.from_unix_nano) // 1_000_000_000,
-            "stopped": self.stopped,
-        }
-
-
 @dataclass
 class VerifyReport:
-    """The whole verification. `interrupted` says that it was stopped before its end: then nothing is established."""
+    """The whole verification. In the times of `gaps` no collector listened. `interrupted` says that it was stopped before its end: then nothing is established."""
 
     logs: list[LogReport] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -146,12 +127,23 @@ class VerifyReport:
         """Form of the JSON report."""
         return {
             "logs": [log.to_json() for log in self.logs],
-            "gaps": [gap.to_json() for gap in self.gaps],
+            "gaps": [_gap_json(gap) for gap in self.gaps],
             "records": self.records,
             "findings": {kind.value: count for kind, count in sorted(self.kinds.items())},
             "interrupted": self.interrupted,
             "result": self.result.value,
         }
+
+
+def _gap_json(gap: Gap) -> dict[str, Any]:
+    """`shard` is that of the collector which listened last, `stopped` whether it said that it would not any more."""
+    return {
+        "shard": gap.collector,
+        "from": utc_text(gap.first_unix_nano),
+        "to": utc_text(gap.last_unix_nano),
+        "seconds": int(gap.seconds),
+        "stopped": gap.ending is Ending.STOPPED,
+    }
 
 
 def _order(finding: Finding) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from warehouse.ledger.errors import RecordTextError, TileError
 from warehouse.ledger.log_tiles import LogTiles
 from warehouse.ledger.tiles import ENTRY_BYTES, TILE_WIDTH, TilePlace
 from warehouse.ledger.tree import HASH_BYTES, leaf_hashes
+from warehouse.ledger.verify.accounting import PackedIndices
 from warehouse.ledger.verify.events import event_rows
 from warehouse.ledger.verify.files import TableFile
 from warehouse.ledger.verify.leaves import read_bundle
@@ -30,6 +32,10 @@ HELD_ROWS = 1 << 19
 _BUFFER_BYTES = 256 * 1024
 KEPT_ROWS = 256
 """Altered rows kept a task, to see whether they were swapped."""
+TASK_ROWS = 65_536
+"""Rows a task: one row group, some 0.7 s. A larger file is read by several workers, so that none ends long after the others."""
+_MAX_PARTS = 4096
+"""Of one file, whatever the Delta log says that it holds."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +51,35 @@ class LogView:
 
 @dataclass(frozen=True)
 class ScanTask:
-    """One file of a ledgered table, and the logs of its tenant by shard."""
+    """Row groups of one file of a ledgered table, and the logs of its tenant by shard.
+
+    The groups are the `place`-th of `places` stretches, as the file itself counts them: together the tasks of a file read
+    each row once, however wrong the Delta log is about it.
+    """
 
     file: TableFile
     logs: Mapping[str, LogView]
+    place: int = 0
+    places: int = 1
+
+    @property
+    def rows(self) -> int:
+        """How many rows to expect."""
+        return self.file.rows // self.places
 
 
 @dataclass
 class ShardRows:
-    """Rows of one log found in a file: indices, ascending; `beyond` are not below the signed size."""
+    """Rows of one log found in a file. `altered` and `beyond`, which are not below the signed size, ascend.
 
-    indices: np.ndarray
+    The counts stay as they are where the indices themselves are too many to be kept.
+    """
+
+    indices: PackedIndices
     beyond: np.ndarray
     altered: np.ndarray
+    beyond_count: int
+    altered_count: int
 
 
 @dataclass
@@ -73,12 +95,18 @@ class ScanResult:
     vanished: bool = False
 
 
-def scan_file(task: ScanTask) -> ScanResult:
-    """Compare all rows of one file with the entries of their logs."""
+def scan_tasks(file: TableFile, logs: Mapping[str, LogView]) -> list[ScanTask]:
+    """Tasks over one file."""
+    places = max(1, min(_MAX_PARTS, -(-file.rows // TASK_ROWS)))
+    return [ScanTask(file, logs, place, places) for place in range(places)]
+
+
+def scan_rows(task: ScanTask) -> ScanResult:
+    """Compare the rows of a task with the entries of their logs."""
     result = ScanResult(task.file)
     collector = _Collector(task.logs)
     try:
-        for batch in read_batches(task.file, since=_lowest(task)):
+        for batch in read_batches(task.file, since=_lowest(task), stretch=(task.place, task.places)):
             result.rows += batch.num_rows
             collector.add(task.file.table, batch)
             if task.file.table == "audit_events" and (found := event_rows(batch)).num_rows:
@@ -95,16 +123,20 @@ def scan_file(task: ScanTask) -> ScanResult:
 
 
 def read_batches(
-    file: TableFile, *, since: int | None = None, columns: list[str] | None = None
+    file: TableFile, *, since: int | None = None, columns: list[str] | None = None, stretch: tuple[int, int] = (0, 1)
 ) -> Iterator[pa.RecordBatch]:
     """A file's rows with their partition columns; row groups that end below index `since` are left out.
+
+    `stretch` (k, n) reads the k-th of n stretches of its row groups.
 
     Raises:
         OSError, ArrowException: the file cannot be read.
     """
     parquet = pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     wanted = columns or [name for name in TABLES[file.table].schema.names if name not in PARTITION_COLUMNS]
-    groups = [group for group in range(parquet.num_row_groups) if not _ends_below(parquet, group, since)]
+    place, places = stretch
+    first, last = (parquet.num_row_groups * edge // places for edge in (place, place + 1))
+    groups = [group for group in range(first, last) if not _ends_below(parquet, group, since)]
     day = dt.date.fromisoformat(file.day)
     for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False):
         rows = batch.num_rows
@@ -136,7 +168,7 @@ class _Collector:
         self._logs = logs
         self._held: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._count = 0
-        self._found: dict[str, list[ShardRows]] = {}
+        self._found: dict[str, list[_Compared]] = {}
 
     def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Take a batch's rows."""
@@ -157,15 +189,7 @@ class _Collector:
     def finish(self) -> dict[str, ShardRows]:
         """Everything found."""
         self._compare()
-        return {
-            shard: ShardRows(
-                *(
-                    np.sort(np.concatenate([getattr(part, name) for part in parts]))
-                    for name in ("indices", "beyond", "altered")
-                )
-            )
-            for shard, parts in self._found.items()
-        }
+        return {shard: _shard_rows(parts) for shard, parts in self._found.items()}
 
     def _compare(self) -> None:
         for shard, held in self._held.items():
@@ -177,7 +201,20 @@ class _Collector:
         self._count = 0
 
 
-def _compare_rows(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> ShardRows:
+class _Compared(NamedTuple):
+    """Indices of rows compared: those below the signed size, those that are not, and those whose commitment differs."""
+
+    indices: np.ndarray
+    beyond: np.ndarray
+    altered: np.ndarray
+
+
+def _shard_rows(parts: list[_Compared]) -> ShardRows:
+    indices, beyond, altered = (np.sort(np.concatenate(found)) for found in zip(*parts, strict=True))
+    return ShardRows(PackedIndices.pack(indices), beyond, altered, len(beyond), len(altered))
+
+
+def _compare_rows(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> _Compared:
     if view.since:
         new = indices >= view.since
         indices, hashes = indices[new], hashes[new]
@@ -186,7 +223,7 @@ def _compare_rows(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> Sha
     indices, hashes = indices[inside], hashes[inside]
     order = np.argsort(indices, kind="stable")
     indices, hashes = indices[order], hashes[order]
-    return ShardRows(indices, beyond, indices[~_fits(view, indices, hashes)])
+    return _Compared(indices, beyond, indices[~_fits(view, indices, hashes)])
 
 
 def _fits(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> np.ndarray:
@@ -223,7 +260,7 @@ def _altered_rows(task: ScanTask, altered: Mapping[str, np.ndarray]) -> list[pa.
     """The first altered rows themselves: the file is read again, which only happens where something is wrong."""
     kept = []
     room = KEPT_ROWS
-    for batch in read_batches(task.file):
+    for batch in read_batches(task.file, stretch=(task.place, task.places)):
         indices = batch.column("log_index").to_numpy(zero_copy_only=False)
         chosen = np.zeros(len(indices), bool)
         for shard, wanted in altered.items():

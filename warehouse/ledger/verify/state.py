@@ -13,13 +13,15 @@ from warehouse.ledger.verify.contents import ShardContents
 from warehouse.ledger.verify.excuses import Excuses
 from warehouse.ledger.verify.files import TableFile
 from warehouse.ledger.verify.heads import Head
-from warehouse.ledger.verify.leaves import LeafCheck
+from warehouse.ledger.verify.levels import LeafCheck
 from warehouse.ledger.verify.scan import LogView, ShardRows
 from warehouse.ledger.verify.seen import SeenLog
 from warehouse.ledger.verify.witnesses import Cosigned
 
 KEPT_INDICES = 1 << 20
 """Indices kept of altered rows and of rows above the signed size: 8 MiB each a log; all are counted."""
+SWAP_CANDIDATES = 256
+"""Altered rows that are tried at each other's places: every pair, so at most 65,536 commitments."""
 
 
 class LogState:
@@ -33,7 +35,7 @@ class LogState:
         self.beyond: list[tuple[TableFile, np.ndarray]] = []
         self.events: list[pa.Table] = []
         self.altered_rows: list[tuple[str, pa.RecordBatch]] = []
-        self.contents: list[ShardContents] = []
+        self.contents = ShardContents()
         self.unreadable: list[tuple[TableFile, str]] = []
         self._altered: list[np.ndarray] = []
         self._altered_kept = 0
@@ -51,14 +53,26 @@ class LogState:
     def add(self, file: TableFile, rows: ShardRows) -> None:
         """Account for rows of one file."""
         self.account.add(rows.indices)
-        self.altered_count += len(rows.altered)
-        self.beyond_count += len(rows.beyond)
+        self.altered_count += rows.altered_count
+        self.beyond_count += rows.beyond_count
         if len(rows.altered) and self._altered_kept < KEPT_INDICES:
             self._altered.append(rows.altered[: KEPT_INDICES - self._altered_kept])
             self._altered_kept += len(self._altered[-1])
         if len(rows.beyond) and self._beyond_kept < KEPT_INDICES:
             self.beyond.append((file, rows.beyond[: KEPT_INDICES - self._beyond_kept]))
             self._beyond_kept += len(self.beyond[-1][1])
+
+    def add_altered(self, table: str, rows: pa.RecordBatch) -> None:
+        """Keep altered rows themselves, as long as there are few enough to be tried at each other's places."""
+        if self.altered_count <= SWAP_CANDIDATES:
+            self.altered_rows.append((table, rows))
+        else:
+            self.altered_rows.clear()
+
+    def add_unreadable(self, file: TableFile, problem: str) -> None:
+        """Name a file that cannot be read, once: several tasks may have tried."""
+        if all(known.path != file.path for known, _ in self.unreadable):
+            self.unreadable.append((file, problem))
 
     @property
     def altered_indices(self) -> np.ndarray:

@@ -6,7 +6,7 @@ it never counts as a pass.
 
 from warehouse.ledger.checkpoint import Checkpoint
 from warehouse.ledger.note import Ed25519Verifier, Signature
-from warehouse.ledger.rotation import objection, rests_on_compromised_key
+from warehouse.ledger.rotation import compromised_size, objection, rests_on_compromised_key
 from warehouse.ledger.verify.findings import FindingKind
 from warehouse.ledger.verify.heads import Head, found_keys, verified_by
 from warehouse.ledger.verify.report import Freshness, LogReport
@@ -45,11 +45,17 @@ def _judge_signer(state: LogState, signatures: tuple[Signature, ...], evidence: 
     if (against := objection(checkpoint, signatures, evidence.rotations)) is not None:
         report.find(FindingKind.UNKNOWN_KEY, None, against)
         report.signer_established = False
-    elif report.witnessed_size < checkpoint.size and rests_on_compromised_key(
-        checkpoint, signatures, evidence.rotations
-    ):
+        return
+    # a longer checkpoint by the new key says nothing of what the stolen one could have signed before
+    stolen = min(checkpoint.size, compromised_size(checkpoint.origin, evidence.rotations))
+    if rests_on_compromised_key(checkpoint, signatures, evidence.rotations):
+        stolen = checkpoint.size
+    if report.witnessed_size < stolen:
         report.signer_established = False
-        report.signer_note = "signed by a key that was compromised: only what a witness cosigned is established"
+        report.signer_note = (
+            f"entries {report.witnessed_size} to {stolen - 1} were signed by a key that was compromised: "
+            "only what a witness cosigned is established"
+        )
 
 
 def _judge_seen(state: LogState, evidence: Evidence, report: LogReport) -> bool:

@@ -10,7 +10,7 @@ from warehouse.ledger.checkpoint import Checkpoint, read_unverified
 from warehouse.ledger.cosignature import WitnessVerifier, cosignatures
 from warehouse.ledger.errors import NoteError
 from warehouse.ledger.keeper import CHECKPOINT_FILE
-from warehouse.ledger.verify.events import OwnRow
+from warehouse.ledger.verify.events import HEADS, OwnRow
 from warehouse.ledger.verify.heads import LogName
 from warehouse.names import LAKE_TENANT
 
@@ -53,7 +53,7 @@ def told_heads(rows: Iterable[OwnRow], cosigned: Mapping[LogName, Checkpoint]) -
     found: dict[str, Checkpoint] = {}
     for row in rows:
         within = cosigned.get(LogName(row.tenant, row.shard))
-        if row.name != "log.heads" or row.tenant != LAKE_TENANT or within is None or row.index >= within.size:
+        if row.name != HEADS or row.tenant != LAKE_TENANT or within is None or row.index >= within.size:
             continue
         heads = row.attributes.get("heads")
         for entry in heads if isinstance(heads, list) else ():

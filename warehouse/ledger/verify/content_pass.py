@@ -1,0 +1,67 @@
+"""Every content, once: partitions in even tasks, and read anew when a rewrite replaced their files."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from warehouse.errors import UnavailableError
+from warehouse.ledger.verify.contents import ContentResult, ContentTask, check_contents, content_tasks, partitions
+from warehouse.ledger.verify.excuses import Excuses
+from warehouse.ledger.verify.files import CONTENTS, TableFile, partition_files
+from warehouse.ledger.verify.job import ATTEMPTS, Job
+from warehouse.ledger.verify.pool import TaskPool
+from warehouse.ledger.verify.scan import LogView
+from warehouse.sequence import LEDGERED
+
+
+def compare_contents(
+    job: Job,
+    pool: TaskPool,
+    files: Sequence[TableFile],
+    views: Mapping[str, Mapping[str, LogView]],
+    excuses: Excuses,
+) -> Iterator[ContentResult]:
+    """What the contents of all partitions were found to be; `views` are logs by tenant and shard.
+
+    Raises:
+        UnavailableError: rewrites replace a partition's files faster than they can be read.
+    """
+    certified = {tenant: excuses.content_owners(tenant) for tenant in views}
+    tasks = [
+        task
+        for (tenant, day), together in partitions(files).items()
+        for task in content_tasks(tenant, day, together, views[tenant], certified[tenant])
+    ]
+    waiting = Counter((task.tenant, task.day) for task in tasks)
+    held: dict[tuple[str, str], list[ContentResult]] = {}
+    tasks.sort(key=lambda task: -task.rows)
+    for result in pool.run(check_contents, tasks, stop=job.stop):
+        job.advance("contents", result.rows)
+        key = result.task.tenant, result.task.day
+        held.setdefault(key, []).append(result)
+        waiting[key] -= 1
+        if not waiting[key]:
+            yield from _settled(job, held.pop(key))
+
+
+def _settled(job: Job, results: list[ContentResult]) -> list[ContentResult]:
+    """The results of one partition, read again as a whole where a rewrite replaced files meanwhile."""
+    task = results[0].task
+    for _ in range(ATTEMPTS):
+        if not any(result.vanished for result in results):
+            return results
+        results = [check_contents(again) for again in _tasks_again(job, task)]
+    raise UnavailableError(
+        f"contents of {task.tenant} on {task.day} are replaced faster than they can be read",
+        hint="try again when compaction or purge has ended",
+    )
+
+
+def _tasks_again(job: Job, task: ContentTask) -> list[ContentTask]:
+    """Tasks over the files that the partition has now; one deleted behind the table's back is left out."""
+    there = [
+        file
+        for table in (CONTENTS, *LEDGERED)
+        for file in partition_files(job.lake, table, task.tenant, task.day)
+        if file.path.exists()
+    ]
+    return content_tasks(task.tenant, task.day, there, task.logs, task.certified, by_segment=False)

@@ -1,0 +1,88 @@
+"""What one verification is asked, and what it has found so far: shared by its passes."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from warehouse.lake import Lake
+from warehouse.ledger.cosignature import WitnessVerifier
+from warehouse.ledger.errors import NoteError
+from warehouse.ledger.listening import CollectorEvent
+from warehouse.ledger.note import Ed25519Verifier
+from warehouse.ledger.rotation import EVENT_NAME as KEY_ROTATED
+from warehouse.ledger.rotation import RESOURCE_TYPE as LEDGER_KEY
+from warehouse.ledger.rotation import Rotation, read_rotations
+from warehouse.ledger.verify.events import OwnRow
+from warehouse.ledger.verify.heads import Head, LogName
+from warehouse.ledger.verify.report import VerifyReport
+from warehouse.ledger.verify.seen import Seen
+from warehouse.ledger.verify.witnesses import Cosigned
+from warehouse.names import LAKE_TENANT
+
+ATTEMPTS = 5
+"""Times that a partition is read whose files rewrites replace meanwhile."""
+
+Progress = Callable[[str, int, int], None]
+"""`progress(stage, done, total)`: entries and rows, as far as they are known beforehand."""
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What the verifier brings along, and how it wants to look.
+
+    `seen` is its memory of earlier checkpoints, None without one. `since` looks only at what came after it. Of
+    `witness_keys`, at least `require_witness` must have cosigned. `workers` are processes.
+    """
+
+    vkeys: Sequence[Ed25519Verifier] = ()
+    seen: Seen | None = None
+    since: bool = False
+    require_witness: int = 0
+    witness_keys: Sequence[WitnessVerifier] = ()
+    workers: int = 1
+
+
+@dataclass
+class Job:
+    """One verification. `rows` and `listening` are Muniment's own events, `cosigned` what witnesses vouch for."""
+
+    lake: Lake
+    lake_name: str
+    tenants: Collection[str] | None
+    options: VerifyOptions
+    progress: Progress
+    stop: Callable[[], bool]
+    report: VerifyReport = field(default_factory=VerifyReport)
+    rows: list[OwnRow] = field(default_factory=list)
+    listening: list[CollectorEvent] = field(default_factory=list)
+    cosigned: dict[LogName, Cosigned] = field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+
+    def is_wanted(self, tenant: str) -> bool:
+        """Whether a tenant's logs are looked at."""
+        return self.tenants is None or tenant in self.tenants or tenant == LAKE_TENANT
+
+    def advance(self, stage: str, count: int) -> None:
+        """Show that so many entries or rows more are done."""
+        self.done += count
+        self.progress(stage, self.done, max(self.total, self.done))
+
+    def since(self, head: Head) -> int:
+        """From which entry on a log is looked at."""
+        known = self.options.seen.logs.get(head.origin) if self.options.seen and self.options.since else None
+        return min(known.checkpoint.size, head.size) if known else 0
+
+    def rotations(self) -> list[Rotation]:
+        """Rotations of the signing key, as `_lake` tells them."""
+        told = sorted(
+            (
+                row
+                for row in self.rows
+                if row.name == KEY_ROTATED and row.resource_type == LEDGER_KEY and row.tenant == LAKE_TENANT
+            ),
+            key=lambda row: (row.time_unix_nano, row.index),
+        )
+        try:
+            return read_rotations(row.attributes_text or "{}" for row in told)
+        except (NoteError, ValueError):
+            return []
