@@ -71,6 +71,7 @@ def _find(text: str) -> Iterator[Match]:
         yield Match(match.start(), end)
 
 
+_CAPITAL = r"(?:[A-Z0-9]|\xe2\x80\x99|[\xc3-\xc5])"
 _BYTES = r"[^\d\r\n\"]"
 
 ADDRESS = Detector(
@@ -81,7 +82,16 @@ ADDRESS = Detector(
         r"(?-i:\d[a-zA-Z]?,? (?:[A-Za-z\x80-\xff0-9.'-]{1,25} ){1,5}(?:" + _FULL + "|" + _SHORT + r"))",
         r"(?-i:\d[a-zA-Z]?,? (?:Avenue|Ave|Highway|Route|Broadway|avenue))",
         r"(?-i:\d(?: ?[a-z]{1,3})?,? (?:" + _BEFORE_NAME + r") )",
-        r"(?-i:(?:" + _BEFORE_NAME + r") ?" + _BYTES + r"{0,80} \d)",
+        r"(?-i:(?:"
+        + _BEFORE_NAME
+        + r") ?(?:(?:"
+        + _LINK
+        + r")[ '])?(?:(?:"
+        + _LINK
+        + r")[ '])?"
+        + _CAPITAL
+        + _BYTES
+        + r"{0,60}\d)",
         r"(?-i:(?:" + _GERMANIC_END + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein),? \d)",
         r"(?-i:\d[a-zA-Z]?,? [A-Z\xc3-\xc5]"
         + _BYTES

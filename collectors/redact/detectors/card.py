@@ -23,9 +23,9 @@ _ISSUERS = re.compile(
     r"|3(?:0[0-5]|095|6\d|[89]\d)\d{11,16}"  # Diners Club
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"  # Discover
     r"|35(?:2[89]|[3-8]\d)\d{12,15}|(?:1800|2131)\d{11}"  # JCB
-    r"|62\d{14,17}|81\d{14}"  # UnionPay
+    r"|62\d{14,17}"  # UnionPay
     r"|(?:50[0-9]|5[6-9]\d|6[0-9]\d)\d{9,16}"  # Maestro
-    r"|220[0-4]\d{12,15}|9792\d{12}|60(?:69|8\d)\d{12}"  # Mir, Troy, RuPay
+    r"|220[0-4]\d{12,15}|60(?:69|8\d)\d{12}"  # Mir, RuPay
 )
 _CARD_WORDS = Words(
     (
@@ -70,7 +70,7 @@ CARD = Detector(
     category=Category.PCI,
     data_class=DataClass.RESTRICTED,
     triggers=(
-        r"(?:4\d|5\d|3[0-9]|6\d|2[0-7]|18|81|97)\d{10}",
+        r"(?:[3-6]\d|2[0-7]|18)\d{10}",
         r"\d{4}[ -]\d{4}[ -]\d{4}[ -]\d",
         _CALLED + r"\d{12}",
         r"\d{4}[ -]\d{6}[ -]\d{4}",

@@ -102,6 +102,7 @@ def _partial(value: str) -> str:
     return " ".join(word[:1] + "." for word in value.split())
 
 
+_PARTICLE = r"(?:v[ao]n|den?|de[rl]|della|di|d[aou]s?|l[ea]|bin|ibn|[ae]l|te[rn]|zum?|[ye])[ -]"
 _CAPITAL = r"[A-Z\xc3-\xc5]"
 
 
@@ -109,7 +110,7 @@ def _listed() -> Iterator[str]:
     """A trigger for the names of each two first letters: one of all names takes Hyperscan ten seconds to compile."""
     groups = groupby(sorted(GIVEN_NAMES), key=lambda name: name[:2])
     for _, names in groups:
-        yield rf"(?-i:(?:{'|'.join(names)})[ -](?:{_CAPITAL}|[vdtlzyeba]))"
+        yield rf"(?-i:(?:{'|'.join(names)})[ -](?:{_CAPITAL}|{_PARTICLE}))"
 
 
 PERSON = Detector(

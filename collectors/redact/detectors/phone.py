@@ -76,10 +76,10 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
     if not _FEWEST_DIGITS <= digits <= _MOST_DIGITS or _DATE.match(number) or _OTHER.fullmatch(number):
         return False
     if number.startswith(("+", "(+")):
-        return _is_international(number, called=_WORDS.before(text, start))
+        return is_international(number, called=_WORDS.before(text, start))
     if _NANP.fullmatch(number) or _LOOSE_NANP.fullmatch(number):
         return not IDENTIFIERS.before(text, start)
-    grouped = _GROUPED.fullmatch(number) is not None and _is_national(number)
+    grouped = _GROUPED.fullmatch(number) is not None and is_national(number)
     return (
         grouped
         or _is_dialled(number)
@@ -90,11 +90,11 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
 def _is_dialled(number: str) -> bool:
     """Whether it is an international number after the prefix `00`, in groups."""
     grouped = number.startswith("00") and not number.isdigit()
-    return grouped and _is_international("+" + number[2:], called=False)
+    return grouped and is_international("+" + number[2:], called=False)
 
 
 @lru_cache(maxsize=4096)
-def _is_international(number: str, *, called: bool) -> bool:
+def is_international(number: str, *, called: bool) -> bool:
     """Whether a plan has the number; where it is grouped or announced, having its length is enough."""
     shown = number.replace("(0)", "").strip("(")
     try:
@@ -107,7 +107,7 @@ def _is_international(number: str, *, called: bool) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_national(number: str) -> bool:
+def is_national(number: str) -> bool:
     """Whether one of the countries that dial a trunk zero has numbers of this length."""
     digits = sum(map(str.isdigit, number))
     if digits not in range(9, 13):
