@@ -66,8 +66,10 @@ _CUES = (
 _STREET_FIRST = re.compile(rf"(?P<all>{_ROMANCE})")
 _IN_BOX = re.compile(rf"(?P<all>{_BOX})")
 _CALLED = re.compile(rf"(?:{_CUES}) ?(?P<all>{_CUED})")
-_NUMBER = re.compile(rf"{_HOUSE}(?: ?(?:bis|ter))?,? (?=[{_LETTER}\d])")
-_STREET_WORD = re.compile(rf"(?:{_WORD}|{_LINK})(?![^\W_])")
+_NUMBER = re.compile(
+    rf"(?:{_HOUSE}(?: ?(?:bis|ter))?,? |(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d{{1,4}}[a-zA-Z]?[,\n] ?(?:{_HOUSE} )?)(?=[{_LETTER}\d])"
+)
+_STREET_WORD = re.compile(rf"(?:{_WORD}|(?:{_LINK}|{_BEFORE_NAME})(?![^\W_]))")
 _REST_WITH_NUMBER = re.compile(rf"(?:,? {_HOUSE}(?: ?[a-zA-Z])?(?![\w]))?{_FLAT}")
 _BARE_ENDS = (
     "Straße",
@@ -164,7 +166,7 @@ def _street_end(text: str, start: int) -> int:
                 return end
         elif french and (shown[0].isupper() or "'" in shown):
             last = end
-        elif not french and shown.rstrip(",") in _SUFFIXES:
+        elif not french and shown.rstrip(".,") in _SUFFIXES:
             return end
         if not french and shown[0].isupper() and shown.endswith(_ENDS):
             return end
@@ -217,6 +219,7 @@ ADDRESS = Detector(
         + r"{1,60}(?:"
         + _GERMANIC_END
         + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein))",
+        r"(?-i:(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d)",
         r"(?-i:(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d)",
         r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to) [A-Z0-9])",
     ),

@@ -31,12 +31,14 @@ _CARD_WORDS = Words(
     (
         r"card", r"credit", r"debit", r"visa", r"master ?card", r"amex", r"american express", r"maestro", r"discover", r"diners",
         r"jcb", r"pay", r"cc\b", r"ccn", r"cvv", r"cvc", r"charge", r"billing", r"checkout", r"pan\b", r"expir",
-        r"karte", r"kredit", r"carte", r"tarjeta", r"cart[ao]", r"kaart", r"cartão",
+        r"karte", r"kredit", r"bankkarte", r"carte", r"tarjeta", r"cart[ao]", r"kaart", r"cartão",
     ),
     before=64,
     after=40,
 )  # fmt: skip
-_CALLED = r"(?:card|karte|carte|carta|cart(?:a|ã)o|tarjeta|kaart|cc|ccn|visa|amex)[^\d\r\n]{0,40}"
+_CALLED = (
+    r"(?:card|(?:kredit|bank|giro|debit)?karte|carte|carta|cart(?:a|ã)o|tarjeta|kaart|cc|ccn|visa|amex)[^\d\r\n]{0,40}"
+)
 _CALLED_CARD = Words((_CALLED + "$",), before=64, after=0)
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SURE_LENGTHS = range(14, 20)

@@ -42,10 +42,14 @@ _SIGNED = re.compile(
     rf"Viele Grüße|Cordialement|Saludos|Cordiali saluti|Met vriendelijke groet),?(?:\s|\\n){{1,4}}{_NAME}(?=\s{{0,3}}(?:$|[\r\n,.]|\\n))"
 )
 _GREETINGS = (
-    "Dear|dear|Hi|hi|Hello|hello|Hey|hey|I am|I'm|This is|this is|Contact|contact|Hallo|hallo|Liebe|liebe|Lieber|lieber|Bonjour|bonjour|Cher|cher|"
+    "customer is|client is|patient is|guest is|customer was|patient was|Dear|dear|Hi|hi|Hello|hello|Hey|hey|I am|I'm|This is|this is|Contact|contact|Hallo|hallo|Liebe|liebe|Lieber|lieber|Bonjour|bonjour|Cher|cher|"
     "Chère|chère|Hola|hola|Estimado|estimado|Estimada|estimada|Ciao|ciao|Beste|beste|Geachte|geachte"
 )
-_WEAK = re.compile(rf"(?:{_GREETINGS})[,:]? {_NAME}")
+_ADDRESSING = frozenset(
+    ("Dear", "dear", "Liebe", "Lieber", "Cher", "Chère", "Estimado", "Estimada", "Beste", "Geachte", "customer is", "client is",
+     "patient is", "guest is", "customer was", "patient was")
+)  # fmt: skip
+_WEAK = re.compile(rf"(?P<greeting>{_GREETINGS})[,:]? {_NAME}")
 _CAPITALISED = re.compile(rf"[{_UPPER}][{_LOWER}]{{1,24}}(?=[ -])")
 _FULL_NAME = re.compile(_NAME)
 _NO_NAMES = frozenset(
@@ -66,9 +70,11 @@ def _find(text: str) -> Iterator[Match]:
         if any(hint in text for hint in hints):
             for match in cue.finditer(text):
                 group = "name" if match["name"] else "name2"
-                found += _trimmed(match[group], match.start(group))
+                if cue is not _SIGNED or " " in match[group] or _given(match[group]):
+                    found += _trimmed(match[group], match.start(group))
     for match in _WEAK.finditer(text):
-        if _given(match["name"]) and _stands_free(text, match.start()):
+        known = _given(match["name"]) or (match["name"].count(" ") and match["greeting"] in _ADDRESSING)
+        if known and _stands_free(text, match.start()):
             found += _trimmed(match["name"], match.start("name"))
     for match in _CAPITALISED.finditer(text):
         if match[0] in GIVEN_NAMES and _stands_free(text, match.start()):

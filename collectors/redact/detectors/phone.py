@@ -42,7 +42,7 @@ _OTHER = re.compile(
 )
 _WORDS = Words(
     (
-        r"(?:tele)?phones?", r"tel(?:[.: n]|é|e?f)", r"mobiles?", r"mobil[:e ]", r"m[oó]vil", r"cell", r"fax", r"whats ?app", r"sms",
+        r"(?:t[eé]l[eé])?phones?", r"tel[eé]f", r"tel(?:[.: n]|é|e?f)", r"mobiles?", r"mobil[:e ]", r"m[oó]vil", r"cell", r"fax", r"whats ?app", r"sms",
         r"call(?:ed|ing)? (?:me|us|him|her|them|at|on|back|the|my)", r"call:? ?(?=[+(\d]|$)", r"dial", r"text(?:ed)? (?:me|us|him|her)",
         r"reach(?:ed|able)?", r"contact", r"(?:my|your|his|her|their|our) number is", r"hot ?line", r"ring me", r"handy", r"rufnummer", r"anrufen",
         r"ruf", r"appele", r"portable", r"joindre", r"ll[aá]m", r"chiam", r"cellulare", r"recapito", r"bel(?: |len)", r"nummer",
@@ -52,8 +52,8 @@ _WORDS = Words(
     after=0,
 )  # fmt: skip
 _TRIGGER_WORDS = (
-    r"(?:phone|tel[.: né]|tele?f|mobile?|movil|m\xc3\xb3vil|cell|fax|whats ?app|sms|call(?:ed|ing)? |dial|text(?:ed)? (?:me|us|him|her)|"
-    r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll[aá]m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
+    r"(?:phone|tel[.: n]|tel(?:e|é)f|mobile?|movil|m\xc3\xb3vil|cell|fax|whats ?app|sms|call(?:ed|ing)? |dial|text(?:ed)? (?:me|us|him|her)|"
+    r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll(?:a|á)m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
     r"voice ?mail|land ?line|answer|message)"
 )
 _FEWEST_DIGITS = 7
