@@ -13,10 +13,12 @@ from opentelemetry import metrics
 from collectors.config import LimitsConfig, ReceiversConfig
 from collectors.exports import IntakeLimits
 from collectors.intake import Intake
+from collectors.redact.detectors import BY_NAME
 from collectors.server import Receivers
 from muniment import __version__
 from muniment.heartbeat import Heartbeat, TalliedPipeline, Tally
 from muniment.memory import keep_freed_memory
+from muniment.policy_watch import PolicyWatch
 from muniment.telemetry import prometheus_text, start_telemetry
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import WitnessRounds
@@ -77,6 +79,14 @@ class Collector:
         self._witness_rounds = WitnessRounds(
             lake, settings, append=self._append_own, flush=self.writer.flush, clock=clock
         )
+        self._policy_watch = PolicyWatch(
+            context.control,
+            BY_NAME,
+            context.redactor.policy,
+            use=context.redactor.use,
+            poll_seconds=settings.policy_poll_seconds,
+            clock=clock,
+        )
         self._stopped = threading.Event()
         self._observe()
 
@@ -120,6 +130,7 @@ class Collector:
             self._heartbeat.start()
             self.receivers.start()
             self._witness_rounds.start()
+            self._policy_watch.start()
         except BaseException:
             self.stop()
             raise
@@ -129,6 +140,7 @@ class Collector:
         if self._stopped.is_set():
             return
         self._stopped.set()
+        self._policy_watch.stop()
         self._witness_rounds.stop()
         self.receivers.stop()
         self._socket.stop()
@@ -201,6 +213,7 @@ class Collector:
             "grpc_port": self.receivers.grpc_port,
             "problems": self.problems(),
             "witness_rounds": self._witness_rounds.state(),
+            "redaction_policy": self._policy_watch.state(),
         }
 
     def _flush(self, message: dict[str, Any]) -> dict[str, Any]:

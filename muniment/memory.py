@@ -28,4 +28,5 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     settings = ((_M_TRIM_THRESHOLD, KEPT_BYTES), (_M_MMAP_THRESHOLD, KEPT_BYTES), (_M_ARENA_MAX, HEAPS))
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    done = [mallopt(option, value) == 1 for option, value in settings]  # each of them, whatever the others said
+    return all(done)

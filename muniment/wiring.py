@@ -21,7 +21,6 @@ from warehouse.lake import Lake, find_lake
 from warehouse.own_events import OwnEvent
 from warehouse.principals import Principal
 from warehouse.subjects import SubjectVault, open_lake_vault
-from warehouse.treated import Redactor
 
 if TYPE_CHECKING:
     from collectors.redact.engine import PolicyRedactor
@@ -85,7 +84,7 @@ class CommandContext:
         return PriceBook.load(self.lake.policies / "prices")
 
     @cached_property
-    def redactor(self) -> Redactor:
+    def redactor(self) -> "PolicyRedactor":
         """What every record passes before it reaches a disk."""
         return make_redactor(self)
 

@@ -172,7 +172,12 @@ def _print_collector(collector: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     rounds = collector["witness_rounds"]
-    for problem in (*collector["problems"], *rounds["problems"], *filter(None, rounds["witnesses"].values())):
+    for problem in (
+        *collector["problems"],
+        *collector["redaction_policy"]["problems"],
+        *rounds["problems"],
+        *filter(None, rounds["witnesses"].values()),
+    ):
         console.print(f"  problem: {problem}", markup=False, style="red", soft_wrap=True)
 
 

@@ -19,7 +19,7 @@ from muniment.policy_kinds import REDACTION, policy_kind
 from muniment.policy_watch import PolicyWatch, read_policy
 from warehouse.control import ControlStore
 from warehouse.control.database import Database, parse_url
-from warehouse.control.migration import MIGRATIONS
+from warehouse.control.database import CONTROL
 from warehouse.errors import (
     ConflictError,
     ControlUnavailableError,
@@ -151,7 +151,7 @@ def test_a_database_of_the_first_schema_is_brought_up_with_its_content(control_u
         Path(url.database).touch()
     engine = create_engine(url)
     config = Config(attributes={})
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(CONTROL.migrations))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "r0001")

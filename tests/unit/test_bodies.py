@@ -23,9 +23,9 @@ from warehouse.errors import DecodeError
 LIMITS = IntakeLimits(body_bytes=1000, decompressed_bytes=10_000)
 TEXT = b"\x0a\x10an OTLP request" * 40
 RAW = zlib.compress(TEXT, wbits=-15)
-GZIP = gzip.compress(TEXT)
+GZIP = gzip.compress(TEXT, mtime=0)
 ZLIB = zlib.compress(TEXT)
-EMPTY = gzip.compress(b"")
+EMPTY = gzip.compress(b"", mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ EMPTY = gzip.compress(b"")
         (GZIP, " GZip ", TEXT),
         (GZIP, "x-gzip", TEXT),
         (EMPTY, "gzip", b""),
-        (GZIP + gzip.compress(b"more"), "gzip", TEXT + b"more"),
+        (GZIP + gzip.compress(b"more", mtime=0), "gzip", TEXT + b"more"),
         (EMPTY * MAX_GZIP_MEMBERS, "gzip", b""),
         (ZLIB, "deflate", TEXT),
         (RAW, "deflate", TEXT),
-        (gzip.compress(bytes(10_000)), "gzip", bytes(10_000)),
+        (gzip.compress(bytes(10_000), mtime=0), "gzip", bytes(10_000)),
     ],
 )
 def test_what_is_undone(body, encoding, expected):
@@ -67,8 +67,8 @@ def test_what_is_undone(body, encoding, expected):
         (ZLIB[:-2], "deflate", DecodeError, "cut short"),
         (ZLIB[:-4] + bytes(4), "deflate", DecodeError, "expected deflate"),
         (b"\xff\xff", "deflate", DecodeError, "expected deflate"),
-        (gzip.compress(bytes(10_001)), "gzip", TooLargeError, "limits.decompressed_bytes = 10000"),
-        (gzip.compress(bytes(6_000)) * 2, "gzip", TooLargeError, "limits.decompressed_bytes = 10000"),
+        (gzip.compress(bytes(10_001), mtime=0), "gzip", TooLargeError, "limits.decompressed_bytes = 10000"),
+        (gzip.compress(bytes(6_000), mtime=0) * 2, "gzip", TooLargeError, "limits.decompressed_bytes = 10000"),
         (zlib.compress(bytes(10_001)), "deflate", TooLargeError, "limits.decompressed_bytes = 10000"),
         (EMPTY * (MAX_GZIP_MEMBERS + 1), "gzip", TooLargeError, f"at most {MAX_GZIP_MEMBERS} gzip members"),
     ],
@@ -109,7 +109,7 @@ def test_unlabelled_bodies(body, expected):
     ("body", "error"),
     [
         (GZIP[:-1], DecodeError),
-        (gzip.compress(bytes(10_001)), TooLargeError),
+        (gzip.compress(bytes(10_001), mtime=0), TooLargeError),
         (zlib.compress(bytes(10_001)), TooLargeError),
     ],
 )

@@ -80,7 +80,7 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
     if _NANP.fullmatch(number) or _LOOSE_NANP.fullmatch(number):
         return not IDENTIFIERS.before(text, start)
     grouped = _GROUPED.fullmatch(number) is not None and is_national(number)
-    return (
+    return bool(
         grouped
         or _is_dialled(number)
         or ((_WORDS.before(text, start) or _LABEL.match(text, end)) and not IDENTIFIERS.before(text, start))
