@@ -18,8 +18,7 @@ from muniment.policies import apply_bundle, apply_defaults, policy_status, polic
 from muniment.policy_kinds import REDACTION, policy_kind
 from muniment.policy_watch import PolicyWatch, read_policy
 from warehouse.control import ControlStore
-from warehouse.control.database import Database, parse_url
-from warehouse.control.database import CONTROL
+from warehouse.control.database import CONTROL, Database, parse_url
 from warehouse.errors import (
     ConflictError,
     ControlUnavailableError,
