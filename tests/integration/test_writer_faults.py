@@ -67,7 +67,7 @@ def test_a_crash_while_taking_over_from_a_crash_loses_nothing_either(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("arguments", [(), ("--rewind", 160)], ids=["crash", "crash and crash again"])
 def test_a_crash_between_any_two_steps_loses_nothing(tmp_path, arguments):
     """As above at each single step, from opening the shard to giving it back: no log is forked, rewound or cut."""
