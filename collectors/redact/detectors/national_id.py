@@ -80,7 +80,7 @@ NATIONAL_IDS = (
                r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[ABab]) ?\d{3} ?\d{3} ?\d{2}", nir.is_valid,
                (r"s(?:é|e)cu(?:rit(?:é|e) sociale)?", r"nir\b", r"social security"),
                r"[12] ?\d{2} ?[0-9]\d ?[02-9][0-9ab] ?\d{3} ?\d{3} ?\d{2}"),
-    NationalId("United Kingdom: national insurance number", r"[A-CEGHJ-PR-TW-Za-z][A-CEGHJ-NPR-TW-Za-z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", _is_nino,
+    NationalId("United Kingdom: national insurance number", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", _is_nino,
                (r"nino\b", r"national insurance", r"ni (?:number|no)", r"insurance number")),
     NationalId("United Kingdom: NHS number", r"\d{3}[ -]?\d{3}[ -]?\d{4}", nhs.is_valid, (r"nhs",)),
     NationalId("India: Aadhaar", r"[2-9]\d{3} ?\d{4} ?\d{4}", _is_aadhaar, (r"aadhaar", r"aadhar", r"uidai")),
