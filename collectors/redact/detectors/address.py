@@ -165,6 +165,8 @@ def _street_end(text: str, start: int) -> int:
         if not word:
             break
         shown = word[0]
+        if shown.isdigit():
+            break
         end = word.end() + (text[word.end() : word.end() + 1] == "." and shown[-1] != ".")
         if position == 0:
             french = shown in _STREET_KINDS

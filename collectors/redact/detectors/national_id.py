@@ -119,8 +119,14 @@ _COMPILED = tuple(
 )
 
 
+_ANY_WORD = re.compile(
+    f"(?<![^\\W_])(?:{'|'.join(word for kind in NATIONAL_IDS for word in kind.words)})", re.IGNORECASE
+)
+
+
 def _find(text: str) -> Iterator[Match]:
     found: list[Match] = []
+    called = _ANY_WORD.search(text) is not None
     for kind, alone, trigger, announced in _COMPILED:
         if alone and trigger.search(text):
             found += [
@@ -130,7 +136,7 @@ def _find(text: str) -> Iterator[Match]:
                 and kind.is_valid(candidate[0])
                 and not IDENTIFIERS.before(text, candidate.start())
             ]
-        if announced:
+        if called and announced:
             found += [
                 Match(*candidate.span("number"))
                 for candidate in announced.finditer(text)
