@@ -26,7 +26,7 @@ _FULL = (
     r"Lights?|Lodge|Mall|Brooks?|Burgs?|Bluffs?|Branch|Bridge|Bend|Beach|Bayou"
 )
 _SHORT = "St|Av|Ave|Rd|Blvd|Ln|Dr|Ct|Pl|Sq|Ter|Cres|Cir|Hwy|Pkwy|Trl"
-_FLAT = r"(?:,?\s(?:[Aa]pt|[Aa]partment|[Ss]uite|[Ss]te|[Uu]nit|[Ff]lat|[Ff]loor|[Rr]oom|[Bb]uilding|[Bb]ldg|[Bb]ox|#|No)\.? ?#?\w{1,6}(?![\w-]))?"
+_FLAT = r"(?:,?\s{1,3}(?:[Aa]pt|[Aa]partment|[Ss]uite|[Ss]te|[Uu]nit|[Ff]lat|[Ff]loor|[Rr]oom|[Bb]uilding|[Bb]ldg|[Bb]ox|#|No)\.? ?#?\w{1,6}(?![\w-]))?"
 _SUFFIXES = frozenset(
     [word for form in _FULL.split("|") for word in ([form[:-2], form[:-1]] if form.endswith("s?") else [form])]
     + [short + dot for short in _SHORT.split("|") for dot in ("", ".")]
@@ -59,13 +59,16 @@ _AFTER_POSTAL = 4
 
 _CUED = rf"(?:{_HOUSE},? (?:{_WORD} ?){{1,4}}|(?:{_WORD} ){{1,4}}{_HOUSE}){_FLAT}"
 _CUES = (
-    "address is|Address is|address: |Address: |lives at|live at|located at|reside at|resides at|residing at|moved to|ship to|Ship to|deliver to|"
+    "address is|Address is|address:|Address:|lives at|live at|located at|reside at|resides at|residing at|moved to|ship to|Ship to|deliver to|"
     "Deliver to"
 )
 
 _STREET_FIRST = re.compile(rf"(?P<all>{_ROMANCE})")
+_WITH_FLAT = re.compile(
+    rf"(?P<all>{_HOUSE},? (?:{_WORD} ){{0,3}}{_WORD},?\s{{1,3}}(?:Apt|Suite|Ste|Unit|Flat|Bldg|Apartment)\.? #?\d\w{{0,5}}(?![\w-]))"
+)
 _IN_BOX = re.compile(rf"(?P<all>{_BOX})")
-_CALLED = re.compile(rf"(?:{_CUES}) ?(?P<all>{_CUED})")
+_CALLED = re.compile(rf"(?:{_CUES})[ \t]{{0,8}}(?P<all>{_CUED})")
 _NUMBER = re.compile(
     rf"(?:{_HOUSE}(?: ?(?:bis|ter))?,? |(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d{{1,4}}[a-zA-Z]?[,\n] ?(?:{_HOUSE} )?)(?=[{_LETTER}\d])"
 )
@@ -88,6 +91,7 @@ _BARE_ENDS = (
 )
 _ENDS = ("straße", "strasse", *(end.replace("\\", "") for end in _GERMANIC_END.split("|")[1:]), *_BARE_ENDS)
 _BEFORE_DIGIT = re.compile(r",? (?=\d)")
+_FLATS = ("Apt", "Suite", "Ste", "Unit", "Flat", "Bldg", "Apartment")
 _BOXES = ("Box", "PSC", "Postfach", "Apartado", "Casella", "Boîte")
 _CUE_HINTS = (" at ", " to ", "ddress")
 _FREE = re.compile(r"(?:(?<![\w.,:/#$€£-])|(?<=\\[nrt])|(?<=[^\d][:,]))")
@@ -97,6 +101,8 @@ _LONGEST_STREET = 64
 
 def _find(text: str) -> Iterator[Match]:
     found = [*_number_first(text), *_germanic(text), *_matches(_STREET_FIRST, text)]
+    if any(hint in text for hint in _FLATS):
+        found += _matches(_WITH_FLAT, text)
     if any(hint in text for hint in _BOXES):
         found += _matches(_IN_BOX, text)
     if any(hint in text for hint in _CUE_HINTS):
@@ -159,6 +165,8 @@ def _street_end(text: str, start: int) -> int:
         if not word:
             break
         shown = word[0]
+        if shown.isdigit():
+            break
         end = word.end() + (text[word.end() : word.end() + 1] == "." and shown[-1] != ".")
         if position == 0:
             french = shown in _STREET_KINDS
@@ -219,9 +227,9 @@ ADDRESS = Detector(
         + r"{1,60}(?:"
         + _GERMANIC_END
         + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein))",
-        r"(?-i:(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d)",
+        r"(?-i:(?:Flat|Studio|Apartment|Apt|Unit|Suite|Ste|Bldg)\.? #?\d)",
         r"(?-i:(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d)",
-        r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to) [A-Z0-9])",
+        r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to)[ \t]{0,8}[A-Z0-9\xc3-\xc5])",
     ),
     find=_find,
     priority=30,

@@ -21,7 +21,7 @@ _DATE = (
     rf"|{_YEAR}(?:0[1-9]|1[0-2])[0-3]\d(?!\d))"
 )
 _CUE = (
-    r"(?:(?<![^\W_])|(?<=\\[nrt])|(?<=[_.]))(?:born|d\.?o\.?b\b\.?|(?:date|day) of birth|birth[ _-]?da(?:te|y)|geburtsdatum|geburtstag|geboren|geb\.|"
+    r"(?:(?<![^\W_])|(?<=\\[nrt])|(?<=[_.]))(?:born|d\.?o\.?b\b\.?|(?:date|day)[ _-]?of[ _-]?birth|birth[ _-]?da(?:te|y)|geburtsdatum|geburtstag|geboren|geb\.|"
     r"née?\b(?:\(e\))?|date de naissance|naissance|nacimiento|nacid[oa]|nascita|nat[oa]\b|geboortedatum|data di nascita)"
 )
 _BIRTH = re.compile(

@@ -11,7 +11,7 @@ _LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}\Z")
 _DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?P<top>[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![^\W_])", re.IGNORECASE
 )
-_URL_PART = re.compile(r".*[/?&=|{}`'](?=.)")
+_URL_PART = re.compile(r".*[/?&=|{}`](?=.)")
 _NOT_TOP = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css", "py", "sha", "local"})
 _WINDOW = 64
 
@@ -29,7 +29,7 @@ def _find(text: str) -> Iterator[Match]:
         if not local:
             continue
         name = _trimmed(local[0], window[: local.start()])
-        if name:
+        if name and not (name == "git" and text[domain.end() : domain.end() + 1] in {":", "/"}):
             reached = domain.end()
             yield Match(at.start() - len(name), reached)
 

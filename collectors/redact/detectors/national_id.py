@@ -80,7 +80,7 @@ NATIONAL_IDS = (
                r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[ABab]) ?\d{3} ?\d{3} ?\d{2}", nir.is_valid,
                (r"s(?:é|e)cu(?:rit(?:é|e) sociale)?", r"nir\b", r"social security"),
                r"[12] ?\d{2} ?[0-9]\d ?[02-9][0-9ab] ?\d{3} ?\d{3} ?\d{2}"),
-    NationalId("United Kingdom: national insurance number", r"[A-CEGHJ-PR-TW-Za-z][A-CEGHJ-NPR-TW-Za-z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", _is_nino,
+    NationalId("United Kingdom: national insurance number", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", _is_nino,
                (r"nino\b", r"national insurance", r"ni (?:number|no)", r"insurance number")),
     NationalId("United Kingdom: NHS number", r"\d{3}[ -]?\d{3}[ -]?\d{4}", nhs.is_valid, (r"nhs",)),
     NationalId("India: Aadhaar", r"[2-9]\d{3} ?\d{4} ?\d{4}", _is_aadhaar, (r"aadhaar", r"aadhar", r"uidai")),
@@ -119,8 +119,14 @@ _COMPILED = tuple(
 )
 
 
+_ANY_WORD = re.compile(
+    f"(?<![^\\W_])(?:{'|'.join(word for kind in NATIONAL_IDS for word in kind.words)})", re.IGNORECASE
+)
+
+
 def _find(text: str) -> Iterator[Match]:
     found: list[Match] = []
+    called = _ANY_WORD.search(text) is not None
     for kind, alone, trigger, announced in _COMPILED:
         if alone and trigger.search(text):
             found += [
@@ -130,7 +136,7 @@ def _find(text: str) -> Iterator[Match]:
                 and kind.is_valid(candidate[0])
                 and not IDENTIFIERS.before(text, candidate.start())
             ]
-        if announced:
+        if called and announced:
             found += [
                 Match(*candidate.span("number"))
                 for candidate in announced.finditer(text)

@@ -34,8 +34,8 @@ _INTRODUCED = re.compile(
 )
 _FIELDS = re.compile(
     rf"{_HEAD}(?:(?:[Ff]ull|[Ff]irst|[Ll]ast|[Cc]ustomer|[Cc]ontact|[Cc]lient|[Ee]mployee|[Pp]atient|[Pp]assenger|[Gg]uest|[Hh]older|[Ss]ender|[Rr]ecipient|[Mm]iddle|[Ff]amily|[Gg]iven)"
-    rf"[ _-]?)[Nn]ame[\"'\\]{{0,2}}\s?[:=]\s?[\"'\\]{{0,2}}{_NAME}"
-    rf"|{_HEAD}(?:Name|Patient|Cardholder|Account holder|Attn|Attention|Bill to|Ship to|Signed(?: by)?|Nombre|Nom|Naam)\s?:\s?(?P<name2>{_WORD}{_NEXT}{{1,3}})"
+    rf"[ _-]?)[Nn]ame[\"'\\]{{0,2}}\s?[:=]\s{{0,8}}[\"'\\]{{0,2}}{_NAME}"
+    rf"|{_HEAD}(?:Name|Patient|Cardholder|Account holder|Attn|Attention|Bill to|Ship to|Signed(?: by)?|Nombre|Nom|Naam)\s?:\s{{0,8}}(?P<name2>{_WORD}{_NEXT}{{1,3}})"
 )
 _SIGNED = re.compile(
     rf"{_HEAD}(?:[Rr]egards|[Ss]incerely(?: yours)?|[Cc]heers|[Yy]ours (?:truly|faithfully)|[Bb]est(?: wishes)?|[Tt]hanks|[Tt]hank you|Mit freundlichen Gr(?:ü|ue)(?:ß|ss)en|"
@@ -139,8 +139,8 @@ PERSON = Detector(
         r"(?-i:(?:[Nn]ame is|ame's|alled myself|hei(?:ß|ss)e|Name ist|m'appelle|llamo|nombre es|chiamo|k heet|naam is) "
         + _CAPITAL
         + ")",
-        r"(?-i:[Nn]ame[\"'\\]{0,2}\s?[:=]\s?[\"'\\]{0,2}" + _CAPITAL + ")",
-        r"(?-i:(?:Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s?" + _CAPITAL + ")",
+        r"(?-i:[Nn]ame[\"'\\]{0,2}\s?[:=]\s{0,8}[\"'\\]{0,2}" + _CAPITAL + ")",
+        r"(?-i:(?:Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s{0,8}" + _CAPITAL + ")",
         r"(?-i:(?:egards|incerely|ours|heers|ruly|aithfully|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|ordialement|aludos|saluti|groet),?"
         r"(?:\s|\\n){1,4}" + _CAPITAL + ")",
         rf"(?-i:(?:{_GREETINGS})[,:]? {_CAPITAL})",
