@@ -20,6 +20,7 @@ from muniment.cli import (
     quarantine,
     query,
     status,
+    subjects,
     tenants,
     verify,
     witness,
@@ -54,6 +55,7 @@ for module in (
     ledger,
     witness,
     verify,
+    subjects,
 ):
     module.register(app)
 
