@@ -50,6 +50,8 @@ class Action(StrEnum):
     STATUS_READ = "status.read"
     POLICY_READ = "policy.read"
     POLICY_APPLY = "policy.apply"
+    SUBJECT_REVEAL = "subject.reveal"
+    SUBJECT_SHRED = "subject.shred"
 
 
 class Role(StrEnum):

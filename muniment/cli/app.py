@@ -22,6 +22,7 @@ from muniment.cli import (
     query,
     redact,
     status,
+    subjects,
     tenants,
     verify,
     witness,
@@ -58,6 +59,7 @@ for module in (
     ledger,
     witness,
     verify,
+    subjects,
 ):
     module.register(app)
 

@@ -29,6 +29,8 @@ maintenance.run    o s j
 status.read        o a s j
 policy.read        o a s j
 policy.apply       o
+subject.reveal     o
+subject.shred      o
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),
