@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import commitments, disk, ingest, latency, parts, prove, query, small_requests, tenants, verify
+from benchmarks import commitments, disk, ingest, latency, parts, prove, query, redact, small_requests, tenants, verify
 from benchmarks.machine import cache_folder, describe_machine
 from benchmarks.results import Figure, save, show
 
@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "commitments": commitments.run,
     "verify": verify.run,
     "prove": prove.run,
+    "redact": redact.run,
 }
 
 

@@ -8,17 +8,16 @@ import re
 from collections.abc import Iterator
 
 from collectors.redact.detector import Category, DataClass, Detector, Match
+from collectors.redact.overlap import without_overlaps
 
 _UPPER = "A-ZÀ-ÖØ-ÞŁŚŻŠŽČĆĐ"
 _LETTER = "A-Za-zÀ-ÖØ-öø-ÿĀ-ž"
 _WORD = rf"[{_UPPER}\d][{_LETTER}\d'\u2019.-]{{0,24}}"
 _LINK = r"(?:de|del|della|dei|la|le|les|los|las|du|des|di|da|do|dos|van|von|der|den|the|of|y|et|d'|l'|an|am|im|in|zum|zur|ter|'t)"
-_NAMES = rf"(?:(?:{_WORD}|{_LINK}) ){{1,4}}?"
 _HOUSE = r"\d{1,5}(?:[A-Za-z](?![A-Za-z])|[-/]\d{1,4})?"
-_HEAD = r"(?:(?<![\w.,:/#$€£-])|(?<=\\[nrt])|(?<=[^\d][:,]))"
 
 _FULL = (
-    r"[Ss]treet|[Aa]venue|[Rr]oad|[Bb]oulevard|[Ll]ane|Drive|Court|Place|Square|Terrace|Crescent|Circle|Highway|Parkway|Trail|Way|Close|Gardens|Grove|"
+    r"Street|street|Avenue|avenue|Road|road|Boulevard|boulevard|Lane|lane|Drive|Court|Place|Square|Terrace|Crescent|Circle|Highway|Parkway|Trail|Way|Close|Gardens|Grove|"
     r"Alley|Plaza|Row|Walk|Mews|Park|Hill|Loop|Pike|Turnpike|Expressway|Freeway|Crossing|Ridge|Heights|Meadows?|Points?|Ports?|Springs?|Stations?|Streams?|"
     r"Summit|Tunnel|Turn|Unions?|Valleys?|Views?|Villages?|Ville|Vista|Wells?|Locks?|Manors?|Mills?|Mission|Motorway|Mountains?|Oval|Overpass|Passage|Path|Pines?|"
     r"Plains?|Prairie|Radial|Ramp|Ranch|Rapids?|Rest|River|Roads?|Route|Run|Shoals?|Shores?|Skyway|Spurs?|Squares?|Stravenue|Throughway|Trace|Track|Trafficway|Underpass|"
@@ -26,51 +25,180 @@ _FULL = (
     r"Fields?|Flats?|Fords?|Forest|Forges?|Forks?|Fort|Garden|Gateway|Glens?|Green|Groves|Harbors?|Haven|Hills|Hollow|Inlet|Islands?|Isle|Junctions?|Keys?|Knolls?|Lakes?|Landing|"
     r"Lights?|Lodge|Mall|Brooks?|Burgs?|Bluffs?|Branch|Bridge|Bend|Beach|Bayou"
 )
-_SHORT = "St|Ave?|Rd|Blvd|Ln|Dr|Ct|Pl|Sq|Ter|Cres|Cir|Hwy|Pkwy|Trl"
-_COMPASS = r"(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.? )?"
-_FLAT = r"(?:,?\s(?:[Aa]pt|[Aa]partment|[Ss]uite|[Ss]te|[Uu]nit|[Ff]lat|[Ff]loor|[Rr]oom|[Bb]uilding|[Bb]ldg|[Bb]ox|#|No)\.? ?#?\w{1,6}(?![\w-]))?"
-_ENGLISH = rf"{_HOUSE},? {_COMPASS}(?:{_NAMES}(?:(?:{_FULL})(?![a-z])|(?:{_SHORT})(?:\.|(?![A-Za-z])))|(?:[Aa]venue|Ave\.?|Highway|Route|Broadway)(?: \w{{1,10}})?){_FLAT}"
+_SHORT = "St|Av|Ave|Rd|Blvd|Ln|Dr|Ct|Pl|Sq|Ter|Cres|Cir|Hwy|Pkwy|Trl"
+_FLAT = r"(?:,?\s{1,3}(?:[Aa]pt|[Aa]partment|[Ss]uite|[Ss]te|[Uu]nit|[Ff]lat|[Ff]loor|[Rr]oom|[Bb]uilding|[Bb]ldg|[Bb]ox|#|No)\.? ?#?\w{1,6}(?![\w-]))?"
+_SUFFIXES = frozenset(
+    [word for form in _FULL.split("|") for word in ([form[:-2], form[:-1]] if form.endswith("s?") else [form])]
+    + [short + dot for short in _SHORT.split("|") for dot in ("", ".")]
+)
+_WITHOUT_NAME = frozenset(("Avenue", "avenue", "Ave", "Ave.", "Highway", "Route", "Broadway"))
 
 _BEFORE_NAME = (
-    r"[Rr]ue|[Aa]venue|[Bb]oulevard|[Bb]d\.?|[Cc]hemin|[Aa]llée|[Ii]mpasse|[Qq]uai|[Pp]lace|[Rr]oute|[Cc]ours|[Pp]assage|[Vv]ia|[Vv]iale|[Cc]orso|[Pp]iazza|[Vv]icolo|"
-    r"[Ss]trada|[Cc]ontrada|[Bb]orgo|[Rr]otonda|[Cc]anale|[Ii]ncrocio|[Ss]tretto|[Cc]alle|C/|[Aa]venida|Avda?\.?|[Pp]aseo|[Pp]laza|[Rr]onda|[Cc]amino|[Cc]arretera|[Cc]allejón|[Vv]ial|[Gg]lorieta|"
-    r"[Cc]uesta|[Pp]asaje|[Rr]ambla|[Aa]cceso|[Aa]lameda|[Cc]añada|[Uu]rbanización|[Tt]ravessa|[Rr]ua|[Ll]argo|[Uu]l\.|[Uu]lica"
+    r"Rue|rue|Avenue|avenue|Boulevard|boulevard|Bd\.?|bd\.?|Chemin|chemin|Allée|allée|Impasse|impasse|Quai|quai|Place|place|Route|route|Cours|cours|Passage|passage|Via|via|Viale|viale|Corso|corso|Piazza|piazza|Vicolo|vicolo|"
+    r"Strada|strada|Contrada|contrada|Borgo|borgo|Rotonda|rotonda|Canale|canale|Incrocio|incrocio|Stretto|stretto|Calle|calle|C/|Avenida|avenida|Avda?\.?|Paseo|paseo|Plaza|plaza|Ronda|ronda|Camino|camino|Carretera|carretera|Callejón|callejón|Vial|vial|Glorieta|glorieta|"
+    r"Cuesta|cuesta|Pasaje|pasaje|Rambla|rambla|Acceso|acceso|Alameda|alameda|Cañada|cañada|Urbanización|urbanización|Travessa|travessa|Rua|rua|Largo|largo|Ul\.|ul\.|Ulica|ulica"
 )
-_FRENCH = rf"{_HOUSE}(?: ?(?:bis|ter))?,? (?:{_BEFORE_NAME}) (?:(?:{_LINK} |[dl]['\u2019])?){{1,2}}{_WORD}(?: (?:{_LINK} ){{0,2}}{_WORD}){{0,3}}"
+_STREET_KINDS = frozenset(_BEFORE_NAME.replace("\\", "").replace("?", "").split("|"))
 _ROMANCE = rf"(?:{_BEFORE_NAME}) ?(?:{_LINK} |[dl]['\u2019]){{0,2}}{_WORD}(?: (?:{_LINK} ){{0,2}}{_WORD}){{0,4}}?,? (?:n[.º°]? ?)?{_HOUSE}{_FLAT}"
 
 _GERMANIC_END = (
     r"stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|ufer|damm|straat|laan|plein|gracht|kade|singel|dreef|hof|pad|steeg|boulevard|gatan|vägen|gränd|vej|gade|allé|veien|vegen|gata|"
     r"katu|tie|kuja|polku|utca|utja"
 )
-_GERMANIC_WORD = rf"(?:[{_UPPER}][{_LETTER}'-]{{1,30}}(?:{_GERMANIC_END})|(?:[{_UPPER}][{_LETTER}.'-]{{1,24}}[ -]){{1,3}}(?:Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|utca|u\.|[Pp]lein))"
-_GERMANIC = rf"(?:{_HOUSE},? )?{_GERMANIC_WORD},? {_HOUSE}(?: ?[a-zA-Z](?![\w]))?{_FLAT}"
-_GERMANIC_AFTER = rf"{_HOUSE},? {_GERMANIC_WORD}(?![a-zà-ÿ])"
 _BOX = r"(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d{1,7}(?:,? Box \d{1,6})?"
 
-_GAP = r"\s{0,2}[,\n]?\s{0,3}"
-_TOWN = rf"[{_UPPER}][{_LETTER}'\u2019.-]{{1,24}}(?:[ -](?:{_LINK} )?[{_UPPER}][{_LETTER}'\u2019.-]{{1,24}}){{0,3}}"
-_REGION = rf"(?:[A-Z]{{2,3}}|{_TOWN})"
-_POSTAL = r"(?:[A-Z]{1,2}-)?(?:\d{5}(?:-\d{4})?|\d{4}(?: ?[A-Z]{2})?|\d{3} ?\d{2}|\d{6,7})(?![\w-])|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}(?!\w)|[A-Z]\d[A-Z] ?\d[A-Z]\d(?!\w)"
-_TAIL = (
-    rf"(?:{_GAP}(?:{_TOWN}{_GAP})?(?:{_REGION}{_GAP})?(?:{_REGION}{_GAP})?(?:{_POSTAL})(?:{_GAP}(?<=[,\n ])(?:{_TOWN})(?:,? ?\([A-Z]{{2}}\))?(?:\s?[,\n]\s{{0,2}}{_TOWN})?)?"
-    rf"|\s?[,\n]\s{{0,3}}{_TOWN}(?:\s{{0,2}}[,\n]\s{{0,3}}{_REGION}(?![{_LETTER}])){{0,2}})?"
+_POSTAL = (
+    r"(?:[A-Z]{1,2}-)?(?:\d{5}(?:-\d{4})?|\d{4}(?: ?[A-Z]{2})?|\d{3} ?\d{2}|\d{6,7})(?![\w-])"
+    r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}(?!\w)|[A-Z]\d[A-Z] ?\d[A-Z]\d(?!\w)"
 )
-_CUED = (
-    rf"(?:(?<=address is )|(?<=address: )|(?<=lives at )|(?<=live at )|(?<=located at )|(?<=reside at )|(?<=resides at )|(?<=residing at )|(?<=moved to )|(?<=ship to )|(?<=deliver to ))"
-    rf"(?:{_HOUSE},? (?:{_WORD} ?){{1,4}}|(?:{_WORD} ){{1,4}}{_HOUSE}){_FLAT}"
+_PART = re.compile(
+    rf"(?P<gap>[ \n\r\t]{{0,4}},?[ \n\r\t]{{0,4}}|[ ,]{{0,2}}\\n ?)(?:(?P<postal>{_POSTAL})|(?P<word>\(?[{_UPPER}][{_LETTER}'\u2019.-]{{1,24}}\)?|{_LINK}(?= )))"
 )
-_ADDRESS = re.compile(
-    rf"(?:{_HEAD}(?:{_ENGLISH}|{_FRENCH}|{_GERMANIC}|{_GERMANIC_AFTER})|(?<![^\W_])(?:{_ROMANCE}|{_GERMANIC}|{_BOX})|{_CUED}){_TAIL}"
+_MOST_PARTS = 10
+_AFTER_POSTAL = 4
+
+_CUED = rf"(?:{_HOUSE},? (?:{_WORD} ?){{1,4}}|(?:{_WORD} ){{1,4}}{_HOUSE}){_FLAT}"
+_CUES = (
+    "address is|Address is|address:|Address:|lives at|live at|located at|reside at|resides at|residing at|moved to|ship to|Ship to|deliver to|"
+    "Deliver to"
 )
+
+_STREET_FIRST = re.compile(rf"(?P<all>{_ROMANCE})")
+_WITH_FLAT = re.compile(
+    rf"(?P<all>{_HOUSE},? (?:{_WORD} ){{0,3}}{_WORD},?\s{{1,3}}(?:Apt|Suite|Ste|Unit|Flat|Bldg|Apartment)\.? #?\d\w{{0,5}}(?![\w-]))"
+)
+_IN_BOX = re.compile(rf"(?P<all>{_BOX})")
+_CALLED = re.compile(rf"(?:{_CUES})[ \t]{{0,8}}(?P<all>{_CUED})")
+_NUMBER = re.compile(
+    rf"(?:{_HOUSE}(?: ?(?:bis|ter))?,? |(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d{{1,4}}[a-zA-Z]?[,\n] ?(?:{_HOUSE} )?)(?=[{_LETTER}\d])"
+)
+_STREET_WORD = re.compile(rf"(?:{_WORD}|(?:{_LINK}|{_BEFORE_NAME})(?![^\W_]))")
+_REST_WITH_NUMBER = re.compile(rf"(?:,? {_HOUSE}(?: ?[a-zA-Z])?(?![\w]))?{_FLAT}")
+_BARE_ENDS = (
+    "Straße",
+    "Strasse",
+    "Str.",
+    "Weg",
+    "Platz",
+    "Allee",
+    "Gasse",
+    "Ring",
+    "Ufer",
+    "út",
+    "utca",
+    "u.",
+    "Plein",
+)
+_ENDS = ("straße", "strasse", *(end.replace("\\", "") for end in _GERMANIC_END.split("|")[1:]), *_BARE_ENDS)
+_BEFORE_DIGIT = re.compile(r",? (?=\d)")
+_FLATS = ("Apt", "Suite", "Ste", "Unit", "Flat", "Bldg", "Apartment")
+_BOXES = ("Box", "PSC", "Postfach", "Apartado", "Casella", "Boîte")
+_CUE_HINTS = (" at ", " to ", "ddress")
+_FREE = re.compile(r"(?:(?<![\w.,:/#$€£-])|(?<=\\[nrt])|(?<=[^\d][:,]))")
+_MOST_WORDS = 6
+_LONGEST_STREET = 64
 
 
 def _find(text: str) -> Iterator[Match]:
-    for match in _ADDRESS.finditer(text):
-        end = match.end() - (len(match[0]) - len(match[0].rstrip(" ,\n\r\t")))
-        yield Match(match.start(), end)
+    found = [*_number_first(text), *_germanic(text), *_matches(_STREET_FIRST, text)]
+    if any(hint in text for hint in _FLATS):
+        found += _matches(_WITH_FLAT, text)
+    if any(hint in text for hint in _BOXES):
+        found += _matches(_IN_BOX, text)
+    if any(hint in text for hint in _CUE_HINTS):
+        found += _matches(_CALLED, text)
+    yield from without_overlaps(found)
 
 
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Match]:
+    for match in pattern.finditer(text):
+        start = match.start("all")
+        if _FREE.match(text, start):
+            yield _stripped(text, start, match.end("all"))
+
+
+def _stripped(text: str, start: int, end: int) -> Match:
+    end = _with_town(text, end)
+    return Match(start, start + len(text[start:end].rstrip(" ,\n\r\t")))
+
+
+def _with_town(text: str, end: int) -> int:
+    """Where an address ends whose street ends at `end`: behind postal code, or behind capital words that stand apart."""
+    at = kept = end
+    since_postal = 0
+    apart = False
+    for _ in range(_MOST_PARTS):
+        part = _PART.match(text, at)
+        if not part or not part["gap"]:
+            break
+        at = part.end()
+        if part["postal"]:
+            kept, since_postal = at, 1
+            continue
+        apart = apart or not part["gap"].isspace() or "\n" in part["gap"]
+        if since_postal:
+            since_postal += 1
+            if since_postal > _AFTER_POSTAL:
+                break
+        if (apart or since_postal) and (at == len(text) or text[at] in ',.\n\r"\\'):
+            kept = at
+    return kept
+
+
+def _number_first(text: str) -> Iterator[Match]:
+    """`12 Main St`, `7 rue de la Paix`, `6 Vaasankatu 25`."""
+    for number in _NUMBER.finditer(text):
+        if _FREE.match(text, number.start()):
+            end = _street_end(text, number.end())
+            rest = end and _REST_WITH_NUMBER.match(text, end)
+            if rest:
+                yield _stripped(text, number.start(), rest.end())
+
+
+def _street_end(text: str, start: int) -> int:
+    """Where the street that begins at `start` ends, 0 if there is none."""
+    at = start
+    french = False
+    last = 0
+    for position in range(_MOST_WORDS):
+        word = _STREET_WORD.match(text, at)
+        if not word:
+            break
+        shown = word[0]
+        end = word.end() + (text[word.end() : word.end() + 1] == "." and shown[-1] != ".")
+        if position == 0:
+            french = shown in _STREET_KINDS
+            if shown in _WITHOUT_NAME and not french:
+                return end
+        elif french and (shown[0].isupper() or "'" in shown):
+            last = end
+        elif not french and shown.rstrip(".,") in _SUFFIXES:
+            return end
+        if not french and shown[0].isupper() and shown.endswith(_ENDS):
+            return end
+        if text[word.end() : word.end() + 1] != " " or (french and last and shown[0].islower()):
+            break
+        at = word.end() + 1
+    return last
+
+
+def _germanic(text: str) -> Iterator[Match]:
+    """`Hauptstraße 12`, `Unter den Linden Allee 7`, `Kerkstraat 3 b`."""
+    for gap in _BEFORE_DIGIT.finditer(text):
+        end = gap.start()
+        window = text[max(0, end - _LONGEST_STREET) : end]
+        if not window.endswith(_ENDS):
+            continue
+        words = window.split()
+        start = end - len(words[-1])
+        if words[-1] in _BARE_ENDS and len(words) > 1 and words[-2][0].isupper():
+            start = end - len(window) + window.rfind(words[-2])
+        rest = text[start].isupper() and _REST_WITH_NUMBER.match(text, end)
+        if rest and rest.end() > end:
+            yield _stripped(text, start, rest.end())
+
+
+_CAPITAL = r"(?:[A-Z0-9]|\xe2\x80\x99|[\xc3-\xc5])"
 _BYTES = r"[^\d\r\n\"]"
 
 ADDRESS = Detector(
@@ -81,15 +209,25 @@ ADDRESS = Detector(
         r"(?-i:\d[a-zA-Z]?,? (?:[A-Za-z\x80-\xff0-9.'-]{1,25} ){1,5}(?:" + _FULL + "|" + _SHORT + r"))",
         r"(?-i:\d[a-zA-Z]?,? (?:Avenue|Ave|Highway|Route|Broadway|avenue))",
         r"(?-i:\d(?: ?[a-z]{1,3})?,? (?:" + _BEFORE_NAME + r") )",
-        r"(?-i:(?:" + _BEFORE_NAME + r") ?" + _BYTES + r"{0,80} \d)",
+        r"(?-i:(?:"
+        + _BEFORE_NAME
+        + r") ?(?:(?:"
+        + _LINK
+        + r")[ '])?(?:(?:"
+        + _LINK
+        + r")[ '])?"
+        + _CAPITAL
+        + _BYTES
+        + r"{0,60}\d)",
         r"(?-i:(?:" + _GERMANIC_END + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein),? \d)",
         r"(?-i:\d[a-zA-Z]?,? [A-Z\xc3-\xc5]"
         + _BYTES
         + r"{1,60}(?:"
         + _GERMANIC_END
         + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein))",
+        r"(?-i:(?:Flat|Studio|Apartment|Apt|Unit|Suite|Ste|Bldg)\.? #?\d)",
         r"(?-i:(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d)",
-        r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to) [A-Z0-9])",
+        r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to)[ \t]{0,8}[A-Z0-9\xc3-\xc5])",
     ),
     find=_find,
     priority=30,

@@ -23,20 +23,22 @@ _ISSUERS = re.compile(
     r"|3(?:0[0-5]|095|6\d|[89]\d)\d{11,16}"  # Diners Club
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"  # Discover
     r"|35(?:2[89]|[3-8]\d)\d{12,15}|(?:1800|2131)\d{11}"  # JCB
-    r"|62\d{14,17}|81\d{14}"  # UnionPay
+    r"|62\d{14,17}"  # UnionPay
     r"|(?:50[0-9]|5[6-9]\d|6[0-9]\d)\d{9,16}"  # Maestro
-    r"|220[0-4]\d{12,15}|9792\d{12}|60(?:69|8\d)\d{12}"  # Mir, Troy, RuPay
+    r"|220[0-4]\d{12,15}|60(?:69|8\d)\d{12}"  # Mir, RuPay
 )
 _CARD_WORDS = Words(
     (
         r"card", r"credit", r"debit", r"visa", r"master ?card", r"amex", r"american express", r"maestro", r"discover", r"diners",
         r"jcb", r"pay", r"cc\b", r"ccn", r"cvv", r"cvc", r"charge", r"billing", r"checkout", r"pan\b", r"expir",
-        r"karte", r"kredit", r"carte", r"tarjeta", r"cart[ao]", r"kaart", r"cartão",
+        r"karte", r"kredit", r"bankkarte", r"carte", r"tarjeta", r"cart[ao]", r"kaart", r"cartão",
     ),
     before=64,
     after=40,
 )  # fmt: skip
-_CALLED = r"(?:card|karte|carte|carta|cart(?:a|ã)o|tarjeta|kaart|cc|ccn|visa|amex)[^\d\r\n]{0,40}"
+_CALLED = (
+    r"(?:card|(?:kredit|bank|giro|debit)?karte|carte|carta|cart(?:a|ã)o|tarjeta|kaart|cc|ccn|visa|amex)[^\d\r\n]{0,40}"
+)
 _CALLED_CARD = Words((_CALLED + "$",), before=64, after=0)
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SURE_LENGTHS = range(14, 20)
@@ -70,7 +72,7 @@ CARD = Detector(
     category=Category.PCI,
     data_class=DataClass.RESTRICTED,
     triggers=(
-        r"(?:4\d|5\d|3[0-9]|6\d|2[0-7]|18|81|97)\d{10}",
+        r"(?:[3-6]\d|2[0-7]|18)\d{10}",
         r"\d{4}[ -]\d{4}[ -]\d{4}[ -]\d",
         _CALLED + r"\d{12}",
         r"\d{4}[ -]\d{6}[ -]\d{4}",

@@ -40,9 +40,10 @@ Stephen Steve Steven Stuart Sunil Susan Susana Susanne Suzanne Sven Svetlana Syl
 Thierry Thomas Thorsten Tim Timothy Tina Tobias Todd Tom Tomas Tomasz Tommaso Toni Tony Torsten Tracy Ulrich Ulrike Urs Ursula Ute Uwe Valentina
 Valeria Valerie Vanessa Vera Veronica Veronique Victor Viktor Vincent Vincenzo Virginie Vittoria Vladimir Walter Waltraud Wanda Wayne Wendy Werner Wilhelm
 Willem William Wolfgang Xavier Yannick Yasmin Yolanda Youssef Yves Yvette Yvonne Zoe Zofia Zuzanna
+Nigel Joanne Chloe Damian Tyler Shaun Claudine Rodolfo Sebastiano Annamaria Martyn Gillian Hilary Joseph Clive Trevor Louisa Hazel
 Andrés André Ángel Anaïs Aurélie Benoît Björn Cédric Cécile Céline Chloé Élodie Émilie Éric Étienne Fabián François Françoise Frédéric Gaëlle Geneviève
 Gérard Germán Günter Günther Hélène Inés Iñaki Jérôme Jürgen Jörg João Joaquín José Léa Léon Lucía Luís María Mathéo Mónica Noël Óscar Raúl René Rubén
-Sébastien Sofía Stéphane Stéphanie Sören Thérèse Tomás Valérie Verónica Víctor Véronique Zoé Adrián Álvaro Agustín Jesús Martín Nicolás Sebastián
+Sébastien Sofía Stéphane Stéphanie Sören Thérèse Tomás Valérie Verónica Víctor Véronique Zoé Élisabeth Asunción Rémy Théodore Adrián Álvaro Agustín Jesús Martín Nicolás Sebastián
 """
 
 GIVEN_NAMES = frozenset(_NAMES.split())

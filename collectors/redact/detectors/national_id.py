@@ -65,20 +65,20 @@ def _is_nino(value: str) -> bool:
 
 NATIONAL_IDS = (
     NationalId("Belgium: rijksregisternummer", r"\d{2}\.?\d{2}\.?\d{2}-?\d{3}\.?\d{2}", nn.is_valid,
-               (r"rijksregister", r"registre national", r"national number", r"insz", r"niss"), r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}"),
+               (r"rijksregister(?:nummer)?", r"registre national", r"national number", r"insz", r"niss"), r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}"),
     NationalId("Brazil: CPF", r"\d{3}\.\d{3}\.\d{3}-\d{2}|\d{11}", cpf.is_valid, (r"cpf",), r"\d{3}\.\d{3}\.\d{3}-\d{2}"),
     NationalId("Canada: SIN", r"\d{3} \d{3} \d{3}|\d{3}-\d{3}-\d{3}|\d{9}", sin.is_valid, (r"sin\b", r"social insurance", r"assurance sociale")),
     NationalId("Switzerland: AHV", r"756\.\d{4}\.\d{4}\.\d{2}|756\d{10}", ahv.is_valid, (r"ahv", r"avs\b"), r"756\.\d{4}\.\d{4}\.\d{2}"),
     NationalId("China: resident identity card", r"[1-9]\d{5}(?:19|20)\d{9}[\dXx]", ric.is_valid, (r"身份证", r"id card", r"resident id"),
                r"[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[\dx]"),
-    NationalId("Germany: Steuer-ID", r"\d{11}|\d{2} \d{3} \d{3} \d{3}", idnr.is_valid, (r"steuer", r"idnr", r"tax id", r"tin\b")),
+    NationalId("Germany: Steuer-ID", r"\d{11}|\d{2} \d{3} \d{3} \d{3}", idnr.is_valid, (r"steuer[a-zäöü-]{0,32}", r"idnr", r"tax id", r"tin\b")),
     NationalId("Denmark: CPR", r"\d{6}-?\d{4}", cpr.is_valid, (r"cpr", r"personnummer")),
     NationalId("Spain: DNI", r"\d{8}[- ]?[A-Za-z]", dni.is_valid, (r"dni\b", r"nif\b", r"documento nacional", r"identidad")),
-    NationalId("Spain: NIE", r"[XYZxyz][- ]?\d{7}[- ]?[A-Za-z]", nie.is_valid, (r"nie\b", r"extranjer"), r"[xyz][- ]?\d{7}[- ]?[a-z]"),
-    NationalId("Finland: henkilötunnus", r"\d{6}[-+A-Fa-fYyXxWwVvUu]\d{3}[0-9A-Za-z]", hetu.is_valid, (r"hetu\b", r"henkil")),
+    NationalId("Spain: NIE", r"[XYZxyz][- ]?\d{7}[- ]?[A-Za-z]", nie.is_valid, (r"nie\b", r"extranjero"), r"[xyz][- ]?\d{7}[- ]?[a-z]"),
+    NationalId("Finland: henkilötunnus", r"\d{6}[-+A-Fa-fYyXxWwVvUu]\d{3}[0-9A-Za-z]", hetu.is_valid, (r"hetu\b", r"henkilötunnus")),
     NationalId("France: numéro de sécurité sociale",
                r"[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[ABab]) ?\d{3} ?\d{3} ?\d{2}", nir.is_valid,
-               (r"s(?:é|e)cu", r"nir\b", r"social security"),
+               (r"s(?:é|e)cu(?:rit(?:é|e) sociale)?", r"nir\b", r"social security"),
                r"[12] ?\d{2} ?[0-9]\d ?[02-9][0-9ab] ?\d{3} ?\d{3} ?\d{2}"),
     NationalId("United Kingdom: national insurance number", r"[A-CEGHJ-PR-TW-Za-z][A-CEGHJ-NPR-TW-Za-z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", _is_nino,
                (r"nino\b", r"national insurance", r"ni (?:number|no)", r"insurance number")),
@@ -88,8 +88,8 @@ NATIONAL_IDS = (
                codicefiscale.is_valid, (r"codice fiscale",), r"[a-z]{6}\d{2}[a-ehlmprst]\d{2}[a-z]\d{3}[a-z]"),
     NationalId("South Korea: RRN", r"\d{6}-[1-8]\d{6}", rrn.is_valid, (r"주민", r"resident registration", r"rrn\b"), r"\d{2}[01]\d[0-3]\d-[1-8]\d{6}"),
     NationalId("Mexico: CURP", r"[A-Za-z]{4}\d{6}[HMhm][A-Za-z]{5}[A-Za-z0-9]\d", curp.is_valid, (r"curp",), r"[a-z]{4}\d{6}[hm][a-z]{5}"),
-    NationalId("Netherlands: BSN", r"\d{9}|\d{4}\.\d{2}\.\d{3}", bsn.is_valid, (r"bsn\b", r"burgerservice", r"sofi")),
-    NationalId("Norway: fødselsnummer", r"\d{6} ?\d{5}", fodselsnummer.is_valid, (r"f(?:ø|o)dsels", r"personnummer", r"fnr\b")),
+    NationalId("Netherlands: BSN", r"\d{9}|\d{4}\.\d{2}\.\d{3}", bsn.is_valid, (r"bsn\b", r"burgerservicenummer", r"sofi")),
+    NationalId("Norway: fødselsnummer", r"\d{6} ?\d{5}", fodselsnummer.is_valid, (r"f(?:ø|o)dselsnummer", r"personnummer", r"fnr\b")),
     NationalId("Poland: PESEL", r"\d{11}", pesel.is_valid, (r"pesel",)),
     NationalId("Portugal: NIF", r"\d{9}|\d{3} \d{3} \d{3}", nif.is_valid, (r"nif\b", r"contribuinte")),
     NationalId("Sweden: personnummer", r"(?:19|20)?\d{6}[-+]\d{4}", personnummer.is_valid, (r"personnummer", r"person ?nr", r"pnr\b")),
@@ -98,7 +98,7 @@ NATIONAL_IDS = (
 
 
 _BOUNDED = f"{EDGE}(?<![.+-])" + "(?:%s)" + END + r"(?![-+]\w|\.\d)"
-_GAP = r"[^\d\r\n]{0,40}"
+_GAP = r"[^\w\r\n][^\d\r\n]{0,40}"
 
 
 def _alone(kind: NationalId) -> re.Pattern[str] | None:

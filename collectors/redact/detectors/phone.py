@@ -42,7 +42,7 @@ _OTHER = re.compile(
 )
 _WORDS = Words(
     (
-        r"(?:tele)?phones?", r"tel(?:[.: n]|é|e?f)", r"mobiles?", r"mobil[:e ]", r"m[oó]vil", r"cell", r"fax", r"whats ?app", r"sms",
+        r"(?:t[eé]l[eé])?phones?", r"tel[eé]f", r"tel(?:[.: n]|é|e?f)", r"mobiles?", r"mobil[:e ]", r"m[oó]vil", r"cell", r"fax", r"whats ?app", r"sms",
         r"call(?:ed|ing)? (?:me|us|him|her|them|at|on|back|the|my)", r"call:? ?(?=[+(\d]|$)", r"dial", r"text(?:ed)? (?:me|us|him|her)",
         r"reach(?:ed|able)?", r"contact", r"(?:my|your|his|her|their|our) number is", r"hot ?line", r"ring me", r"handy", r"rufnummer", r"anrufen",
         r"ruf", r"appele", r"portable", r"joindre", r"ll[aá]m", r"chiam", r"cellulare", r"recapito", r"bel(?: |len)", r"nummer",
@@ -52,8 +52,8 @@ _WORDS = Words(
     after=0,
 )  # fmt: skip
 _TRIGGER_WORDS = (
-    r"(?:phone|tel[.: né]|tele?f|mobile?|movil|m\xc3\xb3vil|cell|fax|whats ?app|sms|call(?:ed|ing)? |dial|text(?:ed)? (?:me|us|him|her)|"
-    r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll[aá]m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
+    r"(?:phone|tel[.: n]|tel(?:e|é)f|mobile?|movil|m\xc3\xb3vil|cell|fax|whats ?app|sms|call(?:ed|ing)? |dial|text(?:ed)? (?:me|us|him|her)|"
+    r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll(?:a|á)m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
     r"voice ?mail|land ?line|answer|message)"
 )
 _FEWEST_DIGITS = 7
@@ -76,10 +76,10 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
     if not _FEWEST_DIGITS <= digits <= _MOST_DIGITS or _DATE.match(number) or _OTHER.fullmatch(number):
         return False
     if number.startswith(("+", "(+")):
-        return _is_international(number, called=_WORDS.before(text, start))
+        return is_international(number, called=_WORDS.before(text, start))
     if _NANP.fullmatch(number) or _LOOSE_NANP.fullmatch(number):
         return not IDENTIFIERS.before(text, start)
-    grouped = _GROUPED.fullmatch(number) is not None and _is_national(number)
+    grouped = _GROUPED.fullmatch(number) is not None and is_national(number)
     return (
         grouped
         or _is_dialled(number)
@@ -90,11 +90,11 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
 def _is_dialled(number: str) -> bool:
     """Whether it is an international number after the prefix `00`, in groups."""
     grouped = number.startswith("00") and not number.isdigit()
-    return grouped and _is_international("+" + number[2:], called=False)
+    return grouped and is_international("+" + number[2:], called=False)
 
 
 @lru_cache(maxsize=4096)
-def _is_international(number: str, *, called: bool) -> bool:
+def is_international(number: str, *, called: bool) -> bool:
     """Whether a plan has the number; where it is grouped or announced, having its length is enough."""
     shown = number.replace("(0)", "").strip("(")
     try:
@@ -107,7 +107,7 @@ def _is_international(number: str, *, called: bool) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_national(number: str) -> bool:
+def is_national(number: str) -> bool:
     """Whether one of the countries that dial a trunk zero has numbers of this length."""
     digits = sum(map(str.isdigit, number))
     if digits not in range(9, 13):
