@@ -32,7 +32,7 @@ def muniment(lake, capfd):
 
 
 def test_a_new_lake_has_the_strict_policy_in_force(lake, muniment):
-    """`init` writes and applies the package's policy, once, on record; status, doctor's step and history name it."""
+    """`init` writes and applies the package's policy, once; status and history name it."""
     _, out, _ = muniment("policy", "history", "--json")
     (first,) = json.loads(out)
     assert (first["kind"], first["revision"]) == ("redaction", 1)
