@@ -15,6 +15,7 @@ from typing import Any
 
 from collectors.config import LimitsConfig, ReceiversConfig
 from muniment.demo import TRUTH_FILE, DemoResult, Endpoints, Progress, run_demo, tenant_names, write_truth
+from muniment.policies import apply_defaults
 from muniment.setup import set_up_lake
 from muniment.tenancy import add_tenant, issue_key
 from muniment.wiring import CommandContext, command_context
@@ -64,6 +65,7 @@ def _make(
         stage("setting up the lake")
         lake, _made = set_up_lake(folder, name="demo", clock=system_clock)
         context = command_context(lake.path)
+        apply_defaults(lake, context.control, context.access, context.principal, context.record)
         keys = _make_tenants(context)
     with _timed(seconds, "send"), _receivers(lake.path, days=days) as ports:
         stage("sending with the OpenTelemetry SDK")

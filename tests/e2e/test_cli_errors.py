@@ -116,7 +116,8 @@ EVERY_COMMAND = [
     ["collect"], ["up"], ["tenant", "add", "a"], ["tenant", "list"], ["key", "issue", "a"], ["key", "list"],
     ["key", "rotate", "k"], ["key", "revoke", "k"], ["import", __file__, "--tenant", "a"], ["sql", "select 1"],
     ["trace", "4bf92f35"], ["status"], ["doctor"], ["quarantine", "list"], ["quarantine", "show", "x"],
-    ["quarantine", "replay", "x"], ["maintenance", "run"], ["maintenance", "status"],
+    ["quarantine", "replay", "x"], ["maintenance", "run"], ["maintenance", "status"], ["policy", "check"], ["policy", "diff"],
+    ["policy", "apply"], ["policy", "show"], ["policy", "history"],
 ]  # fmt: skip
 
 

@@ -1,12 +1,17 @@
 """Redaction policies: what they decide, and how everything that is wrong with one is named by file, line and key."""
 
 import re
+import textwrap
+from pathlib import Path
 
 import pytest
+import yaml
 
 from collectors.redact.custom import CONTEXT_CHARACTERS, check_trigger, compile_pattern, make_find
 from collectors.redact.detector import Category, DataClass, Detector, Match
+from collectors.redact.detectors import DETECTORS
 from collectors.redact.policy import FieldRule
+from collectors.redact.policy_changes import describe_changes
 from collectors.redact.policy_compiler import compile_policy, default_bundle, strict_policy
 from collectors.redact.policy_config import Action, Contents, Identity
 from warehouse.errors import SettingsError
@@ -352,3 +357,28 @@ def test_a_pattern_that_takes_too_long_raises():
     """A pattern that backtracks without end is stopped and raises: whoever asked withholds the text."""
     with pytest.raises(TimeoutError):
         make_find(r"(a+)+b", ())("a" * 5000 + "c")
+
+
+def documented_policies():
+    """Each policy file that the how-to prints."""
+    page = (Path(__file__).parents[2] / "docs/how-to/write-a-redaction-policy.md").read_text(encoding="utf8")
+    return [
+        textwrap.dedent(block) for block in re.findall(r"^ *```yaml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    ], page
+
+
+def test_the_strict_policy_is_printed_whole_in_the_documentation():
+    """What the how-to prints as the strict policy is what the package brings."""
+    (strict, _), _ = documented_policies()
+    assert yaml.safe_load(strict) == yaml.safe_load(default_bundle().files["strict.yaml"])
+
+
+def test_the_documented_example_changes_what_the_documentation_says():
+    """The policy that the how-to adds compiles, and the words printed about it are those that `diff` prints."""
+    (_, bank), page = documented_policies()
+    known = {detector.name: detector for detector in DETECTORS}
+    before = strict_policy(known)
+    after = compile_policy(Bundle("redaction", {**default_bundle().files, "bank.yaml": bank}), known)
+    added = f"bank.yaml added (+{len(bank.splitlines())} -0 lines)"
+    said = "\n".join(f"     {change}" for change in describe_changes(before, after))
+    assert f"   redaction: {added}\n{said}\n   ```" in page
