@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,21 @@ from warehouse.subjects import SubjectVault, open_lake_vault
 
 if TYPE_CHECKING:
     from collectors.redact.engine import PolicyRedactor
+
+
+class LateVault:
+    """The vault as redaction asks it: opened at first use, and again until that works. Meanwhile ids are masked."""
+
+    def __init__(self, open_vault: Callable[[], SubjectVault]) -> None:
+        self._open_vault = open_vault
+
+    def tokens(self, tenant_id: str, values: Sequence[str]) -> list[str]:
+        """As `SubjectVault.tokens`."""
+        return self._open_vault().tokens(tenant_id, values)
+
+    def known(self, tenant_id: str, tokens: Iterable[str]) -> set[str]:
+        """As `SubjectVault.known`."""
+        return self._open_vault().known(tenant_id, tokens)
 
 
 class ControlClaims:
@@ -130,7 +145,7 @@ def make_redactor(context: CommandContext) -> "PolicyRedactor":
     from collectors.redact.engine import PolicyRedactor
     from muniment.policy_watch import read_policy
 
-    return PolicyRedactor(read_policy(context.control, BY_NAME), context.vault)
+    return PolicyRedactor(read_policy(context.control, BY_NAME), LateVault(lambda: context.vault))
 
 
 def command_context(lake_option: Path | None) -> CommandContext:
