@@ -83,7 +83,7 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
     return (
         grouped
         or _is_dialled(number)
-        or ((_WORDS.before(text, start) or _LABEL.match(text, end)) and not IDENTIFIERS.before(text, start))
+        or ((_WORDS.before(text, start) or _LABEL.match(text, end) is not None) and not IDENTIFIERS.before(text, start))
     )
 
 
