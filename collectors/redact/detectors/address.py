@@ -39,7 +39,7 @@ _BEFORE_NAME = (
     r"Cuesta|cuesta|Pasaje|pasaje|Rambla|rambla|Acceso|acceso|Alameda|alameda|Cañada|cañada|Urbanización|urbanización|Travessa|travessa|Rua|rua|Largo|largo|Ul\.|ul\.|Ulica|ulica"
 )
 _STREET_KINDS = frozenset(_BEFORE_NAME.replace("\\", "").replace("?", "").split("|"))
-_ROMANCE = rf"(?:{_BEFORE_NAME}) ?(?:{_LINK} |[dl]['\u2019]){{0,2}}{_WORD}(?: (?:{_LINK} ){{0,2}}{_WORD}){{0,4}}?,? (?:n[.º°]? ?)?{_HOUSE}{_FLAT}"
+_ROMANCE = rf"(?:C/|(?:{_BEFORE_NAME}) )(?:{_LINK} |[dl]['\u2019]){{0,2}}{_WORD}(?: (?:{_LINK} ){{0,2}}{_WORD}){{0,4}}?,? (?:n[.º°]? ?)?{_HOUSE}{_FLAT}"
 
 _GERMANIC_END = (
     r"stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|ufer|damm|straat|laan|plein|gracht|kade|singel|dreef|hof|pad|steeg|boulevard|gatan|vägen|gränd|vej|gade|allé|veien|vegen|gata|"
@@ -219,7 +219,7 @@ ADDRESS = Detector(
         r"(?-i:\d(?: ?[a-z]{1,3})?,? (?:" + _BEFORE_NAME + r") )",
         r"(?-i:(?:"
         + _BEFORE_NAME
-        + r") ?(?:(?:"
+        + r") (?:(?:"
         + _LINK
         + r")[ '])?(?:(?:"
         + _LINK
@@ -233,6 +233,7 @@ ADDRESS = Detector(
         + r"{1,60}(?:"
         + _GERMANIC_END
         + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein))",
+        r"(?-i:C/ ?(?:(?:" + _LINK + r") ){0,2}" + _CAPITAL + _BYTES + r"{0,60}\d)",
         r"(?-i:(?:Flat|Studio|Apartment|Apt|Unit|Suite|Ste|Bldg)\.? #?\d)",
         r"(?-i:(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d)",
         r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to)[ \t]{0,8}[A-Z0-9\xc3-\xc5])",
