@@ -39,7 +39,7 @@ _BEFORE_NAME = (
     r"Cuesta|cuesta|Pasaje|pasaje|Rambla|rambla|Acceso|acceso|Alameda|alameda|Cañada|cañada|Urbanización|urbanización|Travessa|travessa|Rua|rua|Largo|largo|Ul\.|ul\.|Ulica|ulica"
 )
 _STREET_KINDS = frozenset(_BEFORE_NAME.replace("\\", "").replace("?", "").split("|"))
-_ROMANCE = rf"(?:{_BEFORE_NAME}) ?(?:{_LINK} |[dl]['\u2019]){{0,2}}{_WORD}(?: (?:{_LINK} ){{0,2}}{_WORD}){{0,4}}?,? (?:n[.º°]? ?)?{_HOUSE}{_FLAT}"
+_ROMANCE = rf"(?:C/|(?:{_BEFORE_NAME}) )(?:{_LINK} |[dl]['\u2019]){{0,2}}{_WORD}(?: (?:{_LINK} ){{0,2}}{_WORD}){{0,4}}?,? (?:n[.º°]? ?)?{_HOUSE}{_FLAT}"
 
 _GERMANIC_END = (
     r"stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|ufer|damm|straat|laan|plein|gracht|kade|singel|dreef|hof|pad|steeg|boulevard|gatan|vägen|gränd|vej|gade|allé|veien|vegen|gata|"
@@ -69,8 +69,11 @@ _WITH_FLAT = re.compile(
 )
 _IN_BOX = re.compile(rf"(?P<all>{_BOX})")
 _CALLED = re.compile(rf"(?:{_CUES})[ \t]{{0,8}}(?P<all>{_CUED})")
-_NUMBER = re.compile(
-    rf"(?:{_HOUSE}(?: ?(?:bis|ter))?,? |(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d{{1,4}}[a-zA-Z]?[,\n] ?(?:{_HOUSE} )?)(?=[{_LETTER}\d])"
+_LETTERS = re.compile(r"[^\W\d_]+")
+_KINDS = frozenset(kind.rstrip("./") for kind in _STREET_KINDS)
+_NUMBER = re.compile(rf"{_HOUSE}(?: ?(?:bis|ter))?,? (?=[{_LETTER}\d])")
+_NUMBER_OF_FLAT = re.compile(
+    rf"(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d{{1,4}}[a-zA-Z]?[,\n] ?(?:{_HOUSE} )?(?=[{_LETTER}\d])"
 )
 _STREET_WORD = re.compile(rf"(?:{_WORD}|(?:{_LINK}|{_BEFORE_NAME})(?![^\W_]))")
 _REST_WITH_NUMBER = re.compile(rf"(?:,? {_HOUSE}(?: ?[a-zA-Z])?(?![\w]))?{_FLAT}")
@@ -91,7 +94,7 @@ _BARE_ENDS = (
 )
 _ENDS = ("straße", "strasse", *(end.replace("\\", "") for end in _GERMANIC_END.split("|")[1:]), *_BARE_ENDS)
 _BEFORE_DIGIT = re.compile(r",? (?=\d)")
-_FLATS = ("Apt", "Suite", "Ste", "Unit", "Flat", "Bldg", "Apartment")
+_FLATS = ("Apt", "Studio", "Suite", "Ste", "Unit", "Flat", "Bldg", "Apartment")
 _BOXES = ("Box", "PSC", "Postfach", "Apartado", "Casella", "Boîte")
 _CUE_HINTS = (" at ", " to ", "ddress")
 _FREE = re.compile(r"(?:(?<![\w.,:/#$€£-])|(?<=\\[nrt])|(?<=[^\d][:,]))")
@@ -100,8 +103,11 @@ _LONGEST_STREET = 64
 
 
 def _find(text: str) -> Iterator[Match]:
-    found = [*_number_first(text), *_germanic(text), *_matches(_STREET_FIRST, text)]
+    found = [*_number_first(text, _NUMBER), *_germanic(text)]
+    if not _KINDS.isdisjoint(_LETTERS.findall(text)):
+        found += _matches(_STREET_FIRST, text)
     if any(hint in text for hint in _FLATS):
+        found += _number_first(text, _NUMBER_OF_FLAT)
         found += _matches(_WITH_FLAT, text)
     if any(hint in text for hint in _BOXES):
         found += _matches(_IN_BOX, text)
@@ -145,9 +151,9 @@ def _with_town(text: str, end: int) -> int:
     return kept
 
 
-def _number_first(text: str) -> Iterator[Match]:
+def _number_first(text: str, numbers: re.Pattern[str]) -> Iterator[Match]:
     """`12 Main St`, `7 rue de la Paix`, `6 Vaasankatu 25`."""
-    for number in _NUMBER.finditer(text):
+    for number in numbers.finditer(text):
         if _FREE.match(text, number.start()):
             end = _street_end(text, number.end())
             rest = end and _REST_WITH_NUMBER.match(text, end)
@@ -188,9 +194,9 @@ def _germanic(text: str) -> Iterator[Match]:
     """`Hauptstraße 12`, `Unter den Linden Allee 7`, `Kerkstraat 3 b`."""
     for gap in _BEFORE_DIGIT.finditer(text):
         end = gap.start()
-        window = text[max(0, end - _LONGEST_STREET) : end]
-        if not window.endswith(_ENDS):
+        if not text.endswith(_ENDS, 0, end):
             continue
+        window = text[max(0, end - _LONGEST_STREET) : end]
         words = window.split()
         start = end - len(words[-1])
         if words[-1] in _BARE_ENDS and len(words) > 1 and words[-2][0].isupper():
@@ -213,7 +219,7 @@ ADDRESS = Detector(
         r"(?-i:\d(?: ?[a-z]{1,3})?,? (?:" + _BEFORE_NAME + r") )",
         r"(?-i:(?:"
         + _BEFORE_NAME
-        + r") ?(?:(?:"
+        + r") (?:(?:"
         + _LINK
         + r")[ '])?(?:(?:"
         + _LINK
@@ -227,6 +233,7 @@ ADDRESS = Detector(
         + r"{1,60}(?:"
         + _GERMANIC_END
         + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein))",
+        r"(?-i:C/ ?(?:(?:" + _LINK + r") ){0,2}" + _CAPITAL + _BYTES + r"{0,60}\d)",
         r"(?-i:(?:Flat|Studio|Apartment|Apt|Unit|Suite|Ste|Bldg)\.? #?\d)",
         r"(?-i:(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d)",
         r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to)[ \t]{0,8}[A-Z0-9\xc3-\xc5])",

@@ -139,8 +139,12 @@ PERSON = Detector(
         r"(?-i:(?:[Nn]ame is|ame's|alled myself|hei(?:ß|ss)e|Name ist|m'appelle|llamo|nombre es|chiamo|k heet|naam is) "
         + _CAPITAL
         + ")",
-        r"(?-i:[Nn]ame[\"'\\]{0,2}\s?[:=]\s{0,8}[\"'\\]{0,2}" + _CAPITAL + ")",
-        r"(?-i:(?:Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s{0,8}" + _CAPITAL + ")",
+        r"(?-i:(?:ull|irst|ast|ustomer|ontact|lient|mployee|atient|assenger|uest|older|ender|ecipient|iddle|amily|iven)[ _-]?[Nn]ame[\"'\\]{0,2}\s?[:=]\s{0,8}[\"'\\]{0,2}"
+        + _CAPITAL
+        + ")",
+        r"(?-i:(?:Name|Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s{0,8}"
+        + _CAPITAL
+        + ")",
         r"(?-i:(?:egards|incerely|ours|heers|ruly|aithfully|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|ordialement|aludos|saluti|groet),?"
         r"(?:\s|\\n){1,4}" + _CAPITAL + ")",
         rf"(?-i:(?:{_GREETINGS})[,:]? {_CAPITAL})",

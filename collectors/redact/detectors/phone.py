@@ -48,7 +48,7 @@ _WORDS = Words(
         r"ruf", r"appele", r"portable", r"joindre", r"ll[aá]m", r"chiam", r"cellulare", r"recapito", r"bel(?: |len)", r"nummer",
         r"ph[.: ]", r"hp[: ]", r"voice ?mail", r"land ?line", r"answer(?:s|ed|ing)?", r"messages?",
     ),
-    before=48,
+    before=36,
     after=0,
 )  # fmt: skip
 _TRIGGER_WORDS = (
@@ -83,7 +83,7 @@ def _is_phone(text: str, start: int, end: int, number: str) -> bool:
     return bool(
         grouped
         or _is_dialled(number)
-        or ((_WORDS.before(text, start) or _LABEL.match(text, end)) and not IDENTIFIERS.before(text, start))
+        or ((_WORDS.before(text, start) or _LABEL.match(text, end) is not None) and not IDENTIFIERS.before(text, start))
     )
 
 
@@ -133,7 +133,7 @@ PHONE = Detector(
         r"0[1-9]\d{1,4}[ /\-]{1,3}\d{3}",
         r"0[2-9] \d{4} \d{4}",
         r"00[1-9]\d{0,2}[ .\-(]{1,2}\d[\d .\-()]{6}",
-        _TRIGGER_WORDS + r"[^\d\r\n]{0,40}\d[\d ().\-/]{6}",
+        _TRIGGER_WORDS + r"[^\d\r\n]{0,28}\d[\d ().\-/]{6}",
         r"\d{2,4}[ .\-/]{0,1}\d{2,4}[ ,(\-]{1,3}(?:office|fax|home|work|mobile|cell|direct)",
         FULL_WIDTH_DIGITS,
         SPLIT_DIGITS,

@@ -84,7 +84,7 @@ def _is_basic(value: str) -> bool:
     return b":" in plain and plain.isascii() and plain.decode("ascii").isprintable()
 
 
-_ASSIGNED_NAMES = r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|key|token|credentials?|auth)"
+_ASSIGNED_NAMES = r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|(?:api|access|auth|account|private|signing|encryption|master|service|subscription|secret)[ _-]?key|token|credentials?|auth)"
 
 SECRET = Detector(
     name="secret",
