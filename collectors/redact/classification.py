@@ -1,6 +1,5 @@
 """The columns that say what was found in a record: class, categories, counts of redactions, policy, subjects."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,7 +33,8 @@ class TableFindings:
 
     def note(self, row: int, findings: Findings) -> None:
         """Add to what was found in a row."""
-        self.rows.setdefault(row, Findings()).add(findings)
+        if not findings.is_nothing:
+            self.rows.setdefault(row, Findings()).add(findings)
 
 
 def classify_rows(
@@ -107,8 +107,7 @@ def _redactions(rows: int, found: TableFindings) -> pa.StringArray:
     texts: list[str | None] = [_counts({IDENTITY: count}) for count in known.tolist()]
     codes = codes.astype(np.int64)
     for row, findings in found.rows.items():
-        counts: Counter[str] = findings.counts.copy()
-        counts[IDENTITY] += int(identities[row])
+        counts = findings.counts | {IDENTITY: findings.counts.get(IDENTITY, 0) + int(identities[row])}
         codes[row] = len(texts)
         texts.append(_counts(counts))
     return pa.array(texts, pa.string()).take(pa.array(codes))

@@ -26,7 +26,7 @@ class Role(Enum):
     @property
     def is_name(self) -> bool:
         """Whether only detectors that need no context look at the value."""
-        return self in {Role.NAME, Role.ACTOR}
+        return self is Role.NAME or self is Role.ACTOR
 
 
 @dataclass(frozen=True, slots=True)

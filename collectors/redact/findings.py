@@ -1,6 +1,5 @@
 """What was found in one text, and the classification that follows for its record."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from collectors.redact.detector import Category, DataClass
@@ -31,7 +30,7 @@ class Findings:
     kept, `reject` names the detector or field for which it may not be kept at all.
     """
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
     data_class: DataClass = DataClass.PUBLIC
     categories: set[Category] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
@@ -44,9 +43,21 @@ class Findings:
         self.data_class = max(self.data_class, data_class)
         self.categories.update(categories)
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing was found that a record would have to tell."""
+        return not (
+            self.counts or self.data_class or self.categories or self.tokens or self.drops_contents or self.reject
+        )
+
+    def count(self, name: str, times: int = 1) -> None:
+        """Count redactions."""
+        self.counts[name] = self.counts.get(name, 0) + times
+
     def add(self, other: "Findings") -> None:
         """Take over what was found elsewhere in the same record."""
-        self.counts.update(other.counts)
+        for name, times in other.counts.items():
+            self.count(name, times)
         self.raise_class(other.data_class, *other.categories)
         self.tokens |= other.tokens
         self.drops_contents |= other.drops_contents

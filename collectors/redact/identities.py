@@ -91,8 +91,7 @@ class Identities:
         }
 
     def _replacement(self, tenant: int, key: str, value: str) -> tuple[str | None, str | None]:
-        new, found = self._treatment(self._table.tenants[tenant]).identity(value, (key,))
-        return new, next(iter(found.tokens), None)
+        return self._treatment(self._table.tenants[tenant]).identity(value, (key,))
 
     def _exchange_column(self, name: str) -> None:
         column = self._table.batch.column(name)

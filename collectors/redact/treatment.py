@@ -74,10 +74,18 @@ class Treatment:
             actor_is_person=actor_is_person,
         )
 
-    def identity(self, value: str, path: Path) -> tuple[str | None, Findings]:
-        """What stands in place of a person's id."""
-        work = _Work(self, (), actor_is_person=True, explain=self._explain)
-        return work.identity(value, path, self._rule(path)), work.findings
+    def identity(self, value: str, path: Path) -> tuple[str | None, str | None]:
+        """What stands in place of a person's id (None: nothing), and its token if it has one."""
+        return self._exchange(value, self._rule(path))[:2]
+
+    def _exchange(self, value: str, rule: FieldRule | None) -> tuple[str | None, str | None, Action]:
+        action = rule.action if rule is not None and rule.action is not None else Action(self._policy.identity)
+        if action is Action.KEEP:
+            return value, None, action
+        if action is Action.DROP:
+            return None, None, action
+        token = self._book.find(self._tenant, value) if action is Action.TOKEN else None
+        return token or "[IDENTITY]", token, action
 
     def _guarded(
         self,
@@ -151,15 +159,15 @@ class _Work:
 
     def identity(self, value: str, path: Path, rule: FieldRule | None) -> str | None:
         """What stands in place of a person's id."""
-        action = rule.action if rule is not None and rule.action is not None else Action(self._policy.identity)
-        if action is Action.KEEP or not value:
+        new, token, action = self._of._exchange(value, rule)  # noqa: SLF001 - one class in two halves
+        if action is Action.KEEP:
             return value
         self.findings.raise_class(DataClass.CONFIDENTIAL, Category.PII)
-        token = self._token(value) if action is Action.TOKEN else None
+        if token is not None:
+            self.findings.tokens.add(token)
         if token == value:  # ours already: a record that comes again
             return value
-        self.findings.counts[IDENTITY] += 1
-        new = None if action is Action.DROP else token or "[IDENTITY]"
+        self.findings.count(IDENTITY)
         self._tell(0, len(value), IDENTITY, action, new, path)
         return new
 
@@ -182,7 +190,7 @@ class _Work:
         if action is Action.TOKEN:
             return self.identity(text, path, FieldRule(action=Action.TOKEN))
         name = path[-1]
-        self.findings.counts["field"] += 1
+        self.findings.count("field")
         new = self._replaced(text, action, "[REDACTED]", None, name)
         self._tell(0, len(text), "field", action, new, path)
         return new
@@ -198,7 +206,7 @@ class _Work:
             return self._searched(text, path, TEXT)
         if text.startswith("[") and text == detector.mask:
             return text
-        self.findings.counts[name] += 1
+        self.findings.count(name)
         new = self._replaced(text, action, detector.mask, detector, path[-1])
         self._tell(0, len(text), name, action, new, path)
         return new
@@ -225,7 +233,7 @@ class _Work:
 
     def withhold(self, text: str, path: Path) -> str:
         """Keep nothing of a text, and count it."""
-        self.findings.counts[WITHHELD] += 1
+        self.findings.count(WITHHELD)
         self.findings.raise_class(DataClass.RESTRICTED)
         self._tell(0, len(text), WITHHELD, None, WITHHELD_TEXT, path)
         return WITHHELD_TEXT
@@ -242,7 +250,7 @@ class _Work:
             if action is Action.KEEP:
                 continue
             found = text[hit.start : hit.end]
-            self.findings.counts[name] += 1
+            self.findings.count(name)
             new = self._replaced(found, action, hit.detector.mask, hit.detector, name)
             dropped |= new is None
             self._tell(hit.start, hit.end, name, action, new, path)
