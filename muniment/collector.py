@@ -53,6 +53,7 @@ class Collector:
         sweep_spill(lake)
         self._context = context
         self._telemetry = start_telemetry(settings.telemetry, version=__version__)
+        context.redactor.prepare()
         self.writer = self._open_writer(shard)
         tally = Tally(clock)
         self.intake = self._make_intake(checked, tally)

@@ -53,7 +53,7 @@ class DecodedGroup:
     outcomes: list[Outcome | DecodeError]
     refusals: list[tuple[int, Refusal]]
     counts: Counts
-    sources: Sources
+    sources: Sources = field(default_factory=Sources)
 
     def without(self, exports: Sequence[Export], refused: Sequence[tuple[int, Refusal]]) -> "DecodedGroup":
         """The same after more of its records were refused: further refusals, outcomes and marks that count them."""

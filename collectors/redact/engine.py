@@ -58,8 +58,15 @@ class PolicyRedactor(Redactor):
         return self._compiled.policy
 
     def use(self, policy: RedactionPolicy) -> None:
-        """Put another policy in force."""
-        self._compiled = _Compiled.of(policy)
+        """Put another policy in force; groups go on under the one before until it is ready."""
+        compiled = _Compiled.of(policy)
+        if self._compiled.patterns.are_compiled:
+            compiled.patterns.compile()
+        self._compiled = compiled
+
+    def prepare(self) -> None:
+        """Do now what the first large group would have to wait for: a second of work."""
+        self._compiled.patterns.compile()
 
     def redact(self, records: RecordSet) -> RecordSet:
         """Treat and classify a group of records."""

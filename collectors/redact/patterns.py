@@ -102,6 +102,11 @@ class Patterns:
         """Whether a scan costs no more than itself; the first one compiles, which takes longer than treating a few records."""
         return self._texts.is_compiled
 
+    def compile(self) -> None:
+        """Compile now what the first scan would have to."""
+        for part in (self._texts, self._names, self._leaves):
+            part.compile()
+
     def detectors_of(self, mask: int) -> tuple[Detector, ...]:
         """The detectors whose bits are set."""
         found = self._by_mask.get(mask)
@@ -136,7 +141,7 @@ class _Part:
     def is_compiled(self) -> bool:
         return self._compiled is not None
 
-    def _scanner(self) -> Scanner:
+    def compile(self) -> Scanner:
         if self._compiled is None:
             with self._lock:
                 if self._compiled is None:
@@ -145,7 +150,7 @@ class _Part:
 
     def scan(self, data: bytes) -> Marks:
         """All marks, numbers among them only where they are long enough."""
-        numbers, ends = self._scanner().scan(data)
+        numbers, ends = self.compile().scan(data)
         fast = numbers >= len(self._bits)
         starts, keys = ends[fast], numbers[fast] - len(self._bits)
         if fast.any():
