@@ -20,7 +20,7 @@ from collectors.redact.treatment import Treatment
 Ints = npt.NDArray[np.int64]
 _DECLARED_BIT, _NUMERIC_BIT = np.uint64(1 << DECLARED), np.uint64(1 << NUMERIC)
 _PLACES = 1 << 40
-_KEY_END = b'":'
+_KEY_END, _NEXT_MEMBER = b'":', b',"'
 
 Masks = dict[tuple[int, int], int]
 """Bits of all marks in a cell, by (column, place)."""
@@ -76,6 +76,8 @@ def _is_name(cells: Cells, column: int, place: int, end: int) -> bool:
     key_start = data.rfind(b'"', begin, key_end)
     if key_start < 0 or data[key_end - 1 : key_end] == b"\\":
         return False
+    if data.find(_NEXT_MEMBER, key_end, end) >= 0:
+        return False  # perhaps the mark stands in the next key itself
     role = field_of(data[key_start + 1 : key_end].decode("utf8", "replace")).role
     return role.is_name
 

@@ -21,6 +21,7 @@ from collectors.redact.fields import COLUMNS, Field, field_of
 from collectors.redact.findings import Findings
 from collectors.redact.group import GroupTreatment
 from collectors.redact.json_text import Path, is_json
+from collectors.redact.measures import RedactionMeasures
 from collectors.redact.otlp_record import treat_otlp
 from collectors.redact.patterns import Patterns
 from collectors.redact.policy import RedactionPolicy
@@ -51,6 +52,7 @@ class PolicyRedactor(Redactor):
         self._compiled = _Compiled.of(policy)
         self._vault = vault
         self._text_seconds = text_seconds
+        self._measures = RedactionMeasures()
 
     @property
     def policy(self) -> RedactionPolicy:
@@ -71,8 +73,13 @@ class PolicyRedactor(Redactor):
     def redact(self, records: RecordSet) -> RecordSet:
         """Treat and classify a group of records."""
         compiled = self._compiled
-        group = GroupTreatment(compiled.policy, compiled.patterns, TokenBook(self._vault), self._text_seconds)
-        return assemble(records, group.treat(records.tables), compiled.policy)
+        book = TokenBook(self._vault)
+        group = GroupTreatment(compiled.policy, compiled.patterns, book, self._text_seconds)
+        treated = group.treat(records.tables)
+        self._measures.treated(found for _, found in treated.values())
+        if book.out_of_reach:
+            self._measures.vault_failed()
+        return assemble(records, treated, compiled.policy)
 
     def redact_text(self, tenant_id: str, text: str) -> str:
         """A text of a tenant that is no record, such as a message that quotes one; JSON is treated value by value."""

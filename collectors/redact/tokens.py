@@ -33,6 +33,8 @@ class TokenBook:
         self._vault = vault
         self._known: dict[tuple[str, str], str | None] = {}
         self._wanted: dict[str, dict[str, None]] = {}
+        self.out_of_reach = False
+        """Whether the vault did not answer when it was asked."""
         self.asked = 0
         """How often a token was asked for that was not known yet."""
 
@@ -52,18 +54,16 @@ class TokenBook:
             self.asked += 1
             return None
 
-    def fetch(self) -> bool:
-        """Ask the vault for all that was missing; whether it answered."""
+    def fetch(self) -> None:
+        """Ask the vault for all that was missing; what it does not answer is masked."""
         wanted, self._wanted = self._wanted, {}
-        answered = True
         for tenant, values in wanted.items():
             names = list(values)
             try:
                 tokens: Sequence[str | None] = self._ask(tenant, names)
             except UnavailableError:
-                tokens, answered = [None] * len(names), False
+                tokens, self.out_of_reach = [None] * len(names), True
             self._known.update(((tenant, name), token) for name, token in zip(names, tokens, strict=True))
-        return answered
 
     def _ask(self, tenant: str, names: list[str]) -> list[str]:
         if self._vault is None:
