@@ -52,11 +52,21 @@ class LedgerLake:
             writer.stop()
         return writer.shard
 
-    def record(self, name, *, tenant="_lake", recorded_by="muniment:test", attributes=None, after_seconds=0, **columns):
+    def record(
+        self,
+        name,
+        *,
+        tenant="_lake",
+        recorded_by="muniment:test",
+        attributes=None,
+        after_seconds=0,
+        shard="main",
+        **columns,
+    ):
         """Record an event of Muniment's own."""
         event = OwnEvent(tenant, name, recorded_by, fields=columns, attributes=attributes or {})
         records = own_event_records([event], now_unix_nano=self.rows.NOW + after_seconds * 1_000_000_000)
-        return self.write(UnsafeKeepAll().treat(records))
+        return self.write(UnsafeKeepAll().treat(records), shard=shard)
 
     def fill(self):
         """Three segments of two tenants, and one event of the lake's own."""

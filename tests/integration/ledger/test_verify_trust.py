@@ -5,7 +5,9 @@ import shutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from warehouse.errors import InputError
 from warehouse.lake import make_lake
+from warehouse.ledger.checkpoint import read_unverified
 from warehouse.ledger.cosignature import WitnessSigner
 from warehouse.ledger.keeper import CHECKPOINT_FILE
 from warehouse.ledger.note import Ed25519Signer, add_signatures
@@ -179,59 +181,42 @@ class TestSince:
         assert [kind for _, kind, _, _ in findings(report)] == ["forked"] * 3
 
 
-class TestWitness:
-    @pytest.fixture
-    def witnesses(self):
-        """Three witnesses with keys of their own."""
-        return [WitnessSigner(f"witness-{n}", Ed25519PrivateKey.generate()) for n in range(3)]
+def test_a_rewrite_with_the_signing_key_is_caught_by_a_witness(growing, rewritten, findings):
+    """Who holds the signing key can rewrite the whole lake, but not what a witness has seen of it; without that it is not proved."""
+    witness = WitnessSigner("witness", Ed25519PrivateKey.generate())
+    options = {"require_witness": 1, "witness_keys": [witness.verifier]}
+    note = (growing.log("_lake") / CHECKPOINT_FILE).read_bytes()
+    cosigned = add_signatures(note, [witness.cosign(read_unverified(note).text, time_seconds=1_800_000_000)])
+    other = rewritten(growing, read_signing_keys(growing.lake.keys))
+    report = other.verify(vkey=growing.vkey, **options)
+    assert (findings(report), report.result.value) == ([], "consistent")
+    (other.log("_lake") / WITNESSED_FILE).write_bytes(cosigned)
+    other.record("policy.changed")
+    assert findings(other.verify(vkey=growing.vkey, **options)) == [("_lake/main", "forked", None, None)]
 
-    def cosign(self, lake, signers):
-        """Tell all heads in `_lake`, then have its log cosigned, as a witness round does."""
-        from warehouse.ledger import fields
-        from warehouse.ledger.checkpoint import read_unverified
 
-        heads = [read_unverified((lake.log(tenant) / CHECKPOINT_FILE).read_bytes()) for tenant in ("acme", "beta")]
-        attributes = {"heads": [[head.origin, head.size, fields.encode_base64(head.root)] for head in heads]}
-        lake.record("log.heads", attributes=attributes)
-        note = (lake.log("_lake") / CHECKPOINT_FILE).read_bytes()
-        text = read_unverified(note).text
-        cosigned = add_signatures(note, [signer.cosign(text, time_seconds=1_800_000_000) for signer in signers])
-        (lake.log("_lake") / WITNESSED_FILE).write_bytes(cosigned)
+class TestKeysOfOtherLakes:
+    def key(self, lake, name):
+        """The lake's own key under another name."""
+        return lake.vkey.named(name)
 
-    def verify(self, lake, witnesses, required, **more):
-        keys = [signer.verifier for signer in witnesses]
-        return lake.verify(vkey=lake.vkey, require_witness=required, witness_keys=keys, **more)
+    def test_a_key_of_another_lake_is_not_tried(self, pristine, memory):
+        """The names say which lake was asked and which is here, even where the key itself would fit."""
+        with pytest.raises(InputError, match=r"expected a key of lake test, .* got only keys of others: prod"):
+            pristine.verify(vkey=self.key(pristine, "prod"), seen=memory)
 
-    def test_a_quorum_proves_every_log(self, growing, witnesses, findings):
-        """`_lake` is proved at first hand and the others through its heads: fresh without any memory."""
-        self.cosign(growing, witnesses[:2])
-        report = self.verify(growing, witnesses, 2)
+    def test_among_others_the_lakes_own_key_counts(self, pristine, memory):
+        """A file of many lakes' keys serves each of them."""
+        stranger = Ed25519Signer("prod", Ed25519PrivateKey.generate()).verifier
+        assert pristine.verify(vkey=[stranger, pristine.vkey], seen=memory).result.value == "proved"
+
+    def test_a_key_named_like_a_log_counts_for_that_log(self, pristine, memory, findings):
+        """Of the other logs the signer is not established."""
+        report = pristine.verify(vkey=self.key(pristine, f"test/acme/{pristine.shard}"), seen=memory)
         assert findings(report) == []
-        assert report.result.value == "proved"
-        assert {log.tenant: log.witnessed_size for log in report.logs} == {"_lake": 2, "acme": 720, "beta": 45}
-
-    def test_too_few_witnesses(self, growing, witnesses, findings):
-        """One cosignature is not two, and cosignatures by keys that the verifier did not bring count nothing."""
-        self.cosign(growing, witnesses[:1])
-        logs = ["_lake/main", "acme/main", "beta/main"]
-        expected = [(log, "not-witnessed", None, None) for log in logs]
-        assert findings(self.verify(growing, witnesses, 2)) == expected
-        assert findings(self.verify(growing, witnesses[1:], 1)) == expected
-
-    def test_a_rewrite_with_the_signing_key_is_caught(self, growing, rewritten, witnesses, findings):
-        """Who holds the signing key can rewrite the whole lake, but not what a witness has seen of it."""
-        self.cosign(growing, witnesses)
-        other = rewritten(growing, read_signing_keys(growing.lake.keys))
-        assert {kind for _, kind, _, _ in findings(self.verify(other, witnesses, 1))} == {"not-witnessed"}
-        shutil.copy(growing.log("_lake") / WITNESSED_FILE, other.log("_lake") / WITNESSED_FILE)
-        other.record("policy.changed")
-        report = self.verify(other, witnesses, 1)
-        assert ("_lake/main", "forked", None, None) in findings(report)
-        assert report.result.value == "broken"
-
-    def test_an_old_copy_is_caught_through_the_witness(self, growing, witnesses, rows, tmp_path, findings):
-        """Yesterday's logs beside the witness's latest cosignature are rewound."""
-        older = growing.copy(tmp_path / "older")
-        self.cosign(growing, witnesses)
-        shutil.copy(growing.log("_lake") / WITNESSED_FILE, older.log("_lake") / WITNESSED_FILE)
-        assert ("_lake/main", "rewound", 1, 1) in findings(self.verify(older, witnesses, 1))
+        assert {log.tenant: log.signer_established for log in report.logs} == {
+            "_lake": False,
+            "acme": True,
+            "beta": False,
+        }
+        assert report.result.value == "consistent"

@@ -1,6 +1,7 @@
 """`muniment verify` over a lake whose signing key was rotated: by whom each checkpoint is believed, and how far."""
 
 import json
+import re
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -8,14 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from muniment.cli.app import run as run_command
 from muniment.rotating import rotate_signing_key
 from muniment.tenancy import add_tenant
-from warehouse.clock import system_clock
+from warehouse.clock import NANOS_PER_SECOND, system_clock
+from warehouse.errors import InputError
 from warehouse.ledger import fields
 from warehouse.ledger.checkpoint import read_unverified
 from warehouse.ledger.cosignature import WitnessSigner
-from warehouse.ledger.note import add_signatures
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import Seen, VerifyOptions, read_seen, update_seen, verify_lake
-from warehouse.ledger.verify.witnesses import WITNESSED_FILE
+from warehouse.ledger.witnessing import CosignatureStore
 
 MONTH = 30 * 86_400
 
@@ -123,14 +124,16 @@ class TestCompromise:
         """A witness."""
         return WitnessSigner("witness", Ed25519PrivateKey.generate())
 
-    def cosign(self, context, log_folder, witness, tenants):
-        """Tell the heads of these tenants in `_lake`, then have its log cosigned."""
+    def cosign(self, context, log_folder, witness, tenants, *, seconds=None):
+        """Tell the heads of these tenants in `_lake`, then have its log cosigned, at a time in seconds since 1970 or now."""
         heads = [read_unverified((log_folder(tenant) / "checkpoint").read_bytes()) for tenant in tenants]
         told = [[head.origin, head.size, fields.encode_base64(head.root)] for head in heads]
         context.record("log.heads", "_lake", attributes={"heads": told})
         note = (log_folder("_lake") / "checkpoint").read_bytes()
-        cosignature = witness.cosign(read_unverified(note).text, time_seconds=1_800_000_000)
-        (log_folder("_lake") / WITNESSED_FILE).write_bytes(add_signatures(note, [cosignature]))
+        seconds = context.clock() // NANOS_PER_SECOND if seconds is None else seconds
+        cosignature = witness.cosign(read_unverified(note).text, time_seconds=seconds)
+        store = CosignatureStore(context.lake, [witness.verifier])
+        store.add(log_folder("_lake").name, witness.verifier, note, cosignature)
 
     def test_only_what_was_cosigned_is_established(self, context, record, verify, log_folder, witness):
         """A log that grew after the last cosignature is not; one that did not is; and what is new in it changes nothing."""
@@ -154,6 +157,75 @@ class TestCompromise:
             assert acme.size == 307 + more
             assert "entries 300 to 306 were signed by a key that was compromised" in acme.signer_note
             assert report.result.value == "consistent"
+
+    def established(self, context, verify, witness):
+        """Up to which entry of acme's log the stolen key's history is established; None where all of it is."""
+        report = verify([vkeys(context)[0]], require_witness=1, witness_keys=[witness.verifier])
+        assert findings(report) == []
+        (acme,) = (log for log in report.logs if log.tenant == "acme")
+        if acme.signer_established:
+            return None
+        return int(re.match(r"entries (\d+) to \d+ were signed by a key", acme.signer_note)[1])
+
+    def test_a_cosignature_made_after_the_theft_vouches_for_nothing(self, context, record, verify, log_folder, witness):
+        """What the thief may have signed before a witness saw it is not established, though the rotation came later."""
+        now = context.clock() // NANOS_PER_SECOND
+        record("acme", 7)
+        self.cosign(context, log_folder, witness, ["acme"], seconds=now - 60)
+        theft = (now - 120) * NANOS_PER_SECOND
+        rotate_signing_key(context, compromised=True, overlap_seconds=0, compromised_since_unix_nano=theft)
+        assert self.established(context, verify, witness) == 0
+
+    def test_a_cosignature_at_the_time_of_the_theft_still_counts(self, context, record, verify, log_folder, witness):
+        """At or before that instant the key was the lake's alone."""
+        now = context.clock() // NANOS_PER_SECOND
+        self.cosign(context, log_folder, witness, ["acme"], seconds=now - 60)
+        theft = (now - 60) * NANOS_PER_SECOND
+        rotate_signing_key(context, compromised=True, overlap_seconds=0, compromised_since_unix_nano=theft)
+        assert self.established(context, verify, witness) is None
+
+    def test_rounds_after_the_rotation_leave_what_was_cosigned_before(
+        self, context, record, verify, log_folder, witness
+    ):
+        """The rotation keeps the last cosignatures from before it: a later round neither adds to them nor takes them away."""
+        self.cosign(context, log_folder, witness, ["acme"])
+        record("acme", 7)
+        rotate_signing_key(context, compromised=True, overlap_seconds=0)
+        record("acme", 4)
+        later = context.clock() // NANOS_PER_SECOND + 5
+        self.cosign(context, log_folder, witness, ["acme"], seconds=later)
+        assert self.established(context, verify, witness) == 300
+
+    def test_the_last_cosignature_of_each_day_is_kept(self, context, record, verify, log_folder, witness):
+        """A theft days ago leaves established what a witness saw the day before it."""
+        days_ago = context.clock() // NANOS_PER_SECOND - 5 * 86_400
+        for day in range(4):
+            self.cosign(context, log_folder, witness, ["acme"], seconds=days_ago + day * 86_400)
+            record("acme", 10)
+        theft = (days_ago + 86_400 + 3_600) * NANOS_PER_SECOND
+        rotate_signing_key(context, compromised=True, overlap_seconds=0, compromised_since_unix_nano=theft)
+        assert self.established(context, verify, witness) == 310
+
+    def test_a_theft_is_never_in_the_future(self, context):
+        """Such a time is refused, and the key stays in force."""
+        later = context.clock() + 3_600 * NANOS_PER_SECOND
+        before = vkeys(context)
+        with pytest.raises(InputError, match="expected a time that has passed"):
+            rotate_signing_key(context, compromised=True, overlap_seconds=0, compromised_since_unix_nano=later)
+        assert vkeys(context) == before
+
+    def test_the_command_takes_the_time_of_the_theft(self, context, verify, log_folder, witness, capsys):
+        """`--compromised-since` goes with --compromised, is an ISO 8601 time, and stands in the event."""
+        now = context.clock() // NANOS_PER_SECOND
+        self.cosign(context, log_folder, witness, ["acme"], seconds=now - 60)
+        command = ["ledger", "rotate-key", "--lake", str(context.lake.path), "--compromised-since"]
+        assert run_command([*command, "2026-11-01T00:00Z"]) == 2
+        assert "expected --compromised beside it" in capsys.readouterr().err
+        assert run_command([*command, "yesterday", "--compromised"]) == 2
+        assert "got 'yesterday'" in capsys.readouterr().err
+        assert run_command([*command, "2026-11-01T01:00+01:00", "--compromised", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["compromised_since_unix_nano"] == 1_793_491_200 * NANOS_PER_SECOND
+        assert self.established(context, verify, witness) == 0
 
     def test_without_a_witness_nothing_before_the_rotation_is(self, context, record, verify, old, tmp_path, capsys):
         """The new key alone vouches for what it signed; a log opened after the rotation is established by it."""
