@@ -75,8 +75,13 @@ def prove(
     proof = prove_one(command_context(lake), tenant, index, shard)
     _write(proof.content, out)
     if not proof.holds_record:
+        why = (
+            "it was purged, and a certificate in this lake says so (`muniment verify` checks it)"
+            if proof.purged
+            else "no certificate says that it was purged: it is missing (`muniment verify` says more)"
+        )
         notes.print(
-            f"no table has a row at index {index} of {proof.log}: it was purged, or it is missing (`muniment verify` says which).\n"
+            f"no table has a row at index {index} of {proof.log}: {why}.\n"
             "The proof shows that an entry stands at that index, not what it said.",
             markup=False,
             soft_wrap=True,
