@@ -145,7 +145,7 @@ def _announce(context: "CommandContext", tenants: Sequence[str]) -> None:
     """
     from governance.access import Action
 
-    for name in tenants or [None]:  # before anything is said of which tenants there are
+    for name in (*tenants, *(() if tenants else (None,))):  # before anything is said of which tenants there are
         context.check(Action.RECORDS_READ, name)
     there = [tenant.id for tenant in context.control.list_tenants()]
     for name in tenants:
