@@ -74,7 +74,7 @@ def test_a_span_is_proved_to_somebody_who_has_the_key_alone(lake, spans, tmp_pat
     assert offline("verify-proof", "-", "--vkey", key, cwd=elsewhere, stdin="nonsense").returncode == 2
     assert offline("verify-proof", "none", "--vkey", key, cwd=elsewhere).returncode == 2
     assert offline("verify-proof", "proof", "--vkey", "none", cwd=elsewhere).returncode == 2
-    assert offline("verify-proof", "proof", "--vkey", key, "--require-witness", "1", cwd=elsewhere).returncode == 1
+    assert offline("verify-proof", "proof", "--vkey", key, "--require-witness", "1", cwd=elsewhere).returncode == 2
     assert lake.muniment("prove", "--tenant", "acme", "--index", 10**6, check=False).returncode == 2
 
 
