@@ -17,6 +17,9 @@ from warehouse.ledger.keeper import CHECKPOINT_FILE
 from warehouse.ledger.note import parse_note
 from warehouse.ledger.signing import SigningKey, read_signing_keys
 from warehouse.ledger.tiles import TILE_WIDTH, TilePlace
+from warehouse.ledger.verify.events import OwnRow
+from warehouse.ledger.verify.excuses import read_excuses
+from warehouse.ledger.verify.heads import LogName
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.query import open_session
 from warehouse.questions.proof import (
@@ -35,11 +38,12 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class MadeProof:
-    """A proof's file, of which log, and whether it holds the record or only its entry."""
+    """A proof's file, of which log, and whether it holds the record or only its entry; then whether a certificate says why."""
 
     content: bytes
     log: str
     holds_record: bool
+    purged: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
         resource_id=log.checkpoint.origin,
         attributes={"muniment.log.index": index},
     )
-    return MadeProof(proof.encode(), log.checkpoint.origin, record is not None)
+    purged = record is None and _is_purged(context, log, index)
+    return MadeProof(proof.encode(), log.checkpoint.origin, record is not None, purged)
 
 
 def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
@@ -143,6 +148,7 @@ def export_logs(
     """
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: expected a folder or a name that is free, got a file", hint="name another folder")
+    context.check(Action.RECORDS_EXPORT, tenant)  # before anything is said of which tenants there are
     if tenant is not None:
         _check_tenant(context, tenant)
     folders = _log_folders(context, tenant)
@@ -192,6 +198,26 @@ def _find(context: CommandContext, log: ProvableLog, index: int) -> FoundRecord 
         if found is not None or not _being_committed(context, log) or time.monotonic() >= deadline:
             return found
         time.sleep(_POLL_SECONDS)
+
+
+def _is_purged(context: CommandContext, log: ProvableLog, index: int) -> bool:
+    """Whether a certificate by the lake's keys, which an event of Muniment's own names, says that this record was purged."""
+    sql = (
+        "select tenant_id as tenant, shard, log_index as index, event_name as name, recorded_by, time_unix_nano, "
+        "resource_type, resource_id, attributes as attributes_text from audit_events "
+        "where event_name = 'retention.purged' and starts_with(recorded_by, 'muniment:')"
+    )
+    with open_session(
+        context.lake.path,
+        tenants=sorted({log.tenant, LAKE_TENANT}),
+        principal=context.principal,
+        settings=context.settings.query,
+        tables=("audit_events",),
+    ) as session:
+        rows = [OwnRow(**row) for row in session.run_trusted(sql).to_pylist()]
+    verifiers = read_signing_keys(context.lake.keys).verifiers(context.settings.lake)
+    excuses = read_excuses(context.lake, context.settings.lake, rows, [key.public_key for key in verifiers])
+    return excuses.purged(LogName(log.tenant, log.shard)).table_of(index) is not None
 
 
 def _being_committed(context: CommandContext, log: ProvableLog) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 
 from governance.access import Action
 from muniment.wiring import CommandContext
-from warehouse.clock import NANOS_PER_SECOND
-from warehouse.errors import MunimentError
+from warehouse.clock import NANOS_PER_SECOND, utc_text
+from warehouse.errors import InputError, MunimentError
 from warehouse.lake import Lake
 from warehouse.ledger.heads import LakeHeads, LogHead, read_heads
 from warehouse.ledger.keeper import sign_again
 from warehouse.ledger.rotation import EVENT_NAME, RESOURCE_TYPE, Rotation
 from warehouse.ledger.signing import SigningKeys, read_signing_keys, write_keys
+from warehouse.ledger.witnessing import keep_cosignatures
 from warehouse.locks import FileLock, locked
 from warehouse.names import LAKE_TENANT
 
@@ -36,27 +37,43 @@ class Rotated:
     resumed: bool
     compromised: bool
     overlap_ends_unix_nano: int
+    compromised_since_unix_nano: int | None
     signed_again: int
     left: list[str]
     failed: list[str]
 
 
-def rotate_signing_key(context: CommandContext, *, compromised: bool, overlap_seconds: float) -> Rotated:
+def rotate_signing_key(
+    context: CommandContext,
+    *,
+    compromised: bool,
+    overlap_seconds: float,
+    compromised_since_unix_nano: int | None = None,
+) -> Rotated:
     """Put a new signing key in force; recorded as `key.rotated` in the lake's own log.
 
+    A compromised key may have been known to others since `compromised_since_unix_nano` (nanoseconds since 1970), or since now.
+
     Raises:
+        InputError: that is in the future.
         DeniedError: the principal may not.
         UnavailableError: it cannot be recorded, or another rotation runs; the old key stays in force.
         CorruptionError: the key file is not whole.
     """
     context.check(Action.KEY_MANAGE)
     lake = context.lake
+    asked = context.clock()
+    since = asked if compromised_since_unix_nano is None else compromised_since_unix_nano
+    if since > asked:
+        raise InputError(f"compromised since {utc_text(since)}: expected a time that has passed, got one in the future")
     with locked(lake.keys / ".rotation.lock", holder="muniment ledger rotate-key", timeout_seconds=_LOCK_SECONDS):
         keys = read_signing_keys(lake.keys)
         resumed = keys.rotating
         if not resumed:
             keys = keys.begin_rotation(now_unix_nano=context.clock())
             write_keys(lake.keys, keys)
+        if compromised:
+            keep_cosignatures(lake, asked)  # the next rounds replace them by such as count for nothing
         heads = read_heads(lake, keys, lake_name=context.settings.lake)
         now = context.clock()
         ends = now if compromised else now + int(overlap_seconds * NANOS_PER_SECOND)
@@ -66,13 +83,15 @@ def rotate_signing_key(context: CommandContext, *, compromised: bool, overlap_se
             sizes={f"{log.tenant}/{log.folder.name}": log.checkpoint.size for log in heads.heads},
             overlap_ends_unix_nano=ends,
             compromised=compromised,
+            compromised_since_unix_nano=since if compromised else 0,
         )
         _record(context.record, rotation, keys, context.settings.lake)
         keys = _finish(lake, keys, rotation, now_unix_nano=now)
         heads = read_heads(lake, keys, lake_name=context.settings.lake)
         signed_again, left, failed = _sign_all_again(context, keys, heads)
     vkeys = [verifier.vkey for verifier in keys.verifiers(context.settings.lake)]
-    return Rotated(vkeys, resumed, compromised, ends, signed_again, left, failed)
+    told_since = since if compromised else None
+    return Rotated(vkeys, resumed, compromised, ends, told_since, signed_again, left, failed)
 
 
 def _record(record: Callable[..., object], rotation: Rotation, keys: SigningKeys, lake_name: str) -> None:
@@ -134,6 +153,7 @@ def rotated_json(rotated: Rotated) -> Mapping[str, Any]:
         "resumed": rotated.resumed,
         "compromised": rotated.compromised,
         "overlap_ends_unix_nano": rotated.overlap_ends_unix_nano,
+        "compromised_since_unix_nano": rotated.compromised_since_unix_nano,
         "signed_again": rotated.signed_again,
         "left_to_running_shards": rotated.left,
         "failed": rotated.failed,

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,7 @@ EXIT_NO = 1
 EXIT_NOT_ESTABLISHED = 4
 _DURATION = re.compile(r"([0-9]{1,12})([dhms])")
 _LONGEST_OVERLAP_SECONDS = 3_650 * 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 OutOption = Annotated[
@@ -73,8 +75,13 @@ def prove(
     proof = prove_one(command_context(lake), tenant, index, shard)
     _write(proof.content, out)
     if not proof.holds_record:
+        why = (
+            "it was purged, and a certificate in this lake says so (`muniment verify` checks it)"
+            if proof.purged
+            else "no certificate says that it was purged: it is missing (`muniment verify` says more)"
+        )
         notes.print(
-            f"no table has a row at index {index} of {proof.log}: it was purged, or it is missing (`muniment verify` says which).\n"
+            f"no table has a row at index {index} of {proof.log}: {why}.\n"
             "The proof shows that an entry stands at that index, not what it said.",
             markup=False,
             soft_wrap=True,
@@ -193,6 +200,16 @@ def rotate_key(
     compromised: Annotated[
         bool, typer.Option("--compromised", help="Somebody else has the key: it signs nothing from now on.")
     ] = False,
+    compromised_since: Annotated[
+        str | None,
+        typer.Option(
+            "--compromised-since",
+            metavar="TIME",
+            help="Since when somebody else may have had it, as 2026-11-23T14:00Z: cosignatures made later count for nothing. "
+            "With --compromised.",
+            show_default="now",
+        ),
+    ] = None,
     overlap: Annotated[
         str | None,
         typer.Option(
@@ -211,8 +228,13 @@ def rotate_key(
     context = command_context(lake)
     if compromised and overlap is not None:
         raise InputError("expected --compromised or --overlap, got both: a compromised key has no overlap")
+    if compromised_since is not None and not compromised:
+        raise InputError("--compromised-since: expected --compromised beside it, got none")
+    since = None if compromised_since is None else read_instant(compromised_since)
     seconds = context.settings.rotation_overlap_days * _SECONDS["d"] if overlap is None else read_duration(overlap)
-    rotated = rotate_signing_key(context, compromised=compromised, overlap_seconds=seconds)
+    rotated = rotate_signing_key(
+        context, compromised=compromised, overlap_seconds=seconds, compromised_since_unix_nano=since
+    )
     if json_:
         print_json(rotated_json(rotated))
     else:
@@ -234,6 +256,20 @@ def read_duration(text: str) -> int:
     if seconds > _LONGEST_OVERLAP_SECONDS:
         raise InputError(f"--overlap: expected at most 3650d, got {text}")
     return seconds
+
+
+def read_instant(text: str) -> int:
+    """Nanoseconds since 1970 of an ISO 8601 time; one without a zone is UTC.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise InputError(f"--compromised-since: expected a time as 2026-11-23T14:00Z, got {text!r}") from exc
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return (instant - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def _write(content: bytes, out: Path | None) -> None:
@@ -290,7 +326,8 @@ def _print_rotated(rotated: "Rotated") -> None:
     say(f"in force: {rotated.vkeys[0]}")
     if rotated.compromised:
         say(f"compromised, signs nothing any more: {rotated.vkeys[1]}")
-        say("what no witness cosigned before the theft is not established: see docs/runbooks/key-compromise.md")
+        since = utc_text(rotated.compromised_since_unix_nano or 0)
+        say(f"what no witness cosigned by {since} is not established: see docs/runbooks/key-compromise.md")
     else:
         say(f"signs beside it until {utc_text(rotated.overlap_ends_unix_nano)}: {rotated.vkeys[1]}")
     say(f"{rotated.signed_again} checkpoints signed again")

@@ -32,6 +32,8 @@ _FRESHNESS_ADVICE = {
     True: "freshness: --seen did not know these logs before; the next run is held against it",
 }
 
+_WITNESS_ADVICE = "to establish freshness verify again after the lake's next round of witnesses"
+
 Tenants = Annotated[
     list[str] | None,
     typer.Option("--tenant", "-t", metavar="T", help="Only this tenant and the lake's own log; repeatable."),
@@ -85,12 +87,14 @@ def verify(
 ) -> None:
     """Recompute every commitment from the tables, every root from the entries, and account for every index.
 
-    Exit code 0: proved or consistent; 1: broken; 4: consistent only, with --strict.
+    Exit code 0: proved or consistent; 1: broken; 4: consistent only, with --strict, or for want of witnesses that
+    --require-witness asks for.
     """
     from muniment.wiring import command_context
     from warehouse.ledger.cosignature import WitnessVerifier
     from warehouse.ledger.note import Ed25519Verifier
-    from warehouse.ledger.verify import Result, VerifyOptions, read_seen, update_seen, verify_lake
+    from warehouse.ledger.verify import Result, VerifyOptions, check_seen, read_seen, update_seen, verify_lake
+    from warehouse.ledger.verify.heads import LogKeys
 
     options = VerifyOptions(
         vkeys=read_keys(vkey or (), Ed25519Verifier.from_vkey, "--vkey"),
@@ -103,9 +107,12 @@ def verify(
     check_quorum(require_witness, options.witness_keys)
     if since and seen is None:
         raise InputError("--since: expected --seen FILE beside it, got none", hint="it says since when")
-    if seen is not None and not seen.absolute().parent.is_dir():
-        raise InputError(f"--seen {seen}: expected a folder that is there, got {seen.parent}", hint="make it first")
     context = command_context(lake)
+    LogKeys(options.vkeys, context.settings.lake)  # before anything is recorded: keys of another lake end the command
+    if seen is not None and options.seen is not None:
+        said = check_seen(seen, options.seen, lake_name=context.settings.lake)
+        if said is not None:
+            notes.print(said, markup=False, soft_wrap=True)
     _announce(context, tenant or ())
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -119,14 +126,15 @@ def verify(
             stop=stopping.is_set,
         )
     if seen is not None and options.seen is not None and not report.interrupted:
-        update_seen(seen, options.seen, report, clock=context.clock)
+        update_seen(seen, options.seen, report, clock=context.clock, quorum=options.quorum)
     if json_:
         print_json(report.to_json())
     else:
         print_report(report, remembers=None if options.seen is None else bool(options.seen.logs))
     if report.result is Result.BROKEN:
         raise typer.Exit(EXIT_NO)
-    if report.interrupted or (strict and report.result is Result.CONSISTENT):
+    unmet = require_witness and any(log.freshness_note for log in report.logs)
+    if report.interrupted or unmet or (strict and report.result is Result.CONSISTENT):
         raise typer.Exit(EXIT_NOT_ESTABLISHED)
 
 
@@ -137,6 +145,8 @@ def _announce(context: "CommandContext", tenants: Sequence[str]) -> None:
     """
     from governance.access import Action
 
+    for name in (*tenants, *(() if tenants else (None,))):  # before anything is said of which tenants there are
+        context.check(Action.RECORDS_READ, name)
     there = [tenant.id for tenant in context.control.list_tenants()]
     for name in tenants:
         if name not in {*there, LAKE_TENANT}:
@@ -216,7 +226,9 @@ def _print_trust(report: "VerifyReport") -> None:
             console.print(f"{title} {state}: {which}", markup=False, soft_wrap=True)
     newer = sum(log.size - log.witnessed_size for log in report.logs if 0 < log.witnessed_size < log.size)
     if newer:
-        console.print(f"{newer:,} records are newer than what witnesses vouch for")
+        console.print(
+            f"{newer:,} records are newer than what witnesses vouch for: of these freshness is not established"
+        )
 
 
 def _print_findings(log: "LogReport") -> None:
@@ -226,8 +238,9 @@ def _print_findings(log: "LogReport") -> None:
         console.print(f"{log.tenant}/{log.shard}{where}{until}: {finding.kind.value}: {finding.detail}", markup=False)
     if len(log.findings) > _SHOWN_FINDINGS:
         console.print(f"{log.tenant}/{log.shard}: and {len(log.findings) - _SHOWN_FINDINGS} more (--json lists them)")
-    if log.signer_note:
-        console.print(f"{log.tenant}/{log.shard}: {log.signer_note}", markup=False)
+    for note in (log.signer_note, log.freshness_note):
+        if note:
+            console.print(f"{log.tenant}/{log.shard}: {note}", markup=False, soft_wrap=True)
 
 
 def _print_result(report: "VerifyReport", *, remembers: bool | None) -> None:
@@ -247,5 +260,7 @@ def _print_result(report: "VerifyReport", *, remembers: bool | None) -> None:
         console.print(f"[bold]consistent[/]: {report.records:,} records")
         if not all(log.signer_established for log in report.logs):
             console.print("  to establish signers bring the lake's key with --vkey FILE", soft_wrap=True)
-        if any(log.freshness.value == "not established" for log in report.logs):
+        if any(log.freshness_note for log in report.logs):
+            console.print(f"  {_WITNESS_ADVICE}", soft_wrap=True)
+        elif any(log.freshness.value == "not established" for log in report.logs):
             console.print(f"  {_FRESHNESS_ADVICE[remembers]}", soft_wrap=True)

@@ -327,3 +327,30 @@ def test_one_collector_does_the_rounds(stage):
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     wait_until(lambda: holds() == [True], "the second collector takes over")
+
+
+def test_a_healthy_lake_is_proved_right_after_a_round(stage, tmp_path):
+    """By key and witness alone, strictly; a copy of it, where the run itself opens a log, is not established and not broken."""
+    stage.muniment("tenant", "add", "beta", "--lake", stage.lake)
+    stage.start_witness()
+    collector = stage.start_collector()
+    stage.record("acme")
+    wait_until(lambda: stage.is_up_to_date(2), "cosigned")
+    (tmp_path / "lake.vkey").write_text("\n".join(stage.log_keys()))
+    trust = ["--vkey", tmp_path / "lake.vkey", "--require-witness", 1, "--witness", stage.verifier.vkey, "--json"]
+    proved = json.loads(stage.muniment("verify", "--lake", stage.lake, *trust, "--strict"))
+    assert (proved["result"], proved["findings"]) == ("proved", {})
+    assert all(0 < log["witnessed_size"] <= log["size"] for log in proved["logs"])
+    collector.terminate()
+    collector.wait(WAIT_SECONDS)
+
+    shutil.copytree(stage.lake, tmp_path / "copy", ignore=shutil.ignore_patterns("run"))
+    command = [sys.executable, "-m", "muniment", "verify", "--lake", tmp_path / "copy", *trust]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report["result"], report["findings"]) == ("consistent", {})
+    unseen = [log for log in report["logs"] if log["freshness"] == "not established"]
+    assert {log["tenant"] for log in unseen} == {"_lake"}
+    assert all("got 0" in log["freshness_note"] for log in unseen)
+    assert {log["freshness"] for log in report["logs"] if log not in unseen} == {"witnessed"}

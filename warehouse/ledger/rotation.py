@@ -6,7 +6,8 @@ before the event every honest checkpoint carried the new key's signature too. Wh
 neither lengthen a log nor open one.
 
 A stolen key could have signed other histories *before* its end as well. So under compromise its signature establishes
-nothing by itself at any size: what a witness cosigned before the theft stands, the rest is not established.
+nothing by itself at any size: what a witness cosigned before the theft stands, the rest is not established. The event says
+since when the key may have been known to others; a cosignature made after that instant vouches for what the thief may have signed.
 """
 
 import base64
@@ -26,6 +27,7 @@ RESOURCE_TYPE = "ledger_key"
 _OLD_KEY = "muniment.key.old"
 _NEW_KEY = "muniment.key.new"
 _COMPROMISED = "muniment.key.compromised"
+_COMPROMISED_SINCE = "muniment.key.compromised_since_unix_nano"
 _OVERLAP_ENDS = "muniment.key.overlap_ends_unix_nano"
 _SIZES = "muniment.log.sizes"
 
@@ -35,7 +37,8 @@ class Rotation:
     """One rotation: `new_key` follows `old_key` (public keys of 32 bytes).
 
     `sizes` holds each log's size at the old key's end, by `<tenant>/<shard>`; a log that is not in it had none. Checkpoints
-    carry the old signature too until `overlap_ends_unix_nano` (nanoseconds since 1970).
+    carry the old signature too until `overlap_ends_unix_nano` (nanoseconds since 1970). A compromised key may have been known
+    to others from `compromised_since_unix_nano` on.
     """
 
     old_key: bytes
@@ -43,6 +46,7 @@ class Rotation:
     sizes: Mapping[str, int]
     overlap_ends_unix_nano: int
     compromised: bool = False
+    compromised_since_unix_nano: int = 0
 
     def to_attributes(self) -> dict[str, Any]:
         """Attributes of the event."""
@@ -52,6 +56,7 @@ class Rotation:
             _COMPROMISED: self.compromised,
             _OVERLAP_ENDS: self.overlap_ends_unix_nano,
             _SIZES: dict(self.sizes),
+            **({_COMPROMISED_SINCE: self.compromised_since_unix_nano} if self.compromised else {}),
         }
 
 
@@ -88,23 +93,23 @@ def objection(checkpoint: Checkpoint, signatures: Collection[Signature], rotatio
     )
 
 
-def rests_on_compromised_key(
+def stolen_sizes(
     checkpoint: Checkpoint, signatures: Collection[Signature], rotations: Sequence[Rotation]
-) -> bool:
-    """Whether a checkpoint's history is vouched for by a key that was stolen: then only a cosignature establishes it.
+) -> list[tuple[int, int]]:
+    """For each stolen key: when it may have been stolen (nanoseconds since 1970), and up to which size this log rests on it.
 
-    That is so up to the size at which the key ended, whoever signed the checkpoint again afterwards.
+    A longer checkpoint by the new key says nothing of what the stolen one could have signed before.
     """
-    if checkpoint.size <= compromised_size(checkpoint.origin, rotations):
-        return True
-    rotation = _ending_rotation(checkpoint.origin, signatures, rotations)
-    return rotation is not None and rotation.compromised
-
-
-def compromised_size(origin: str, rotations: Sequence[Rotation]) -> int:
-    """Size up to which a log's history rests on a stolen key's signature, whoever signed what came after it."""
-    name = _log_name(origin)
-    return max((rotation.sizes.get(name, 0) for rotation in rotations if rotation.compromised), default=0)
+    name = _log_name(checkpoint.origin)
+    ending = _ending_rotation(checkpoint.origin, signatures, rotations)
+    return [
+        (
+            rotation.compromised_since_unix_nano,
+            checkpoint.size if rotation is ending else min(checkpoint.size, rotation.sizes.get(name, 0)),
+        )
+        for rotation in rotations
+        if rotation.compromised
+    ]
 
 
 def _ending_rotation(origin: str, signatures: Collection[Signature], rotations: Sequence[Rotation]) -> Rotation | None:
@@ -120,12 +125,15 @@ def _ending_rotation(origin: str, signatures: Collection[Signature], rotations: 
 def _read(content: Mapping[str, Any]) -> Rotation:
     try:
         sizes = {str(name): int(size) for name, size in content[_SIZES].items()}
+        compromised = bool(content[_COMPROMISED])
+        since = int(content.get(_COMPROMISED_SINCE, content[_OVERLAP_ENDS])) if compromised else 0
         return Rotation(
             _decode(content[_OLD_KEY]),
             _decode(content[_NEW_KEY]),
             sizes,
             int(content[_OVERLAP_ENDS]),
-            compromised=bool(content[_COMPROMISED]),
+            compromised=compromised,
+            compromised_since_unix_nano=since,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
         raise NoteError(f"{EVENT_NAME} event: expected keys, sizes and overlap, got {exc!r}") from exc

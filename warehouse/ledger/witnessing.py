@@ -1,12 +1,15 @@
 """Asks witnesses for cosignatures of the logs of `_lake`, and keeps what they answer beside the checkpoints.
 
     LAKE/ledger/_lake/<shard>/witnessed/<key id>     the last checkpoint that this witness cosigned, with its cosignature
+    LAKE/ledger/_lake/<shard>/witnessed/<key id>.<day>   the last one of an earlier day (UTC): should the signing key turn out to
+                                                     be stolen, only cosignatures from before the theft count
     LAKE/ledger/_lake/<shard>/checkpoint.witnessed   the newest checkpoint that any witness cosigned, with all cosignatures
 
-The files are copies of what witnesses know: one that is lost is made again from a witness's answer 409.
+The newest files are copies of what witnesses know: one that is lost is made again from a witness's answer 409.
 """
 
 import http.client
+import re
 import ssl
 import threading
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from warehouse.clock import NANOS_PER_SECOND, utc_date
 from warehouse.durable import make_folder, replace_file
 from warehouse.errors import MunimentError, Permanent, Transient
 from warehouse.lake import Lake
@@ -32,6 +36,8 @@ WITNESSED_FOLDER = "witnessed"
 
 _TIMEOUT_SECONDS = 10.0
 _SHOWN_BYTES = 200
+_OWN_FILE = re.compile(r"[0-9a-f]{8}")
+"""A witness's key id in hex."""
 
 
 class WitnessError(MunimentError):
@@ -111,8 +117,20 @@ class CosignatureStore:
             make_folder(own_file.parent)
             if (newest := self._merged(newest_file, note, cosignature)) is not None:
                 replace_file(newest_file, newest)
+            cosigned = add_signatures(note, [cosignature])
+            self._keep_last_of_day(shard, witness, cosigned)
             # last, because what stands here is not asked for again
-            replace_file(own_file, add_signatures(note, [cosignature]))
+            replace_file(own_file, cosigned)
+
+    def _keep_last_of_day(self, shard: str, witness: WitnessVerifier, cosigned: bytes) -> None:
+        """Before a day's first cosignature replaces the one before, put that beside it under its own day."""
+        before, found = self.newest(shard, witness), cosignatures(cosigned, [witness])
+        if before is None or not found:
+            return
+        day, today = (utc_date(each.time_seconds * NANOS_PER_SECOND) for each in (before[1], found[0]))
+        if day != today:
+            file = self._file(shard, witness)
+            replace_file(file.with_name(f"{file.name}.{day.isoformat()}"), before[0].encode())
 
     def _merged(self, file: Path, note: bytes, cosignature: Signature) -> bytes | None:
         """The newest checkpoint with all its cosignatures; None where the file has a larger one already.
@@ -133,6 +151,17 @@ class CosignatureStore:
 
     def _file(self, shard: str, witness: WitnessVerifier) -> Path:
         return self._folder / shard / WITNESSED_FOLDER / witness.key_id.hex()
+
+
+def keep_cosignatures(lake: Lake, unix_nano: int) -> None:
+    """Keep what each witness cosigned last, however many rounds follow: beside it, under the time in seconds.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    for file in sorted((lake.path / "ledger" / LAKE_TENANT).glob(f"*/{WITNESSED_FOLDER}/*")):
+        if _OWN_FILE.fullmatch(file.name):
+            replace_file(file.with_name(f"{file.name}.{unix_nano // NANOS_PER_SECOND}"), file.read_bytes())
 
 
 class WitnessClient:

@@ -1,9 +1,15 @@
 """Keys over the wire: the tenant they decide, their scope, and what refusals leave behind."""
 
+import hashlib
 import json
 import time
 
+import pyarrow.parquet as pq
 import pytest
+
+from warehouse.ledger.certificates import Deleted, PurgeCertificate, Run, sign_document
+from warehouse.ledger.note import Ed25519Signer
+from warehouse.ledger.signing import read_signing_keys
 
 
 def event(name, agent="buyer", **attributes):
@@ -142,3 +148,38 @@ def test_metrics_endpoint_and_status(lake, spans):
     spans_row = [row for row in status["tables"] if row["table"] == "spans"]
     assert [row["rows"] for row in spans_row] == [8]
     assert [row["spans"] for row in status["senders"]] == [8]
+
+
+def test_a_certificate_posted_by_an_agents_key_excuses_nothing(lake, spans):
+    """Through the real receiver: event, attributes and a file that the lake's own key signed do not make a missing row purged."""
+    collector = lake.collect()
+    assert collector.post(spans("evidence", spans=20))[0] == 200
+    collector.flush()
+    (log,) = (folder for folder in (lake.path / "ledger/acme").iterdir() if folder.name.startswith("main-"))
+    run = Run("spans", "acme", log.name, 0, 19)
+    certificate = PurgeCertificate(
+        lake="e2e", purge_id="p1", time_unix_nano="1", intent_sha256="0" * 64, plan_sha256="0" * 64,
+        policy_sha256="0" * 64, ordered_by="user:officer", deleted=Deleted(runs=(run,)),
+    )  # fmt: skip
+    (key,) = read_signing_keys(lake.path / "keys").keys
+    content = sign_document(certificate, [Ed25519Signer("e2e/certificates", key.private_key)])
+    digest = hashlib.sha256(content).hexdigest()
+    (lake.path / "certificates").mkdir(exist_ok=True)
+    (lake.path / "certificates" / digest).write_bytes(content)
+    for name in ("retention.purged", "retention.intended"):
+        claim = event(name, certificate_sha256=digest, recorded_by="muniment:retention", tenant_id="_lake")
+        assert collector.post(logs(claim), path="/v1/logs", content_type="application/json")[0] == 200
+    collector.flush()
+    told = lake.sql(f"select recorded_by from audit_events where contains(attributes::varchar, '{digest}')")
+    assert len(told) == 2
+    assert all(row["recorded_by"].startswith("key:") for row in told)
+    assert collector.stop() == 0
+
+    files = list((lake.path / "tables/spans/tenant_id=acme").rglob("*.parquet"))
+    for file in files:
+        pq.write_table(pq.ParquetFile(file).read().slice(0, 0), file)
+    report = json.loads(lake.muniment("verify", "--tenant", "acme", "--json", check=False).stdout)
+    (main,) = (entry for entry in report["logs"] if (entry["tenant"], entry["shard"]) == ("acme", log.name))
+    assert report["result"] == "broken"
+    assert (main["purged"], main["missing"]) == (0, 20)
+    assert report["findings"] == {"missing": 20}

@@ -5,10 +5,15 @@ import shutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from warehouse.errors import InputError
 from warehouse.lake import make_lake
-from warehouse.ledger.note import Ed25519Signer
+from warehouse.ledger.checkpoint import read_unverified
+from warehouse.ledger.cosignature import WitnessSigner
+from warehouse.ledger.keeper import CHECKPOINT_FILE
+from warehouse.ledger.note import Ed25519Signer, add_signatures
 from warehouse.ledger.signing import KEY_FILE, make_keys, read_signing_keys, write_keys
 from warehouse.ledger.verify import Seen, read_seen, update_seen
+from warehouse.ledger.verify.witnesses import WITNESSED_FILE
 
 LOG = "acme/main"
 
@@ -174,3 +179,44 @@ class TestSince:
         other.write(rows.whole_batch("acme-later", 100))
         report = other.verify(vkey=pristine.vkey, seen=memory, since=True)
         assert [kind for _, kind, _, _ in findings(report)] == ["forked"] * 3
+
+
+def test_a_rewrite_with_the_signing_key_is_caught_by_a_witness(growing, rewritten, findings):
+    """Who holds the signing key can rewrite the whole lake, but not what a witness has seen of it; without that it is not proved."""
+    witness = WitnessSigner("witness", Ed25519PrivateKey.generate())
+    options = {"require_witness": 1, "witness_keys": [witness.verifier]}
+    note = (growing.log("_lake") / CHECKPOINT_FILE).read_bytes()
+    cosigned = add_signatures(note, [witness.cosign(read_unverified(note).text, time_seconds=1_800_000_000)])
+    other = rewritten(growing, read_signing_keys(growing.lake.keys))
+    report = other.verify(vkey=growing.vkey, **options)
+    assert (findings(report), report.result.value) == ([], "consistent")
+    (other.log("_lake") / WITNESSED_FILE).write_bytes(cosigned)
+    other.record("policy.changed")
+    assert findings(other.verify(vkey=growing.vkey, **options)) == [("_lake/main", "forked", None, None)]
+
+
+class TestKeysOfOtherLakes:
+    def key(self, lake, name):
+        """The lake's own key under another name."""
+        return lake.vkey.named(name)
+
+    def test_a_key_of_another_lake_is_not_tried(self, pristine, memory):
+        """The names say which lake was asked and which is here, even where the key itself would fit."""
+        with pytest.raises(InputError, match=r"expected a key of lake test, .* got only keys of others: prod"):
+            pristine.verify(vkey=self.key(pristine, "prod"), seen=memory)
+
+    def test_among_others_the_lakes_own_key_counts(self, pristine, memory):
+        """A file of many lakes' keys serves each of them."""
+        stranger = Ed25519Signer("prod", Ed25519PrivateKey.generate()).verifier
+        assert pristine.verify(vkey=[stranger, pristine.vkey], seen=memory).result.value == "proved"
+
+    def test_a_key_named_like_a_log_counts_for_that_log(self, pristine, memory, findings):
+        """Of the other logs the signer is not established."""
+        report = pristine.verify(vkey=self.key(pristine, f"test/acme/{pristine.shard}"), seen=memory)
+        assert findings(report) == []
+        assert {log.tenant: log.signer_established for log in report.logs} == {
+            "_lake": False,
+            "acme": True,
+            "beta": False,
+        }
+        assert report.result.value == "consistent"

@@ -1,15 +1,21 @@
 """Proofs of records of a real lake: found, made, and checked with the key alone."""
 
 import re
+from hashlib import sha256
 
 import duckdb
 import pytest
 
+from muniment.cli.app import run
 from muniment.proving import prove_one, public_keys
 from warehouse.errors import InputError, NotFoundError
+from warehouse.ledger.certificates import Deleted, PurgeCertificate, Run, sign_document
 from warehouse.ledger.errors import BadSignatureError, NoteError, ProofError, RecordTextError, UnknownKeyError
+from warehouse.ledger.note import Ed25519Signer
 from warehouse.ledger.proof_report import check_proof
+from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.tlog_proof import TlogProof
+from warehouse.own_events import OwnEvent
 
 FOREIGN_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 
@@ -114,6 +120,54 @@ def test_of_a_row_that_is_gone_the_entry_is_proved(context):
     assert report.record is None
     assert report.proved.index == 7
     assert any("what the record said" in line for line in report.lines())
+
+
+@pytest.fixture
+def purged(context, log_folder):
+    """Takes the row at index 7 away, with a certificate for it or without."""
+
+    def purge(*, certified):
+        file = only_file(context, "acme")
+        if certified:
+            run = Run("audit_events", "acme", log_folder("acme").name, 7, 7)
+            certificate = PurgeCertificate(
+                lake="tools", purge_id="p1", time_unix_nano="1", intent_sha256="0" * 64, plan_sha256="0" * 64,
+                policy_sha256="0" * 64, ordered_by="user:officer", deleted=Deleted(runs=(run,)),
+            )  # fmt: skip
+            (key,) = read_signing_keys(context.lake.keys).keys
+            content = sign_document(certificate, [Ed25519Signer("tools/certificates", key.private_key)])
+            folder = context.lake.path / "certificates"
+            folder.mkdir(exist_ok=True)
+            digest = sha256(content).hexdigest()
+            (folder / digest).write_bytes(content)
+            event = OwnEvent("_lake", "retention.purged", "muniment:test", attributes={"certificate_sha256": digest})
+            context.recorder.record([event])
+        duckdb.execute(f"copy (from read_parquet('{file}') where log_index <> 7) to '{file}.new' (format parquet)")
+        file.with_name(file.name + ".new").rename(file)
+
+    return purge
+
+
+@pytest.mark.parametrize(
+    ("certified", "said"),
+    [
+        (True, "it was purged, and a certificate in this lake says so"),
+        (False, "no certificate says that it was purged: it is missing"),
+    ],
+    ids=["purged", "missing"],
+)
+def test_the_command_says_whether_a_row_that_is_gone_was_purged(context, purged, capsys, tmp_path, certified, said):
+    """Under a certificate it was purged, otherwise it is missing; either way the proof is of the entry alone (exit 4)."""
+    purged(certified=certified)
+    out, lake = tmp_path / "proof", str(context.lake.path)
+    command = ["prove", "--tenant", "acme", "--index", "7", "--lake", lake, "--out", str(out)]
+    assert run(command) == 4
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "no table has a row at index 7 of tools/acme/self-" in shown
+    assert said in shown
+    assert "not what it said" in shown
+    report = check(context, out.read_bytes())
+    assert (report.record, report.proved.index) == (None, 7)
 
 
 def tampered(content):

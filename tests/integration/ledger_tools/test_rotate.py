@@ -8,7 +8,7 @@ from warehouse.commit import open_stores
 from warehouse.errors import UnavailableError
 from warehouse.ledger import keeper
 from warehouse.ledger.checkpoint import open_checkpoint, read_unverified
-from warehouse.ledger.rotation import is_acceptable, read_rotations, rests_on_compromised_key
+from warehouse.ledger.rotation import is_acceptable, read_rotations, stolen_sizes
 from warehouse.ledger.signing import read_signing_keys, write_keys
 from warehouse.own_events import OwnEvent, own_event_records
 from warehouse.query import open_session
@@ -96,8 +96,9 @@ def test_a_compromised_key_signs_nothing_any_more(context):
     assert all(len(checkpoint.verified) == 1 for checkpoint in found.values())
     assert found["acme"].checkpoint == acme_before
     told = rotations(context)
-    assert rests_on_compromised_key(acme_before, found["acme"].verified, told)
-    assert not rests_on_compromised_key(found["_lake"].checkpoint, found["_lake"].verified, told)
+    assert [size for _, size in stolen_sizes(acme_before, found["acme"].verified, told)] == [300]
+    (at_rotation,) = (size for _, size in stolen_sizes(found["_lake"].checkpoint, found["_lake"].verified, told))
+    assert at_rotation == found["_lake"].checkpoint.size - 1  # the event itself is the new key's
     assert_all_acceptable(context)
 
 

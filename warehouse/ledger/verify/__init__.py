@@ -7,7 +7,7 @@ brings along: keys of the log, keys of witnesses, and the caller's own memory of
 from warehouse.ledger.verify.job import VerifyOptions
 from warehouse.ledger.verify.report import LogReport, Result, VerifyReport
 from warehouse.ledger.verify.run import verify_lake
-from warehouse.ledger.verify.seen import Seen, read_seen, update_seen
+from warehouse.ledger.verify.seen import Seen, check_seen, read_seen, update_seen
 
 __all__ = [
     "LogReport",
@@ -15,6 +15,7 @@ __all__ = [
     "Seen",
     "VerifyOptions",
     "VerifyReport",
+    "check_seen",
     "read_seen",
     "update_seen",
     "verify_lake",

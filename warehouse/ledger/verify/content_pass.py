@@ -25,7 +25,7 @@ def compare_contents(
     Raises:
         UnavailableError: rewrites replace a partition's files faster than they can be read.
     """
-    certified = {tenant: excuses.content_owners(tenant) for tenant in views}
+    certified = {tenant: excuses.deleted_contents(tenant) for tenant in views}
     tasks = [
         task
         for (tenant, day), together in partitions(files).items()

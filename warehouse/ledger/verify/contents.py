@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.ledger.verify.deleted_contents import DeletedContents
 from warehouse.ledger.verify.files import CONTENTS, TableFile
 from warehouse.ledger.verify.scan import LogView, read_batches
 
@@ -42,7 +43,7 @@ Key = tuple[str, int, str, str]
 class ContentTask:
     """One round over files of one partition (tenant, day): owners whose index leaves the remainder `place` by `rounds`.
 
-    `certified` are, by shard, indices of owners of which certificates say that contents went.
+    `certified` are, by shard, the contents of which certificates say that they went.
     """
 
     tenant: str
@@ -50,7 +51,7 @@ class ContentTask:
     owners: Sequence[TableFile]
     contents: Sequence[TableFile]
     logs: Mapping[str, LogView]
-    certified: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    certified: Mapping[str, DeletedContents] = field(default_factory=dict)
     place: int = 0
     rounds: int = 1
 
@@ -64,13 +65,13 @@ class ContentTask:
 class ShardContents:
     """Contents of one log's rows: how many fit, how many listed ones are not there.
 
-    Of these `absent` lists (owner's index, part) where certificates name the owner. `altered` and `not_listed` are such pairs
+    Of these `certified` are those that certificates list. `altered` and `not_listed` are such pairs
     too; `beyond` are owners' indices that are not below the signed size, by file. Of each, a log keeps a bounded number.
     """
 
     matching: int = 0
     expired: int = 0
-    absent: list[tuple[int, str]] = field(default_factory=list)
+    certified: int = 0
     altered: list[tuple[int, str]] = field(default_factory=list)
     not_listed: list[tuple[int, str]] = field(default_factory=list)
     beyond: list[tuple[TableFile, int]] = field(default_factory=list)
@@ -79,7 +80,7 @@ class ShardContents:
         """Take over what another task found."""
         self.matching += other.matching
         self.expired += other.expired
-        self.absent += other.absent
+        self.certified += other.certified
         self.beyond += other.beyond
         if len(self.beyond) > 4 * KEPT_PARTS:  # those that no commit under way explains lie at the ends
             self.beyond.sort(key=lambda place: place[1])
@@ -104,7 +105,7 @@ def content_tasks(
     day: str,
     files: Sequence[TableFile],
     logs: Mapping[str, LogView],
-    certified: Mapping[str, frozenset[int]],
+    certified: Mapping[str, DeletedContents],
     *,
     by_segment: bool = True,
 ) -> list[ContentTask]:
@@ -140,7 +141,7 @@ def check_contents(task: ContentTask) -> ContentResult:
     """Compare the contents of a task's files with the digests that its rows list."""
     result = ContentResult(task)
     try:
-        if not task.contents and not any(task.certified.values()):
+        if not task.contents and not any(len(known) for known in task.certified.values()):
             _count_listed(task, result)
             return result
         listed = dict(_listed(task))
@@ -152,12 +153,15 @@ def check_contents(task: ContentTask) -> ContentResult:
     except FileNotFoundError:
         result.vanished = True
         return result
+    absent: dict[str, list[tuple[int, str]]] = {}
     for (shard, index, _table, part), digest in listed.items():
         if digest is not None:
-            found = result.shards.setdefault(shard, ShardContents())
-            found.expired += 1
-            if index in task.certified.get(shard, ()):
-                found.absent.append((index, part))
+            absent.setdefault(shard, []).append((index, part))
+    for shard, parts in absent.items():
+        found = result.shards.setdefault(shard, ShardContents())
+        found.expired += len(parts)
+        if shard in task.certified:
+            found.certified += task.certified[shard].count(parts)
     return result
 
 

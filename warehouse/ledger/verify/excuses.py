@@ -5,16 +5,18 @@ that Muniment recorded, and that stands in a log, holds its SHA-256.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from warehouse.lake import Lake
 from warehouse.ledger.certificates import (
     MAX_DOCUMENT_BYTES,
+    Deleted,
     PurgeCertificate,
     PurgedIndices,
     PurgeDocument,
@@ -23,6 +25,7 @@ from warehouse.ledger.certificates import (
 )
 from warehouse.ledger.errors import CertificateError, NoteError
 from warehouse.ledger.note import Ed25519Verifier, parse_note
+from warehouse.ledger.verify.deleted_contents import DeletedContents
 from warehouse.ledger.verify.events import OwnRow
 from warehouse.ledger.verify.heads import LogName
 
@@ -36,10 +39,14 @@ _EVENTS = {"retention.purged": True, "retention.intended": False}
 
 @dataclass(frozen=True)
 class Excuses:
-    """Certificates and intents that count, and indices lost in restores by origin."""
+    """Certificates and intents that count, and indices lost in restores by origin.
+
+    Contents that certificates list one by one are held apart, by tenant and shard, in arrays: the documents are without them.
+    """
 
     certificates: tuple[PurgeDocument, ...] = ()
     intents: tuple[PurgeDocument, ...] = ()
+    contents: Mapping[tuple[str, str], DeletedContents] = field(default_factory=dict)
     lost: tuple[tuple[str, int, int], ...] = ()
 
     def purged(self, name: LogName) -> PurgedIndices:
@@ -58,24 +65,9 @@ class Excuses:
                 found |= (indices >= first) & (indices <= last)
         return found
 
-    def content_owners(self, tenant: str) -> dict[str, frozenset[int]]:
-        """Indices, by shard, of records of which certificates say that contents were deleted."""
-        owners: dict[str, set[int]] = {}
-        for document in self.certificates:
-            for content in document.deleted.contents:
-                if content.tenant == tenant:
-                    owners.setdefault(content.shard, set()).add(content.owner_index)
-        return {shard: frozenset(indices) for shard, indices in owners.items()}
-
-    def deleted_contents(self, tenant: str) -> set[tuple[str, int, str]]:
-        """Content parts that certificates account for: shard, owner's index, part."""
-        return {
-            (content.shard, content.owner_index, part)
-            for document in self.certificates
-            for content in document.deleted.contents
-            if content.tenant == tenant
-            for part in content.parts
-        }
+    def deleted_contents(self, tenant: str) -> dict[str, DeletedContents]:
+        """Content parts that certificates account for, by shard."""
+        return {shard: found for (owner, shard), found in self.contents.items() if owner == tenant}
 
 
 def read_excuses(lake: Lake, lake_name: str, rows: Iterable[OwnRow], keys: Sequence[bytes]) -> Excuses:
@@ -89,21 +81,29 @@ def read_excuses(lake: Lake, lake_name: str, rows: Iterable[OwnRow], keys: Seque
         elif row.name == "lake.restored":
             lost += _lost_ranges(row.attributes.get(LOST))
     certificates, intents = [], []
+    listed: dict[tuple[str, str], list[DeletedContents]] = {}
     for document in _documents(lake.path / FOLDER, named, keys):
         if document.document.lake != lake_name:
             continue
         if isinstance(document.document, PurgeCertificate):
             if named[document.file_sha256]:
-                certificates.append(document.document)
+                for log, contents in DeletedContents.of_document(document.document).items():
+                    listed.setdefault(log, []).append(contents)
+                certificates.append(_without_contents(document.document))
         else:
-            intents.append(document.document)
-    return Excuses(tuple(certificates), tuple(intents), tuple(lost))
+            intents.append(_without_contents(document.document))
+    joined = {log: DeletedContents.joined(parts) for log, parts in listed.items()}
+    return Excuses(tuple(certificates), tuple(intents), joined, tuple(lost))
 
 
-def _documents(folder: Path, named: Iterable[str], keys: Sequence[bytes]) -> list[SignedDocument]:
-    """Sound files among those named; who alters one takes its excuse away."""
-    wanted = frozenset(named)
-    found = {}
+def _without_contents(document: PurgeDocument) -> PurgeDocument:
+    """The document's runs alone: what it lists one by one would take some hundred bytes each."""
+    return msgspec.structs.replace(document, deleted=Deleted(runs=document.deleted.runs))
+
+
+def _documents(folder: Path, named: Iterable[str], keys: Sequence[bytes]) -> Iterator[SignedDocument]:
+    """Sound files among those named, one at a time; who alters one takes its excuse away."""
+    wanted = set(named)
     for file in sorted(folder.rglob("*")) if folder.is_dir() and wanted else ():
         if not file.is_file() or file.stat().st_size > MAX_DOCUMENT_BYTES:
             continue
@@ -115,8 +115,8 @@ def _documents(folder: Path, named: Iterable[str], keys: Sequence[bytes]) -> lis
         except (CertificateError, NoteError):
             continue
         if document.file_sha256 in wanted:
-            found[document.file_sha256] = document
-    return list(found.values())
+            wanted.remove(document.file_sha256)
+            yield document
 
 
 def _of_log(documents: Sequence[PurgeDocument], name: LogName) -> PurgedIndices:

@@ -1,12 +1,14 @@
 """Logs of some tenants, verified together: entries, then rows, then contents, then the judgement."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.ledger.checkpoint import Checkpoint
+from warehouse.ledger.checkpoint import Checkpoint, split_origin
+from warehouse.ledger.errors import NoteError
 from warehouse.ledger.verify.content_pass import compare_contents
 from warehouse.ledger.verify.events import LogEvents, read_events
 from warehouse.ledger.verify.excuses import Excuses, read_excuses
@@ -20,7 +22,7 @@ from warehouse.ledger.verify.pool import TaskPool
 from warehouse.ledger.verify.row_pass import scan_partitions
 from warehouse.ledger.verify.scan import LogView, ScanResult
 from warehouse.ledger.verify.state import Evidence, LogState
-from warehouse.ledger.verify.witnesses import Cosigned, read_cosigned, told_heads
+from warehouse.ledger.verify.witnesses import Cosigned, read_cosigned
 from warehouse.marks import read_marks
 from warehouse.names import LAKE_TENANT
 
@@ -42,9 +44,11 @@ class Group:
         self._check_entries(pool)
         for rows in scan_partitions(job, pool, [file for file in files if file.table != CONTENTS], self._views(files)):
             self._take(rows)
-        told = self._events()
-        job.rows += told.rows
-        job.listening += told.listening
+        events = self._events()
+        job.rows += events.rows
+        job.listening += events.listening
+        if LAKE_TENANT in {name.tenant for name in self.states}:
+            self._add_told()
         excuses = self._excuses()
         self._check_contents(pool, files, excuses)
         if job.stop():
@@ -60,18 +64,11 @@ class Group:
                 cosigned = read_cosigned(state.head.folder, state.head.origin, self.job.options.witness_keys)
                 self.job.cosigned[name] = cosigned
 
-    def _told(self) -> dict[str, Checkpoint]:
-        """Heads that the `_lake` logs tell within what witnesses cosigned."""
-        required = max(1, self.job.options.require_witness)
-        best = {name: checkpoint for name, known in self.job.cosigned.items() if (checkpoint := known.best(required))}
-        return told_heads(self.job.rows, best)
-
-    def _known_sizes(self, name: LogName, told: dict[str, Checkpoint]) -> list[int]:
-        """Sizes at which this log's root is known from elsewhere."""
+    def _known_sizes(self, name: LogName, told: Sequence[Mapping[str, Checkpoint]]) -> list[int]:
+        """Sizes at which this log's root is known from elsewhere, as far as that was read already."""
         origin = self.heads[name].origin
         sizes = [checkpoint.size for checkpoint in self.job.cosigned.get(name, Cosigned()).witnesses]
-        if origin in told:
-            sizes.append(told[origin].size)
+        sizes += [known[origin].size for known in told if origin in known]
         if self.job.options.seen and origin in self.job.options.seen.logs:
             sizes.append(self.job.options.seen.logs[origin].checkpoint.size)
         return sizes
@@ -88,7 +85,7 @@ class Group:
             self.job.advance("entries", min(task.size, task.last * 256) - task.first * 256)
         if self.job.stop():
             return
-        told = self._told()
+        told = [self.job.told(), *self.job.vouched_by(self.job.rotations()).values()]
         for name, state in self.states.items():
             mine = pieces.pop(str(state.head.folder))
             if state.head.checkpoint is not None:
@@ -129,6 +126,13 @@ class Group:
             return LogName(file.tenant, file.shard)
         return next((name for name in sorted(self.states) if name.tenant == file.tenant), LogName(file.tenant, ""))
 
+    def _add_told(self) -> None:
+        """Logs of `_lake` that its other logs tell of and that are not there."""
+        for name, head in told_names(self.job, self.keys).items():
+            if name.tenant == LAKE_TENANT and name not in self.states:
+                self.heads[name] = head
+                self.states[name] = LogState(head)
+
     def _state(self, name: LogName) -> LogState:
         """The state of one log; rows may name a shard that has none."""
         if name not in self.states:
@@ -163,7 +167,8 @@ class Group:
         job = self.job
         # what the journal promises is read before the checkpoint that has to keep it
         marks, promised = read_marks(job.lake), promised_sizes(job.lake)
-        told, rotations = self._told(), job.rotations()
+        told, rotations = job.told(), job.rotations()
+        vouched = job.vouched_by(rotations)
         for name, state in sorted(self.states.items()):
             later = read_head(job.lake, job.lake_name, name, self.keys)
             evidence = Evidence(
@@ -175,12 +180,26 @@ class Group:
                 seen=job.options.seen.logs.get(state.head.origin) if job.options.seen else None,
                 cosigned=job.cosigned.get(name),
                 told=told.get(state.head.origin),
-                require_witness=job.options.require_witness,
-                asks_witnesses=bool(job.options.witness_keys),
+                vouched_by={since: known.get(state.head.origin) for since, known in vouched.items()},
+                quorum=job.options.quorum,
             )
             report = judge_log(name, state, evidence)
             if report.size or report.findings:
                 job.report.logs.append(report)
+
+
+def told_names(job: Job, keys: LogKeys) -> dict[LogName, Head]:
+    """Logs that witnesses vouched for through `_lake` and that have no checkpoint any more, with their empty heads."""
+    found = {}
+    for origin in job.told():
+        with contextlib.suppress(NoteError):
+            lake_name, *log = split_origin(origin)
+            name = LogName(*log)
+            if lake_name == job.lake_name and job.is_wanted(name.tenant):
+                head = read_head(job.lake, job.lake_name, name, keys)
+                if head.checkpoint is None and not head.findings:
+                    found[name] = head
+    return found
 
 
 def _leaf_job(task: LeafTask) -> tuple[LeafTask, LeafPiece]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from warehouse.errors import InputError
 from warehouse.journal import read_position
 from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import Checkpoint, log_origin, read_unverified
@@ -48,14 +49,29 @@ class Head:
 
 
 class LogKeys:
-    """Keys by which checkpoints are believed: those that the verifier brought, or else the ones beside each log."""
+    """Keys by which checkpoints are believed: those that the verifier brought, or else the ones beside each log.
 
-    def __init__(self, vkeys: Sequence[Ed25519Verifier]) -> None:
-        self.given = tuple(dict.fromkeys(key.public_key for key in vkeys))
+    A key counts for what its name says: a lake's name for all of its logs, a log's origin for that log, another lake's for none.
+    """
 
-    def of_log(self, origin: str, folder: Path) -> list[Ed25519Verifier]:
-        """Keys of one log. One key signs all logs of a lake, each under its origin's name."""
-        return [Ed25519Verifier(origin, key) for key in self.given or found_keys(folder)]
+    def __init__(self, vkeys: Sequence[Ed25519Verifier], lake_name: str) -> None:
+        mine = [key for key in vkeys if key.name.partition("/")[0] == lake_name]
+        if vkeys and not mine:
+            names = ", ".join(sorted({key.name for key in vkeys}))
+            raise InputError(
+                f"--vkey: expected a key of lake {lake_name}, which this one is, got only keys of others: {names}",
+                hint=f"get the key named {lake_name} from the lake's operator (`muniment ledger vkey`), or name another --lake",
+            )
+        self._of_lake = tuple(dict.fromkeys(key.public_key for key in mine if key.name == lake_name))
+        self._of_logs: dict[str, list[bytes]] = {}
+        for key in mine:
+            if key.name != lake_name:
+                self._of_logs.setdefault(key.name, []).append(key.public_key)
+        self.given = tuple(dict.fromkeys(key.public_key for key in mine))
+
+    def of_log(self, origin: str) -> tuple[bytes, ...]:
+        """Public keys that the verifier brought for one log. One key signs all logs of a lake, each under its origin's name."""
+        return tuple(dict.fromkeys((*self._of_lake, *self._of_logs.get(origin, ()))))
 
 
 def found_keys(folder: Path) -> list[bytes]:
@@ -89,7 +105,9 @@ def read_head(lake: Lake, lake_name: str, name: LogName, keys: LogKeys) -> Head:
         checkpoint = read_unverified(note)
         if checkpoint.origin != origin:
             return _unsound(name, origin, folder, note, f"checkpoint of another log: {checkpoint.origin}")
-        verified = check_signatures(parse_note(note), keys.of_log(origin, folder))
+        brought = keys.of_log(origin)
+        verifiers = [Ed25519Verifier(origin, key) for key in brought or found_keys(folder)]
+        verified = check_signatures(parse_note(note), verifiers)
     except BadSignatureError as exc:
         return Head(
             name, origin, folder, read_unverified(note), note=note,
@@ -98,7 +116,7 @@ def read_head(lake: Lake, lake_name: str, name: LogName, keys: LogKeys) -> Head:
     except NoteError as exc:
         return _unsound(name, origin, folder, note, str(exc))
     findings = () if verified else (Finding(FindingKind.UNKNOWN_KEY, None, _signers(note)),)
-    return Head(name, origin, folder, checkpoint, verified, bool(verified and keys.given), note, findings)
+    return Head(name, origin, folder, checkpoint, verified, bool(verified and brought), note, findings)
 
 
 def verified_by(head: Head, keys: Iterable[bytes]) -> tuple[Signature, ...]:

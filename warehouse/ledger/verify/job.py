@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from warehouse.lake import Lake
+from warehouse.ledger.checkpoint import Checkpoint
 from warehouse.ledger.cosignature import WitnessVerifier
 from warehouse.ledger.errors import NoteError
 from warehouse.ledger.listening import CollectorEvent
@@ -14,8 +15,8 @@ from warehouse.ledger.rotation import Rotation, read_rotations
 from warehouse.ledger.verify.events import OwnRow
 from warehouse.ledger.verify.heads import Head, LogName
 from warehouse.ledger.verify.report import VerifyReport
-from warehouse.ledger.verify.seen import Seen
-from warehouse.ledger.verify.witnesses import Cosigned
+from warehouse.ledger.verify.seen import Quorum, Seen
+from warehouse.ledger.verify.witnesses import Cosigned, told_heads
 from warehouse.names import LAKE_TENANT
 
 ATTEMPTS = 5
@@ -39,6 +40,12 @@ class VerifyOptions:
     require_witness: int = 0
     witness_keys: Sequence[WitnessVerifier] = ()
     workers: int = 1
+
+    @property
+    def quorum(self) -> Quorum | None:
+        """What is required of which witnesses; None where the verifier brought no witness."""
+        keys = tuple(sorted({key.public_key for key in self.witness_keys}))
+        return Quorum(self.require_witness, keys) if keys or self.require_witness else None
 
 
 @dataclass
@@ -71,6 +78,29 @@ class Job:
         """From which entry on a log is looked at."""
         known = self.options.seen.logs.get(head.origin) if self.options.seen and self.options.since else None
         return min(known.checkpoint.size, head.size) if known else 0
+
+    def told(self, *, until_unix_nano: int | None = None) -> dict[str, Checkpoint]:
+        """Heads that the `_lake` logs tell within what witnesses cosigned, by origin; with a time, what they cosigned by then."""
+        required = max(1, self.options.require_witness)
+        within = {
+            name: checkpoint
+            for name, known in self.cosigned.items()
+            if (checkpoint := known.best(required, until_unix_nano=until_unix_nano))
+        }
+        return told_heads(self.rows, within)
+
+    def vouched_by(self, rotations: Sequence[Rotation]) -> dict[int, dict[str, Checkpoint]]:
+        """For each time of a compromise: of every log the largest checkpoint that witnesses vouched for by then, by origin."""
+        required = max(1, self.options.require_witness)
+        found = {}
+        for since in {rotation.compromised_since_unix_nano for rotation in rotations if rotation.compromised}:
+            known = self.told(until_unix_nano=since)
+            for cosigned in self.cosigned.values():
+                best = cosigned.best(required, until_unix_nano=since)
+                if best and (best.origin not in known or known[best.origin].size < best.size):
+                    known[best.origin] = best
+            found[since] = known
+        return found
 
     def rotations(self) -> list[Rotation]:
         """Rotations of the signing key, as `_lake` tells them."""

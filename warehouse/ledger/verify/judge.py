@@ -192,13 +192,12 @@ def _have_entries(state: LogState, indices: np.ndarray) -> np.ndarray:
 
 
 def _judge_contents(name: LogName, state: LogState, evidence: Evidence, report: LogReport) -> None:
-    certified = evidence.excuses.deleted_contents(name.tenant)
     altered = set(state.altered_indices.tolist())
     purged = evidence.excuses.purged(name)
     found = state.contents
     report.contents.matching = found.matching
     report.contents.expired = found.expired
-    report.contents.certified = sum((name.shard, index, part) in certified for index, part in found.absent)
+    report.contents.certified = found.certified
     for index, part in found.altered:
         if index not in altered:  # an altered row's list says nothing about its contents
             report.find(FindingKind.CONTENT_ALTERED, index, f"{part}: not the text whose digest the record lists")

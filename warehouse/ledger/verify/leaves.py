@@ -4,7 +4,7 @@ A bundle of entries and the tile of its leaf hashes say the same thing twice. Wh
 stored hash above is taken for the time being; whether it was right is decided by the signed root.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,20 +35,49 @@ class LeafTask:
     last: int
 
 
+@dataclass(frozen=True)
+class TileSet:
+    """Some tiles of a log, a bit each however many they are: bit n of `bits`, lowest first, is tile `first + n`."""
+
+    first: int = 0
+    bits: bytes = b""
+
+    def __contains__(self, tile: int) -> bool:
+        place = tile - self.first
+        return 0 <= place < 8 * len(self.bits) and bool(self.bits[place // 8] >> place % 8 & 1)
+
+    def add(self, tile: int) -> "TileSet":
+        """The same tiles and one more, which is not before the first."""
+        place = tile - self.first
+        bits = bytearray(self.bits.ljust(place // 8 + 1, b"\0"))
+        bits[place // 8] |= 1 << place % 8
+        return TileSet(self.first, bytes(bits))
+
+    @classmethod
+    def joined(cls, masks: Sequence[int], first: int) -> "TileSet":
+        """From the masks of pieces that follow one another, each of `PIECE_TILES`, from tile `first` on."""
+        if not any(masks):
+            return cls()
+        return cls(first, b"".join(mask.to_bytes(PIECE_TILES // 8, "little") for mask in masks))
+
+
+NO_TILES = TileSet()
+
+
 @dataclass
 class LeafPiece:
     """What a task found. `hashes` holds the root of each full tile; `tail` and `entries` those of the incomplete one.
 
     `by_hash` are tiles whose entries cannot be relied on, though their leaf hashes can; `blind` those of which neither
-    stands. `undecided` holds, by tile, the leaf hashes that were not chosen.
+    stands: masks, a bit a tile from `first` on. `undecided` holds, by tile, the leaf hashes that were not chosen.
     """
 
     first: int
     hashes: bytes = b""
     tail: bytes = b""
     findings: list[Finding] = field(default_factory=list)
-    by_hash: set[int] = field(default_factory=set)
-    blind: set[int] = field(default_factory=set)
+    by_hash: int = 0
+    blind: int = 0
     undecided: dict[int, bytes] = field(default_factory=dict)
     tail_unknown: bool = False
 
@@ -104,7 +133,10 @@ def _leaves_of_tile(log: LogTiles, index: int, width: int, piece: LeafPiece) -> 
         stored = None
         piece.findings.append(tile_finding(exc, TilePlace(0, index), first))
     if by_entries is None:
-        (piece.by_hash if stored is not None else piece.blind).add(index)
+        if stored is not None:
+            piece.by_hash |= 1 << index - piece.first
+        else:
+            piece.blind |= 1 << index - piece.first
         return stored
     if stored is None or stored == by_entries:
         return by_entries
@@ -120,7 +152,7 @@ def _choose(log: LogTiles, index: int, versions: tuple[bytes, bytes], piece: Lea
         piece.findings.append(
             Finding(FindingKind.ALTERED_TILE, at, f"{TilePlace(None, index).path()}: the entry is not the one signed")
         )
-        piece.by_hash.add(index)
+        piece.by_hash |= 1 << index - piece.first
         return stored
     if (above is None or above != tile_roots(by_entries)) and len(piece.undecided) < KEPT_UNDECIDED:
         piece.undecided[index] = stored

@@ -18,6 +18,7 @@ from warehouse.ledger.verify.leaves import (
     KEPT_UNDECIDED,
     PIECE_TILES,
     LeafPiece,
+    TileSet,
     first_difference,
     read_bundle,
     tile_finding,
@@ -37,8 +38,8 @@ class LeafCheck:
     root: bytes | None
     roots: Mapping[int, bytes | None]
     findings: list[Finding]
-    by_hash: frozenset[int]
-    blind: frozenset[int]
+    by_hash: TileSet
+    blind: TileSet
 
 
 class LeafPieces:
@@ -86,8 +87,9 @@ def join_pieces(
     """
     ordered = pieces.ordered()
     findings = [finding for piece in ordered for finding in piece.findings]
-    by_hash = frozenset(index for piece in ordered for index in piece.by_hash)
-    blind = frozenset(index for piece in ordered for index in piece.blind)
+    first = ordered[0].first if ordered else 0
+    by_hash = TileSet.joined([piece.by_hash for piece in ordered], first)
+    blind = TileSet.joined([piece.blind for piece in ordered], first)
     builder = _Upper(LogTiles(folder), size, since)
     root = builder.build(ordered)
     if root is not None and root != expected:
@@ -95,7 +97,7 @@ def join_pieces(
             for index, other in piece.undecided.items():
                 swapped = _Upper(LogTiles(folder), size, since).build(_with(ordered, index, other))
                 if swapped == expected:
-                    root, by_hash = swapped, by_hash | {index}
+                    root, by_hash = swapped, (by_hash if by_hash.bits else TileSet(first)).add(index)
                     findings = [_entry_blamed(finding, index) for finding in findings]
     roots = {at: builder.root_at(at) if root is not None else None for at in sizes if at <= size}
     return LeafCheck(root, roots, [*findings, *(builder.findings if root == expected else [])], by_hash, blind)

@@ -60,6 +60,7 @@ class LogReport:
     signer_note: str = ""
     signing_keys: tuple[bytes, ...] = ()
     freshness: Freshness = Freshness.NOT_ESTABLISHED
+    freshness_note: str = ""
     witnessed_size: int = 0
     contents: ContentCount = field(default_factory=ContentCount)
     findings: list[Finding] = field(default_factory=list)
@@ -85,6 +86,7 @@ class LogReport:
             "signer": "established" if self.signer_established else "not established",
             "signer_note": self.signer_note,
             "freshness": self.freshness.value,
+            "freshness_note": self.freshness_note,
             "witnessed_size": self.witnessed_size,
             "contents": {
                 "matching": self.contents.matching,

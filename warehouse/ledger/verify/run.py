@@ -13,7 +13,7 @@ from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import split_origin
 from warehouse.ledger.listening import gaps
 from warehouse.ledger.verify.files import TableFile, live_files
-from warehouse.ledger.verify.group import Group
+from warehouse.ledger.verify.group import Group, told_names
 from warehouse.ledger.verify.heads import Head, LogKeys, LogName, log_names, promised_sizes, read_head
 from warehouse.ledger.verify.job import Job, Progress, VerifyOptions
 from warehouse.ledger.verify.pool import TaskPool
@@ -36,6 +36,7 @@ def verify_lake(
     """Verify every log and row of a lake, or of some tenants and the lake's own log.
 
     Raises:
+        InputError: keys were brought, and none of them is for this lake.
         UnavailableError: a Delta log cannot be read, or rewrites replace files faster than they are read.
         CorruptionError: a mark, a journal head or a table's layout is not what the writer makes.
     """
@@ -46,11 +47,11 @@ def verify_lake(
 
 def _verify(job: Job, pool: TaskPool) -> VerifyReport:
     """Verify group after group."""
-    keys = LogKeys(job.options.vkeys)
+    keys = LogKeys(job.options.vkeys, job.lake_name)
     heads = {name: read_head(job.lake, job.lake_name, name, keys) for name in _names(job)}
     files = [file for file in live_files(job.lake) if job.is_wanted(file.tenant)]
     job.total = sum(head.size - job.since(head) for head in heads.values()) + sum(file.rows for file in files)
-    for group in _groups(heads, files):
+    for group in _groups(heads, files, lambda: told_names(job, keys)):
         Group(job, keys, {name: head for name, head in heads.items() if name.tenant in group}).verify(
             pool, [file for file in files if file.tenant in group]
         )
@@ -72,14 +73,22 @@ def _names(job: Job) -> list[LogName]:
     return sorted(name for name in names if job.is_wanted(name.tenant))
 
 
-def _groups(heads: dict[LogName, Head], files: Sequence[TableFile]) -> Iterator[set[str]]:
-    """Tenants by group: `_lake` alone first, then as many together as `GROUP_ENTRIES` allows."""
-    sizes = dict.fromkeys(sorted({*(name.tenant for name in heads), *(file.tenant for file in files)}), 0)
-    for name, head in heads.items():
-        sizes[name.tenant] += head.size
-    if LAKE_TENANT in sizes:
-        del sizes[LAKE_TENANT]
+def _groups(
+    heads: dict[LogName, Head], files: Sequence[TableFile], told: Callable[[], dict[LogName, Head]]
+) -> Iterator[set[str]]:
+    """Tenants by group: `_lake` alone first, then as many together as `GROUP_ENTRIES` allows.
+
+    `told` are logs that nothing is left of and that `_lake` tells of, once it was read; they are added to `heads`.
+    """
+    if any(tenant == LAKE_TENANT for tenant in (*(name.tenant for name in heads), *(file.tenant for file in files))):
         yield {LAKE_TENANT}
+    for name, head in told().items():
+        heads.setdefault(name, head)
+    sizes = dict.fromkeys(sorted({*(name.tenant for name in heads), *(file.tenant for file in files)}), 0)
+    sizes.pop(LAKE_TENANT, None)
+    for name, head in heads.items():
+        if name.tenant in sizes:
+            sizes[name.tenant] += head.size
     group: set[str] = set()
     held = 0
     for tenant, size in sizes.items():

@@ -23,7 +23,7 @@ from warehouse.ledger.tree import HASH_BYTES, leaf_hashes
 from warehouse.ledger.verify.accounting import PackedIndices
 from warehouse.ledger.verify.events import event_rows
 from warehouse.ledger.verify.files import TableFile
-from warehouse.ledger.verify.leaves import read_bundle
+from warehouse.ledger.verify.leaves import NO_TILES, TileSet, read_bundle
 from warehouse.tables import PARTITION_COLUMNS, TABLES
 
 BATCH_ROWS = 8192
@@ -45,8 +45,8 @@ class LogView:
     folder: Path
     size: int
     since: int = 0
-    by_hash: frozenset[int] = frozenset()
-    blind: frozenset[int] = frozenset()
+    by_hash: TileSet = NO_TILES
+    blind: TileSet = NO_TILES
 
 
 @dataclass(frozen=True)

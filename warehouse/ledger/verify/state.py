@@ -15,7 +15,7 @@ from warehouse.ledger.verify.files import TableFile
 from warehouse.ledger.verify.heads import Head
 from warehouse.ledger.verify.levels import LeafCheck
 from warehouse.ledger.verify.scan import LogView, ShardRows
-from warehouse.ledger.verify.seen import SeenLog
+from warehouse.ledger.verify.seen import Quorum, SeenLog
 from warehouse.ledger.verify.witnesses import Cosigned
 
 KEPT_INDICES = 1 << 20
@@ -85,7 +85,8 @@ class Evidence:
     """What one log is held against.
 
     `marks`, `promised` (the size that the journal's head says) and `later_size` were read in this order after all rows. `told`
-    is its head in a `log.heads` event within what witnesses cosigned, `cosigned` what they cosigned of itself.
+    is its head in a `log.heads` event within what witnesses cosigned, `cosigned` what they cosigned of itself. `vouched_by` has,
+    for each time of a compromise (nanoseconds), the largest checkpoint of this log that witnesses vouched for by then.
     """
 
     marks: Mapping[str, int]
@@ -96,6 +97,5 @@ class Evidence:
     seen: SeenLog | None = None
     cosigned: Cosigned | None = None
     told: Checkpoint | None = None
-    require_witness: int = 0
-    asks_witnesses: bool = False
-    found_keys: Sequence[bytes] = field(default_factory=tuple)
+    vouched_by: Mapping[int, Checkpoint | None] = field(default_factory=dict)
+    quorum: Quorum | None = None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from warehouse.clock import NANOS_PER_SECOND
 from warehouse.ledger import fields
 from warehouse.ledger.checkpoint import Checkpoint, read_unverified
 from warehouse.ledger.cosignature import WitnessVerifier, cosignatures
@@ -20,17 +21,36 @@ WITNESSED_FOLDER = "witnessed"
 
 @dataclass
 class Cosigned:
-    """Checkpoints of one log that witnesses cosigned: how many different ones each."""
+    """Checkpoints of one log that witnesses cosigned: by public key, when each did first, in seconds since 1970."""
 
-    witnesses: dict[Checkpoint, set[bytes]] = field(default_factory=dict)
+    witnesses: dict[Checkpoint, dict[bytes, int]] = field(default_factory=dict)
 
-    def best(self, required: int) -> Checkpoint | None:
-        """The largest checkpoint that at least `required` witnesses cosigned, or a later one each of them did."""
+    def add(self, checkpoint: Checkpoint, public_key: bytes, time_seconds: int) -> None:
+        """Take a cosignature that fits."""
+        times = self.witnesses.setdefault(checkpoint, {})
+        times[public_key] = min(time_seconds, times.get(public_key, time_seconds))
+
+    def best(self, required: int, *, until_unix_nano: int | None = None) -> Checkpoint | None:
+        """The largest checkpoint that at least `required` witnesses cosigned, or a later one each of them did.
+
+        With `until_unix_nano` only cosignatures made at or before that instant count, by the witnesses' clocks.
+        """
+        counted: set[bytes] = set()
         for checkpoint in sorted(self.witnesses, key=lambda known: -known.size):
-            counted = {key for other, keys in self.witnesses.items() if other.size >= checkpoint.size for key in keys}
-            if len(counted) >= required:
+            mine = {
+                key
+                for key, seconds in self.witnesses[checkpoint].items()
+                if until_unix_nano is None or seconds * NANOS_PER_SECOND <= until_unix_nano
+            }
+            counted |= mine
+            if mine and len(counted) >= required:
                 return checkpoint
         return None
+
+    @property
+    def count(self) -> int:
+        """How many different witnesses cosigned anything of this log."""
+        return len({key for keys in self.witnesses.values() for key in keys})
 
 
 def read_cosigned(folder: Path, origin: str, witnesses: Sequence[WitnessVerifier]) -> Cosigned:
@@ -39,13 +59,22 @@ def read_cosigned(folder: Path, origin: str, witnesses: Sequence[WitnessVerifier
     kept = folder / WITNESSED_FOLDER
     files = [folder / CHECKPOINT_FILE, folder / WITNESSED_FILE, *(sorted(kept.iterdir()) if kept.is_dir() else ())]
     for file in files:
-        for witness in witnesses:
-            # a file that is not there or not sound says nothing, and the checkpoint itself is read elsewhere
-            with contextlib.suppress(OSError, NoteError):
-                note = file.read_bytes()
-                if cosignatures(note, [witness]) and (checkpoint := read_unverified(note)).origin == origin:
-                    found.witnesses.setdefault(checkpoint, set()).add(witness.public_key)
+        # a file that is not there or not sound says nothing, and the checkpoint itself is read elsewhere
+        with contextlib.suppress(OSError, NoteError):
+            note = file.read_bytes()
+            checkpoint = read_unverified(note)
+            if checkpoint.origin == origin and checkpoint.size:
+                _add_cosignatures(found, checkpoint, note, witnesses)
     return found
+
+
+def _add_cosignatures(
+    found: Cosigned, checkpoint: Checkpoint, note: bytes, witnesses: Sequence[WitnessVerifier]
+) -> None:
+    for witness in witnesses:
+        with contextlib.suppress(NoteError):  # one that does not fit takes nothing from the others
+            for cosignature in cosignatures(note, [witness]):
+                found.add(checkpoint, witness.public_key, cosignature.time_seconds)
 
 
 def told_heads(rows: Iterable[OwnRow], cosigned: Mapping[LogName, Checkpoint]) -> dict[str, Checkpoint]:
@@ -61,6 +90,6 @@ def told_heads(rows: Iterable[OwnRow], cosigned: Mapping[LogName, Checkpoint]) -
                 case [str(origin), int(size), str(root)]:
                     with contextlib.suppress(ValueError):
                         head = Checkpoint(origin, size, fields.decode_hash(root, "root"))
-                        if origin not in found or found[origin].size < size:
+                        if size > 0 and (origin not in found or found[origin].size < size):
                             found[origin] = head
     return found
