@@ -85,6 +85,9 @@ _KEYED = tuple(
     (re.compile(rf"(?:.*[._-])?(?:{pattern})", re.IGNORECASE), Field(Role.KEYED, name)) for pattern, name in KEYED
 ) + tuple((re.compile(pattern, re.IGNORECASE), Field(Role.KEYED, name)) for pattern, name in WHOLE_KEYED)
 
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+"""Where a word begins in `homePhoneNumber`."""
+
 _NAME_COLUMNS = frozenset(
     name
     for name, (form, _) in SPAN_COLUMNS.items()
@@ -113,7 +116,7 @@ COLUMNS: dict[str, Field] = {
         (
             *_NAME_COLUMNS - {"entity_name", "entity_kind"}, "service_name", "scope_name", "trace_state", "event_name",
             "actor_type", "action", "resource_type", "outcome", "policy_id", "policy_version", "approval_id",
-            "severity_text", "part", "type", "unit", "temporality",
+            "severity_text", "part", "type", "unit", "temporality", "action_digest",
         ),
         NAME,
     ),
@@ -140,17 +143,18 @@ def field_of(key: str) -> Field:
         return ACTOR
     if key in _NAME_KEYS:
         return NAME
+    words = _CAMEL.sub("_", key)
     for pattern, field in _KEYED:
-        if pattern.fullmatch(key):
+        if pattern.fullmatch(words):
             return field
-    if _IDENTITY.fullmatch(key):
+    if _IDENTITY.fullmatch(words):
         return IDENTITY
     return NAME if _NAME.fullmatch(key) else TEXT
 
 
 # -- what the scanner looks for in place of reading keys
 
-_END = r'\\{0,7}"\s{0,2}:'
+_END = r'\\*"\s{0,2}:'
 KEY_TRIGGERS: tuple[str, ...] = (
     *(rf"(?:{pattern}){_END}" for pattern, _ in KEYED),
     *(rf'"(?:{pattern}){_END}' for pattern, _ in WHOLE_KEYED),

@@ -54,7 +54,7 @@ class GroupTreatment:
         if self.book.missing:
             self.book.fetch()
             for work in works:
-                work.treat_cells()
+                work.treat_cells(last=True)
         return {work.table.name: (work.treated(), work.table.found) for work in works}
 
     def treatment(self, table: str, tenant: str) -> Treatment:
@@ -111,9 +111,11 @@ class _TableWork:
         text_masks |= dict.fromkeys(careful - text_masks.keys(), 0)
         self._waiting: list[tuple[Cells, Masks]] = [(self._texts, text_masks), (self._names, name_masks)]
 
-    def treat_cells(self) -> None:
-        """Treat the cells that wait for it; those that need a token of the vault wait for a second call."""
-        self._waiting = [(cells, treat_cells(self.table, cells, masks, self._care)) for cells, masks in self._waiting]
+    def treat_cells(self, *, last: bool = False) -> None:
+        """Treat the cells that wait for it; those that need a token of the vault wait for a second call, the `last` one."""
+        self._waiting = [
+            (cells, treat_cells(self.table, cells, masks, self._care, last=last)) for cells, masks in self._waiting
+        ]
 
     def treated(self) -> pa.RecordBatch:
         """The batch with every change made."""

@@ -137,7 +137,11 @@ class _Work:
                 return self._by_rule(text, path, rule.action)
         if field.role is Role.IDENTITY or (field.role is Role.ACTOR and self._actor_is_person):
             return self.identity(text, path, rule)
-        if not is_number and is_json(text):
+        try:
+            is_nested = not is_number and is_json(text)
+        except RecursionError:
+            return self.withhold(text, path)
+        if is_nested:
             return self._nested(text, path, level)
         if field.role is Role.KEYED and field.detector is not None:
             return self._keyed(text, path, field.detector)
