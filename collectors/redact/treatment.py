@@ -4,6 +4,7 @@ This is the careful path; only texts that the scanner marked come here. Whatever
 could not be searched is never kept.
 """
 
+import base64
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from collectors.redact.tokens import TokenBook
 
 WITHHELD_TEXT = "[WITHHELD]"
 _WITHHELD_JSON = (f'{{"muniment.redaction":"{WITHHELD_TEXT}"}}', f'[{{"name":"{WITHHELD_TEXT}"}}]')
+BYTES_KEY = "$bytes"
+"""The decoder writes an attribute of bytes as `{"$bytes":"base64"}`."""
 _MOST_LEVELS = 8
 """JSON texts inside strings of JSON texts; what lies deeper is withheld."""
 
@@ -121,10 +124,24 @@ class _Work:
         """What stands in place of one string, number or key of a JSON text."""
         if leaf.is_key:
             return self._searched(leaf.text, leaf.path, TEXT) if len(leaf.text) > 1 else leaf.text
+        if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
+            return self._bytes(leaf.text, leaf.path[:-1], level)
         field = field_of(leaf.path[-1]) if leaf.path else TEXT
         if leaf.is_number and field.detector == "secret":
             return leaf.text  # a count or a limit; secrets are texts
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
+
+    def _bytes(self, text: str, path: Path, level: int) -> str | None:
+        """What stands in place of bytes, which JSON has in base64: they are treated as the text that they are, if any."""
+        field = field_of(path[-1]) if path else TEXT
+        try:
+            plain = base64.b64decode(text, validate=True).decode("utf8", "surrogateescape")
+        except ValueError:
+            return self.value(text, path, field, level)
+        new = self.value(plain, path, field, level)
+        if new is None:
+            return None
+        return text if new == plain else base64.b64encode(new.encode("utf8", "surrogateescape")).decode()
 
     def value(self, text: str, path: Path, field: Field, level: int, *, is_number: bool = False) -> str | None:
         """What stands in place of a value."""

@@ -1,5 +1,6 @@
 """What stands in place of a text: each action, field rules, values that are what their key says, and what cannot be searched."""
 
+import base64
 import json
 import time
 
@@ -296,3 +297,25 @@ def test_a_small_group_needs_no_scan(redacting):
         redacting.treat(redacting.redactor(vault=redacting.MemoryVault(), small=small), spans=[row]) for small in (True, False)
     )
     assert small.tables["spans"].equals(large.tables["spans"])
+
+
+BYTES = [
+    ("a text", f"to {MAIL}".encode(), b"to [EMAIL]"),
+    ("nothing found", b"hello", b"hello"),
+    ("no text", b"\xff\x00\xfe", b"\xff\x00\xfe"),
+    ("a text among bytes", b"\xff " + CARD.encode() + b" \xfe", b"\xff [CARD] \xfe"),
+    ("JSON", b'{"password" : "x"}', b'{"password" : "[SECRET]"}'),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), [pytest.param(*case[1:], id=case[0]) for case in BYTES])
+def test_bytes_are_looked_into(redacting, given, expected):
+    """An attribute of bytes hides nothing that a text would not."""
+    value = {"a": {"$bytes": base64.b64encode(given).decode()}}
+    found, _ = treated(redacting, redacting.redactor(), value)
+    assert base64.b64decode(found["a"]["$bytes"]) == expected
+
+
+def test_bytes_that_are_none_are_a_text(redacting):
+    """Whoever calls a text bytes does not get it past the detectors."""
+    assert treated(redacting, redacting.redactor(), {"$bytes": MAIL})[0] == {"$bytes": "[EMAIL]"}
