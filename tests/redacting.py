@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+
 from collectors.redact.detector import Category, DataClass, Detector, Match
 from collectors.redact.detectors import BY_NAME
 from collectors.redact.engine import PolicyRedactor
@@ -37,7 +38,9 @@ class MemoryVault:
         """A token for each value."""
         self._answer()
         self.calls.append((tenant_id, list(values)))
-        made = [token_of(hashlib.sha256(f"{tenant_id}/{normal_form(v)}".encode()).digest(), normal_form(v)) for v in values]
+        made = [
+            token_of(hashlib.sha256(f"{tenant_id}/{normal_form(v)}".encode()).digest(), normal_form(v)) for v in values
+        ]
         self.given.setdefault(tenant_id, {}).update(zip(made, values, strict=True))
         return made
 
@@ -81,7 +84,9 @@ def named(*detectors):
 
 def redactor(text=None, *, vault=None, detectors=BY_NAME, small=False, **more):
     """A redactor of a policy; the strict one where nothing is said. It scans whatever the size of a group, unless `small`."""
-    chosen = strict_policy(BY_NAME) if text is None and detectors is BY_NAME else policy(text or "default: mask", detectors)
+    chosen = (
+        strict_policy(BY_NAME) if text is None and detectors is BY_NAME else policy(text or "default: mask", detectors)
+    )
     engine = PolicyRedactor(chosen, vault, **more)
     if not small:
         engine._compiled = replace(engine._compiled, patterns=_patterns(chosen))
@@ -99,7 +104,9 @@ def _patterns(chosen):
 
 def treat(engine, **tables) -> RecordSet:
     """Tables, given as `rows` takes them or as batches, as they come out of a redactor."""
-    batches = {name: given if isinstance(given, pa.RecordBatch) else rows(name, given) for name, given in tables.items()}
+    batches = {
+        name: given if isinstance(given, pa.RecordBatch) else rows(name, given) for name, given in tables.items()
+    }
     return engine.redact(RecordSet(batches))
 
 

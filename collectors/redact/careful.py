@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from collectors.redact.cells import Cells, TextColumn
 from collectors.redact.declared import declared_class
 from collectors.redact.detector import Detector
-from collectors.redact.fields import ACTOR, COLUMNS, field_of
+from collectors.redact.fields import ACTOR, COLUMNS, LONGEST_NAME, field_of
 from collectors.redact.findings import Findings
 from collectors.redact.patterns import DECLARED, NUMERIC, Marks
 from collectors.redact.policy import TenantPolicy
@@ -83,7 +83,17 @@ def _is_name(cells: Cells, column: int, place: int, end: int) -> bool:
     value = data[key_end + len(_KEY_END) : end]
     if b'"' in value[1:] if value[:1] == b'"' else not _IS_NUMBER.fullmatch(value):
         return False
+    if len(value) > LONGEST_NAME or data.find(b'"', end, end + LONGEST_NAME) < 0:
+        return False  # might be prose
     return field_of(data[key_start + 1 : key_end].decode("utf8", "replace")).role.is_name
+
+
+def prose_cells(cells: Cells) -> Iterable[tuple[int, int]]:
+    """Cells of columns of names that hold no names (`fields.is_prose`), or might."""
+    for number, column in enumerate(cells.columns):
+        long = pc.greater(pc.binary_length(column.values), LONGEST_NAME)
+        mine = pc.and_(long, pc.match_substring(column.values, " ")).fill_null(False)
+        yield from ((number, place) for place in np.flatnonzero(mine).tolist())
 
 
 def ruled_cells(table: TreatedTable, cells: Cells, policy: Callable[[str], TenantPolicy]) -> Iterable[tuple[int, int]]:

@@ -37,6 +37,15 @@ class Field:
     detector: str | None = None
 
 
+LONGEST_NAME = 64
+"""Characters of a name that has spaces in it; what is longer is prose that stands where a name should, and is searched as a text."""
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text is none of the names that stand in its field."""
+    return len(text) > LONGEST_NAME and " " in text
+
+
 TEXT, NAME, IDENTITY, ACTOR = Field(Role.TEXT), Field(Role.NAME), Field(Role.IDENTITY), Field(Role.ACTOR)
 
 ACTOR_KEY, ACTOR_TYPE_KEY = "audit.actor.id", "audit.actor.type"

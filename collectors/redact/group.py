@@ -10,7 +10,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from collectors.redact.careful import Care, Masks, every_cell, masks_of, ruled_cells, treat_cells
+from collectors.redact.careful import Care, Masks, every_cell, masks_of, prose_cells, ruled_cells, treat_cells
 from collectors.redact.cells import Cells
 from collectors.redact.classification import TableFindings
 from collectors.redact.detector import Detector
@@ -103,6 +103,8 @@ class _TableWork:
             marks = group.patterns.scan_texts(self._texts.data)
             text_masks = masks_of(self._texts, marks)
             name_masks = masks_of(self._names, group.patterns.scan_names(self._names.data))
+            for cell in prose_cells(self._names):
+                name_masks[cell] = name_masks.get(cell, 0) | group.patterns.everything
         for cells, masks in ((self._texts, text_masks), (self._names, name_masks)):
             for cell in ruled_cells(table, cells, group.policy.for_tenant):
                 masks[cell] = masks.get(cell, 0) | _RULE_BIT

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from collectors.redact.detector import Category, DataClass, Detector
-from collectors.redact.fields import TEXT, Field, Role, field_of
+from collectors.redact.fields import TEXT, Field, Role, field_of, is_prose
 from collectors.redact.findings import IDENTITY, WITHHELD, Finding, Findings
 from collectors.redact.json_text import Leaf, Path, is_json, rewrite
 from collectors.redact.policy import FieldRule, TenantPolicy
@@ -123,13 +123,20 @@ class _Work:
     def leaf(self, leaf: Leaf, level: int) -> str | None:
         """What stands in place of one string, number or key of a JSON text."""
         if leaf.is_key:
-            return self._searched(leaf.text, leaf.path, TEXT) if len(leaf.text) > 1 else leaf.text
+            return self._key(leaf.text, leaf.path, level)
         if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
             return self._bytes(leaf.text, leaf.path[:-1], level)
         field = field_of(leaf.path[-1]) if leaf.path else TEXT
         if leaf.is_number and field.detector == "secret":
             return leaf.text  # a count or a limit; secrets are texts
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
+
+    def _key(self, text: str, path: Path, level: int) -> str | None:
+        """What stands in place of a key; some are JSON texts."""
+        try:
+            return self._nested(text, path[:-1], level) if is_json(text) else self._searched(text, path, TEXT)
+        except RecursionError:
+            return self.withhold(text, path)
 
     def _bytes(self, text: str, path: Path, level: int) -> str | None:
         """What stands in place of bytes, which JSON has in base64: they are treated as the text that they are, if any."""
@@ -160,9 +167,8 @@ class _Work:
             return self.withhold(text, path)
         if is_nested:
             return self._nested(text, path, level)
-        if field.role is Role.KEYED and field.detector is not None:
-            return self._keyed(text, path, field.detector)
-        return self._searched(text, path, field)
+        detector = field.detector if field.role is Role.KEYED else None
+        return self._searched(text, path, field) if detector is None else self._keyed(text, path, detector)
 
     def _nested(self, text: str, path: Path, level: int) -> str:
         """A JSON text that is itself a value."""
@@ -227,7 +233,7 @@ class _Work:
     def _searched(self, text: str, path: Path, field: Field) -> str | None:
         """A text in which detectors look for what they know; whatever one of them fails on is withheld."""
         try:
-            hits = self._hits(text, only_strong=field.role.is_name)
+            hits = self._hits(text, only_strong=field.role.is_name and not is_prose(text))
         except Exception:  # noqa: BLE001 - what could not be searched must not be kept; the count says that it happened
             return self.withhold(text, path)
         return self._rewritten(text, _resolved(hits), path) if hits else text

@@ -81,7 +81,10 @@ def contents(redacting, *given):
     """Contents as (owner's table, owner's row, body)."""
     return redacting.rows(
         "contents",
-        [{"owner_table": table, "owner_index": row, "part": "gen_ai.prompt", "body": body} for table, row, body in given],
+        [
+            {"owner_table": table, "owner_index": row, "part": "gen_ai.prompt", "body": body}
+            for table, row, body in given
+        ],
     )
 
 
@@ -112,7 +115,10 @@ def test_subjects_are_sorted_and_told_once(redacting, vault):
     users = [["eve", "bob", "bob", "zoe"], [], ["bob"]]
     found = redacting.treat(
         redacting.redactor(vault=vault),
-        spans=[{"user_id": (names or [None])[0], "attributes": {"a": [{"user.id": name} for name in names]}} for names in users],
+        spans=[
+            {"user_id": (names or [None])[0], "attributes": {"a": [{"user.id": name} for name in names]}}
+            for names in users
+        ],
     )
     expected = [sorted({vault.token("acme", name) for name in names}) or None for names in users]
     assert redacting.column(found, "spans", "subjects") == expected
@@ -124,7 +130,9 @@ def test_each_row_names_the_policy_that_treated_it(redacting):
 - {name: bank, tenants: [bank], default_class: public, contents_class: restricted, classes: {email: restricted}}
 - {name: others, tenants: ["*"], default_class: confidential}
 """)
-    rows = [{"tenant_id": tenant, "status_message": text} for tenant in ("bank", "acme") for text in ("x", "a@example.org")]
+    rows = [
+        {"tenant_id": tenant, "status_message": text} for tenant in ("bank", "acme") for text in ("x", "a@example.org")
+    ]
     found = redacting.treat(engine, spans=rows)
     hashes = redacting.column(found, "spans", "redaction_policy")
     assert hashes == [engine.policy.for_tenant(row["tenant_id"]).hash for row in rows]

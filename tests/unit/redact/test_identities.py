@@ -110,7 +110,9 @@ def test_ours_already(redacting, engine, vault):
 def test_a_vault_out_of_reach_masks(redacting, engine, vault):
     """Nobody waits for the vault and no value is kept without it."""
     vault.is_down = True
-    found = redacting.treat(engine, spans=[{"user_id": "bob", "attributes": {"user.id": "bob", "e": {"user.id": "bob"}}}])
+    found = redacting.treat(
+        engine, spans=[{"user_id": "bob", "attributes": {"user.id": "bob", "e": {"user.id": "bob"}}}]
+    )
     assert redacting.column(found, "spans", "user_id") == ["[IDENTITY]"]
     assert redacting.member(found, "spans", "attributes") == {"user.id": "[IDENTITY]", "e": {"user.id": "[IDENTITY]"}}
     assert redacting.column(found, "spans", "subjects") == [None]
@@ -157,7 +159,10 @@ def test_only_persons_who_act_get_tokens(redacting, engine, vault, kind, recorde
     bob, eve = (vault.token("acme", name) for name in ("bob", "eve"))
     expected = bob if is_person else "bob"
     assert redacting.column(found, "audit_events", "actor_id") == [expected]
-    assert redacting.member(found, "audit_events", "attributes") == {"audit.actor.id": expected, "audit.on_behalf_of": eve}
+    assert redacting.member(found, "audit_events", "attributes") == {
+        "audit.actor.id": expected,
+        "audit.on_behalf_of": eve,
+    }
     assert redacting.column(found, "audit_events", "on_behalf_of") == [eve]
 
 
@@ -170,7 +175,11 @@ def test_an_actor_that_is_no_person_is_searched(redacting, engine):
 def test_ids_among_other_findings(redacting, engine, vault):
     """A cell that is treated with care has its ids exchanged once, and what else it holds too."""
     found = redacting.treat(
-        engine, spans=[{"attributes": {"user.id": "bob", "note": "write to jane.doe@example.org"}}, {"attributes": {"user.id": "bob"}}]
+        engine,
+        spans=[
+            {"attributes": {"user.id": "bob", "note": "write to jane.doe@example.org"}},
+            {"attributes": {"user.id": "bob"}},
+        ],
     )
     token = vault.token("acme", "bob")
     assert redacting.member(found, "spans", "attributes") == {"user.id": token, "note": "write to [EMAIL]"}

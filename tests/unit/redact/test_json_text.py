@@ -91,7 +91,19 @@ def test_keys_are_replaced_and_never_null():
     assert rewrite('{"a" : {"b":1}}', lambda leaf: None if leaf.is_key else leaf.text) == '{"" : {"":1}}'
 
 
-NO_JSON = ["", "text", '"text"', "12", "null", "{", '{"a":}', "[EMAIL] wrote", "{'a': 1}", '{"a":1} and more', '{"a":1}{"b":2}']
+NO_JSON = [
+    "",
+    "text",
+    '"text"',
+    "12",
+    "null",
+    "{",
+    '{"a":}',
+    "[EMAIL] wrote",
+    "{'a': 1}",
+    '{"a":1} and more',
+    '{"a":1}{"b":2}',
+]
 
 
 @pytest.mark.parametrize("text", NO_JSON)

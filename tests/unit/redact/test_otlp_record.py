@@ -95,9 +95,15 @@ def test_bodies_of_logs_are_treated(treat, body):
 
 def test_persons_become_tokens(treat, vault):
     """Ids are exchanged as in rows, so that a replayed record joins those that were kept."""
-    found = span_of(treat(record({"user.id": text("bob"), "note": text('{"user.id":"bob"}'), "count": {"intValue": "3"}})))
+    found = span_of(
+        treat(record({"user.id": text("bob"), "note": text('{"user.id":"bob"}'), "count": {"intValue": "3"}}))
+    )
     token = vault.token("acme", "bob")
-    assert [pair["value"] for pair in found["attributes"]] == [text(token), text(f'{{"user.id":"{token}"}}'), {"intValue": "3"}]
+    assert [pair["value"] for pair in found["attributes"]] == [
+        text(token),
+        text(f'{{"user.id":"{token}"}}'),
+        {"intValue": "3"},
+    ]
     again = span_of(treat(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [found]}]}]})))
     assert again == found
 
@@ -109,7 +115,9 @@ def test_a_policy_that_drops_a_value_leaves_the_key(redacting):
     assert found["attributes"] == [{"key": "note", "value": {}}]
 
 
-@pytest.mark.parametrize("given", ["", "no JSON " + MAIL, '{"a":', "[" * 100_000], ids=["empty", "text", "torn", "deep"])
+@pytest.mark.parametrize(
+    "given", ["", "no JSON " + MAIL, '{"a":', "[" * 100_000], ids=["empty", "text", "torn", "deep"]
+)
 def test_what_is_no_record_is_withheld(redacting, given):
     """A text that cannot be read is not kept."""
     assert json.loads(redacting.redactor().redact_record("acme", given)) == {"withheld": "[WITHHELD]"}

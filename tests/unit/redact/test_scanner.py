@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from collectors.redact.cells import Cells
 from collectors.redact.careful import masks_of
+from collectors.redact.cells import Cells
 from collectors.redact.detectors import BY_NAME
 from collectors.redact.fields import NAME_COLUMNS, TEXT_COLUMNS
 from collectors.redact.patterns import Patterns
@@ -59,7 +59,7 @@ def test_nothing_to_look_for_or_in_gives_nothing(scanner):
 @pytest.mark.parametrize("scanner", ENGINES, indirect=True)
 def test_a_pattern_that_does_not_compile_is_named(scanner):
     """The error says what was expected."""
-    with pytest.raises(ValueError, match="unclosed|syntax|parenthes"):
+    with pytest.raises(ValueError, match=r"unclosed|syntax|parenthes"):
         scanner(["(unclosed"])
 
 

@@ -52,7 +52,8 @@ def test_a_rejected_record_is_nowhere_but_in_rejected(redacting):
     engine = redacting.redactor("detectors: {card: reject}")
     texts = ["a", CARD, "b", "c"]
     contents = [
-        {"owner_table": "spans", "owner_index": row, "part": "p", "body": f"of {row}" if row != 2 else CARD} for row in range(4)
+        {"owner_table": "spans", "owner_index": row, "part": "p", "body": f"of {row}" if row != 2 else CARD}
+        for row in range(4)
     ]
     found = redacting.treat(
         engine,
@@ -86,7 +87,10 @@ def test_drop_contents_takes_all_contents_of_the_record(redacting, place):
         spans=[{"attributes": {"n": CARD if place == "attributes" else "x"}}, {}],
         contents=redacting.rows(
             "contents",
-            [{"owner_table": "spans", "owner_index": o, "part": "p", "body": b} for o, b in zip((0, 0, 1), bodies, strict=True)],
+            [
+                {"owner_table": "spans", "owner_index": o, "part": "p", "body": b}
+                for o, b in zip((0, 0, 1), bodies, strict=True)
+            ],
         ),
     )
     assert redacting.column(found, "contents", "body") == ["of another"]
@@ -121,7 +125,9 @@ RULES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "given", "expected", "counts"), [pytest.param(*case[1:], id=case[0]) for case in RULES])
+@pytest.mark.parametrize(
+    ("rule", "given", "expected", "counts"), [pytest.param(*case[1:], id=case[0]) for case in RULES]
+)
 def test_rules_for_fields_come_first(redacting, vault, rule, given, expected, counts):
     """A value whose key the policy names is treated as the policy says, whatever is in it."""
     found, records = treated(redacting, redacting.redactor(f"attributes: [{rule}]", vault=vault), given)
@@ -150,7 +156,9 @@ def test_rules_name_columns_too(redacting, name, key):
 def test_parts_of_contents_are_fields(redacting):
     """A content is named by its part."""
     engine = redacting.redactor("attributes: [{keys: [gen_ai.prompt], action: mask}]")
-    bodies = [{"owner_table": "spans", "owner_index": 0, "part": part, "body": "hello"} for part in ("gen_ai.prompt", "other")]
+    bodies = [
+        {"owner_table": "spans", "owner_index": 0, "part": part, "body": "hello"} for part in ("gen_ai.prompt", "other")
+    ]
     found = redacting.treat(engine, spans=[{}], contents=redacting.rows("contents", bodies))
     assert redacting.column(found, "contents", "body") == ["[REDACTED]", "hello"]
 
@@ -202,7 +210,9 @@ def broken(text):
 def test_a_detector_that_fails_withholds_its_text(redacting, caplog):
     """What could not be searched is not kept, and nothing else suffers; the text stands in no log."""
     engine = redacting.redactor(detectors=redacting.named(redacting.detector("bad", "boom", find=broken)))
-    found, records = treated(redacting, engine, {"a": "kaboom 1", "b": {"c": "kaboom 2"}, "d": "boom", "e": MAIL}, status_message="kaboom 3")
+    found, records = treated(
+        redacting, engine, {"a": "kaboom 1", "b": {"c": "kaboom 2"}, "d": "boom", "e": MAIL}, status_message="kaboom 3"
+    )
     assert found == {"a": "[WITHHELD]", "b": {"c": "[WITHHELD]"}, "d": "boom", "e": "[EMAIL]"}
     assert redacting.column(records, "spans", "status_message") == ["[WITHHELD]"]
     assert redacting.member(records, "spans", "redactions") == {"email": 1, "withheld": 3}
@@ -223,7 +233,9 @@ def test_a_text_that_takes_too_long_is_withheld(redacting):
         time.sleep(0.2 if "slow" in text else 0)
         return []
 
-    engine = redacting.redactor(detectors=redacting.named(redacting.detector("lazy", "zzz", find=slow)), text_seconds=0.1)
+    engine = redacting.redactor(
+        detectors=redacting.named(redacting.detector("lazy", "zzz", find=slow)), text_seconds=0.1
+    )
     found = redacting.treat(engine, logs=[{"body": "zzz slow"}, {"body": "zzz"}, {"body": "slow"}])
     assert redacting.column(found, "logs", "body") == ["[WITHHELD]", "zzz", "slow"]
     assert redacting.column(found, "logs", "redactions") == ['{"withheld":1}', None, None]
@@ -284,7 +296,13 @@ def test_explain_tells_offsets(redacting):
     new, findings = engine.explain("acme", f"to {MAIL} now")
     assert new == "to [EMAIL] now"
     (found,) = findings.details
-    assert (found.start, found.end, found.detector, found.action, found.replacement) == (3, 3 + len(MAIL), "email", "mask", "[EMAIL]")
+    assert (found.start, found.end, found.detector, found.action, found.replacement) == (
+        3,
+        3 + len(MAIL),
+        "email",
+        "mask",
+        "[EMAIL]",
+    )
     new, findings = engine.explain("acme", json.dumps({"a": {"b": MAIL}}))
     assert json.loads(new) == {"a": {"b": "[EMAIL]"}}
     assert findings.details[0].path == ("a", "b")
@@ -292,9 +310,13 @@ def test_explain_tells_offsets(redacting):
 
 def test_a_small_group_needs_no_scan(redacting):
     """A few records are treated by every detector, before anything is compiled, with the same result."""
-    row = {"attributes": {"user.id": "bob", "password": "x", "n": MAIL, "tool.name": "John Smith"}, "status_message": CARD}
+    row = {
+        "attributes": {"user.id": "bob", "password": "x", "n": MAIL, "tool.name": "John Smith"},
+        "status_message": CARD,
+    }
     small, large = (
-        redacting.treat(redacting.redactor(vault=redacting.MemoryVault(), small=small), spans=[row]) for small in (True, False)
+        redacting.treat(redacting.redactor(vault=redacting.MemoryVault(), small=small), spans=[row])
+        for small in (True, False)
     )
     assert small.tables["spans"].equals(large.tables["spans"])
 
@@ -319,3 +341,22 @@ def test_bytes_are_looked_into(redacting, given, expected):
 def test_bytes_that_are_none_are_a_text(redacting):
     """Whoever calls a text bytes does not get it past the detectors."""
     assert treated(redacting, redacting.redactor(), {"$bytes": MAIL})[0] == {"$bytes": "[EMAIL]"}
+
+
+PROSE = "please call the customer back today on +1 415 555 0173 about the late delivery"
+
+
+def test_prose_in_place_of_a_name_is_searched(redacting):
+    """A whole sentence under a key of names is no name: everybody looks at it, in attributes and in columns."""
+    found, records = treated(
+        redacting, redacting.redactor(), {"tool.name": PROSE, "model": "+1 415 555 0173"}, tool_name=PROSE
+    )
+    masked = PROSE.replace("+1 415 555 0173", "[PHONE]")
+    assert found == {"tool.name": masked, "model": "+1 415 555 0173"}
+    assert redacting.column(records, "spans", "tool_name") == [masked]
+
+
+def test_keys_that_are_json_are_looked_into(redacting):
+    """A key with escapes says what it says unescaped."""
+    found, _ = treated(redacting, redacting.redactor(), {json.dumps({"note": f"\u00a0{CARD}", "password": "x"}): 1})
+    assert [json.loads(key) for key in found] == [{"note": "\u00a0[CARD]", "password": "[SECRET]"}]
