@@ -182,7 +182,10 @@ def engine(redacting, vault):
 
 
 ROUNDS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -258,5 +261,6 @@ def test_treating_again_changes_nothing(redacting, engine, data):
     again = engine.redact(replace(once, requests=()))
     classified = {"data_class", "categories", "redactions", "redaction_policy", "subjects"}
     for name, batch in once.tables.items():
-        others = [field for field in batch.schema.names if field not in classified]
-        assert again.tables[name].select(others).to_pylist() == batch.select(others).to_pylist()
+        for field in batch.schema.names:
+            if field not in classified:
+                assert again.tables[name].column(field).to_pylist() == batch.column(field).to_pylist()
