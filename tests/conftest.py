@@ -179,6 +179,12 @@ def rows():
 
 
 @pytest.fixture(scope="session")
+def redacting():
+    """Policies, detectors, vaults and records for tests of redaction: the module `tests/redacting.py`."""
+    return load_module("redacting")
+
+
+@pytest.fixture(scope="session")
 def logs():
     """Readers of logs that do not believe the product: the module `tests/logs.py`."""
     return load_module("logs")

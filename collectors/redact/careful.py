@@ -1,5 +1,6 @@
 """The cells of a table in which the scan found something, and their treatment one by one."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from collectors.redact.cells import Cells, TextColumn
 from collectors.redact.declared import declared_class
 from collectors.redact.detector import Detector
-from collectors.redact.fields import ACTOR, COLUMNS, field_of
+from collectors.redact.fields import ACTOR, COLUMNS, LONGEST_NAME, field_of
 from collectors.redact.findings import Findings
 from collectors.redact.patterns import DECLARED, NUMERIC, Marks
 from collectors.redact.policy import TenantPolicy
@@ -20,7 +21,8 @@ from collectors.redact.treatment import Treatment
 Ints = npt.NDArray[np.int64]
 _DECLARED_BIT, _NUMERIC_BIT = np.uint64(1 << DECLARED), np.uint64(1 << NUMERIC)
 _PLACES = 1 << 40
-_KEY_END, _NEXT_MEMBER = b'":', b',"'
+_KEY_END = b'":'
+_IS_NUMBER = re.compile(rb"[-+.0-9eE]*")
 
 Masks = dict[tuple[int, int], int]
 """Bits of all marks in a cell, by (column, place)."""
@@ -55,10 +57,7 @@ def every_cell(cells: Cells, mask: int) -> Masks:
 
 
 def _outside_names(cells: Cells, marks: Marks) -> tuple[Ints, npt.NDArray[np.uint64]]:
-    """Marks without numbers that stand under a key whose values are names: ids, times and versions are full of them.
-
-    A text of JSON holds no quote that is followed by a colon, unless escaped: the last one before a mark ends its key.
-    """
+    """Marks without the numbers that are the value of a key whose values are names: ids, times and versions are full of them."""
     numeric = np.flatnonzero(marks.masks == _NUMERIC_BIT)
     if not len(numeric):
         return marks.ends, marks.masks
@@ -71,15 +70,30 @@ def _outside_names(cells: Cells, marks: Marks) -> tuple[Ints, npt.NDArray[np.uin
 
 
 def _is_name(cells: Cells, column: int, place: int, end: int) -> bool:
+    """Whether what ends at `end` is a number, or stands in a text without escaped quotes, right behind a key of names.
+
+    A text of JSON holds no quote that is followed by a colon, unless escaped: the last one before a mark ends a key. What
+    follows the value of that key, in an array say, may belong to another one.
+    """
     begin, data = cells.start_of_cell(column, place), cells.data
     key_end = data.rfind(_KEY_END, begin, end)
     key_start = data.rfind(b'"', begin, key_end)
     if key_start < 0 or data[key_end - 1 : key_end] == b"\\":
         return False
-    if data.find(_NEXT_MEMBER, key_end, end) >= 0:
-        return False  # perhaps the mark stands in the next key itself
-    role = field_of(data[key_start + 1 : key_end].decode("utf8", "replace")).role
-    return role.is_name
+    value = data[key_end + len(_KEY_END) : end]
+    if b'"' in value[1:] if value[:1] == b'"' else not _IS_NUMBER.fullmatch(value):
+        return False
+    if len(value) > LONGEST_NAME or data.find(b'"', end, end + LONGEST_NAME) < 0:
+        return False  # might be prose
+    return field_of(data[key_start + 1 : key_end].decode("utf8", "replace")).role.is_name
+
+
+def prose_cells(cells: Cells) -> Iterable[tuple[int, int]]:
+    """Cells of columns of names that hold no names (`fields.is_prose`), or might."""
+    for number, column in enumerate(cells.columns):
+        long = pc.greater(pc.binary_length(column.values), LONGEST_NAME)
+        mine = pc.and_(long, pc.match_substring(column.values, " ")).fill_null(False)
+        yield from ((number, place) for place in np.flatnonzero(mine).tolist())
 
 
 def ruled_cells(table: TreatedTable, cells: Cells, policy: Callable[[str], TenantPolicy]) -> Iterable[tuple[int, int]]:
@@ -100,8 +114,8 @@ def ruled_cells(table: TreatedTable, cells: Cells, policy: Callable[[str], Tenan
         yield from ((number, row) for row in np.flatnonzero(mine).tolist())
 
 
-def treat_cells(table: TreatedTable, cells: Cells, masks: Masks, care: Care) -> Masks:
-    """Treat cells; returns those that wait for a token of the vault."""
+def treat_cells(table: TreatedTable, cells: Cells, masks: Masks, care: Care, *, last: bool = False) -> Masks:
+    """Treat cells; returns those that wait for a token of the vault. The `last` time none waits: what has no token is masked."""
     waiting = {}
     for (number, place), mask in masks.items():
         column = cells.columns[number]
@@ -112,7 +126,7 @@ def treat_cells(table: TreatedTable, cells: Cells, masks: Masks, care: Care) -> 
         asked = care.asked()
         text = cells.text(number, place)
         new, findings = _treat(table, column, row, text, mask, care)
-        if care.asked() != asked:
+        if care.asked() != asked and not last:
             waiting[number, place] = mask
             continue
         if new != text:
@@ -127,7 +141,8 @@ def _treat(
 ) -> tuple[str | None, Findings]:
     tenant = table.tenant(row)
     treatment, candidates = care.treatment(tenant), care.candidates(tenant, mask)
-    person = bool(table.persons[row])
+    # a text that several rows share is nobody's alone
+    person = column.codes is not None or bool(table.persons[row])
     if column.is_json:
         new, findings = treatment.json(text, candidates, actor_is_person=person)
         if mask & int(_DECLARED_BIT) and column.name in {"attributes", "resource"}:

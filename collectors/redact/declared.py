@@ -1,7 +1,7 @@
 """The class that a sender declares for its record: CloudEvents' data classification extension, and its words for regulations.
 
 `dataclassification` is one of the classes, `dataregulation` a list of laws (CloudEvents, *Data Classification* extension). They
-come as attributes, under any prefix (`cloudevents.dataclassification`). A declaration may raise a record's class, never lower it.
+come as attributes, under any prefix (`cloudevents.dataclassification`, `ce-dataclassification`). A declaration may raise a record's class, never lower it.
 """
 
 from collections.abc import Iterator
@@ -37,10 +37,10 @@ def declared_class(attributes: str) -> Findings:
     """What the attributes of a record declare; a word that is not known counts as restricted."""
     found = Findings()
     for key, value in _members(attributes):
-        name = key.rpartition(".")[2].lower()
-        if name == CLASSIFICATION:
+        name = key.lower()
+        if name.endswith(CLASSIFICATION):
             found.raise_class(_WORDS.get(_word(value), DataClass.RESTRICTED))
-        elif name == REGULATION:
+        elif name.endswith(REGULATION):
             for law in str(value).replace(";", ",").split(","):
                 if law.strip():
                     data_class, category = _LAWS.get(_word(law), (DataClass.CONFIDENTIAL, Category.PII))

@@ -100,7 +100,7 @@ class PolicyRedactor(Redactor):
     ) -> tuple[str | None, Findings]:
         """What stands in place of a text of a tenant, and what was found, with offsets in each value."""
         inspection = self._inspection(tenant_id, table, details=details)
-        if key == "body" and is_json(text):
+        if key == "body" and _is_json(text):
             return inspection.settled(lambda: inspection.json(text))
         return inspection.settled(lambda: inspection.text(text, (key,), COLUMNS.get(key) or field_of(key)))
 
@@ -108,6 +108,13 @@ class PolicyRedactor(Redactor):
         return _Inspection(
             self._compiled, TokenBook(self._vault), tenant_id, table, self._text_seconds, details=details
         )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return is_json(text)
+    except RecursionError:
+        return False  # withheld as a text
 
 
 _Answer = TypeVar("_Answer")

@@ -37,6 +37,15 @@ class Field:
     detector: str | None = None
 
 
+LONGEST_NAME = 64
+"""Characters of a name that has spaces in it; what is longer is prose that stands where a name should, and is searched as a text."""
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text is none of the names that stand in its field."""
+    return len(text) > LONGEST_NAME and " " in text
+
+
 TEXT, NAME, IDENTITY, ACTOR = Field(Role.TEXT), Field(Role.NAME), Field(Role.IDENTITY), Field(Role.ACTOR)
 
 ACTOR_KEY, ACTOR_TYPE_KEY = "audit.actor.id", "audit.actor.type"
@@ -85,6 +94,9 @@ _KEYED = tuple(
     (re.compile(rf"(?:.*[._-])?(?:{pattern})", re.IGNORECASE), Field(Role.KEYED, name)) for pattern, name in KEYED
 ) + tuple((re.compile(pattern, re.IGNORECASE), Field(Role.KEYED, name)) for pattern, name in WHOLE_KEYED)
 
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+"""Where a word begins in `homePhoneNumber`."""
+
 _NAME_COLUMNS = frozenset(
     name
     for name, (form, _) in SPAN_COLUMNS.items()
@@ -113,7 +125,7 @@ COLUMNS: dict[str, Field] = {
         (
             *_NAME_COLUMNS - {"entity_name", "entity_kind"}, "service_name", "scope_name", "trace_state", "event_name",
             "actor_type", "action", "resource_type", "outcome", "policy_id", "policy_version", "approval_id",
-            "severity_text", "part", "type", "unit", "temporality",
+            "severity_text", "part", "type", "unit", "temporality", "action_digest",
         ),
         NAME,
     ),
@@ -140,17 +152,18 @@ def field_of(key: str) -> Field:
         return ACTOR
     if key in _NAME_KEYS:
         return NAME
+    words = _CAMEL.sub("_", key)
     for pattern, field in _KEYED:
-        if pattern.fullmatch(key):
+        if pattern.fullmatch(words):
             return field
-    if _IDENTITY.fullmatch(key):
+    if _IDENTITY.fullmatch(words):
         return IDENTITY
     return NAME if _NAME.fullmatch(key) else TEXT
 
 
 # -- what the scanner looks for in place of reading keys
 
-_END = r'\\{0,7}"\s{0,2}:'
+_END = r'\\*"\s{0,2}:'
 KEY_TRIGGERS: tuple[str, ...] = (
     *(rf"(?:{pattern}){_END}" for pattern, _ in KEYED),
     *(rf'"(?:{pattern}){_END}' for pattern, _ in WHOLE_KEYED),

@@ -10,7 +10,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from collectors.redact.careful import Care, Masks, every_cell, masks_of, ruled_cells, treat_cells
+from collectors.redact.careful import Care, Masks, every_cell, masks_of, prose_cells, ruled_cells, treat_cells
 from collectors.redact.cells import Cells
 from collectors.redact.classification import TableFindings
 from collectors.redact.detector import Detector
@@ -54,7 +54,7 @@ class GroupTreatment:
         if self.book.missing:
             self.book.fetch()
             for work in works:
-                work.treat_cells()
+                work.treat_cells(last=True)
         return {work.table.name: (work.treated(), work.table.found) for work in works}
 
     def treatment(self, table: str, tenant: str) -> Treatment:
@@ -103,6 +103,8 @@ class _TableWork:
             marks = group.patterns.scan_texts(self._texts.data)
             text_masks = masks_of(self._texts, marks)
             name_masks = masks_of(self._names, group.patterns.scan_names(self._names.data))
+            for cell in prose_cells(self._names):
+                name_masks[cell] = name_masks.get(cell, 0) | group.patterns.everything
         for cells, masks in ((self._texts, text_masks), (self._names, name_masks)):
             for cell in ruled_cells(table, cells, group.policy.for_tenant):
                 masks[cell] = masks.get(cell, 0) | _RULE_BIT
@@ -111,9 +113,11 @@ class _TableWork:
         text_masks |= dict.fromkeys(careful - text_masks.keys(), 0)
         self._waiting: list[tuple[Cells, Masks]] = [(self._texts, text_masks), (self._names, name_masks)]
 
-    def treat_cells(self) -> None:
-        """Treat the cells that wait for it; those that need a token of the vault wait for a second call."""
-        self._waiting = [(cells, treat_cells(self.table, cells, masks, self._care)) for cells, masks in self._waiting]
+    def treat_cells(self, *, last: bool = False) -> None:
+        """Treat the cells that wait for it; those that need a token of the vault wait for a second call, the `last` one."""
+        self._waiting = [
+            (cells, treat_cells(self.table, cells, masks, self._care, last=last)) for cells, masks in self._waiting
+        ]
 
     def treated(self) -> pa.RecordBatch:
         """The batch with every change made."""

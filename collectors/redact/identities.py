@@ -116,9 +116,10 @@ class Identities:
         found = []
         for number in np.unique(columns).tolist():
             column = self._cells.columns[number]
-            if not column.is_json:
-                continue
             mine = columns == number
+            if not column.is_json:
+                careful |= {(number, place) for place in places[mine].tolist()}
+                continue
             careful |= {(number, place) for place in places[mine & (lengths < 0)].tolist()}
             mine &= ~np.isin(places, np.array([place for at, place in careful if at == number], np.int64))
             if column.codes is None:

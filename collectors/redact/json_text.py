@@ -4,6 +4,7 @@ A parser would lose what it does not keep: the order and repetition of keys, the
 is read token by token (RFC 8259), with the key that each value stands under.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _BEGINNING = re.compile(r"[ \t\r\n]*[{\[]")
+_LENIENT = json.JSONDecoder(strict=False)
 _STRING, _COLON, _BRACE, _NUMBER = 1, 2, 3, 4
 
 Path = tuple[str, ...]
@@ -41,14 +43,38 @@ def may_be_json(text: str) -> bool:
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is a JSON object or array."""
+    """Whether a text is a JSON object or array, as common encoders write it: NaN, lone surrogates and line breaks in strings too.
+
+    Raises:
+        RecursionError: it is nested too deeply to tell.
+    """
     if not may_be_json(text):
         return False
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return False
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        try:
+            _LENIENT.decode(text)
+        except ValueError:
+            return False
     return True
+
+
+def _decoded(raw: str) -> str:
+    """What a JSON string says."""
+    try:
+        plain: str = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        plain = _LENIENT.decode(raw)
+    return plain
+
+
+def _encoded(text: str | None) -> str:
+    """A text as a JSON string; null where there is none."""
+    try:
+        return msgspec.json.encode(text).decode()
+    except UnicodeEncodeError:
+        return json.dumps(text)
 
 
 def rewrite(text: str, visit: Visit) -> str:
@@ -72,7 +98,7 @@ def rewrite(text: str, visit: Visit) -> str:
         if kind == _NUMBER:
             leaf = Leaf(raw, path, is_number=True)
         else:
-            plain = raw[1:-1] if "\\" not in raw else msgspec.json.decode(raw)
+            plain = raw[1:-1] if "\\" not in raw else _decoded(raw)
             if kind == _COLON:
                 path = (*inside, plain)
                 leaf = Leaf(plain, path, is_key=True)
@@ -81,7 +107,7 @@ def rewrite(text: str, visit: Visit) -> str:
         new = visit(leaf)
         if new is not leaf.text:
             value = "" if new is None and leaf.is_key else new
-            pieces += (text[last:start], msgspec.json.encode(value).decode())
+            pieces += (text[last:start], _encoded(value))
             last = end
     if not pieces:
         return text

@@ -11,6 +11,7 @@ from collectors.redact.detector import LEAST_DIGITS
 
 PATTERNS = (r"[0-9]{7}", r"[0-9][0-9][ .()/-][0-9][0-9]", r"[0-9][)][ -][0-9][0-9]")
 """Every run of `LEAST_DIGITS` digits in groups of two or more has one of these in it."""
+_RUN = 7
 _AROUND = 24
 _SEPARATORS = b" .()/+-"
 
@@ -27,8 +28,10 @@ def number_ends(data: bytes, ends: Ints) -> Ints:
     if not len(ends):
         return ends
     ends = np.unique(ends)
-    # the pattern of seven digits tells each further digit of a run again
-    ends = ends[np.diff(ends, prepend=-2) > 1]
+    # the pattern of seven digits tells each further digit of a run again: of those one in seven will do, which leaves one in each
+    # of several texts whose digits touch each other
+    first = np.maximum.accumulate(np.where(np.diff(ends, prepend=-2) > 1, ends, 0))
+    ends = ends[(ends - first) % _RUN == 0]
     padded = np.frombuffer(bytes(_AROUND) + data + bytes(_AROUND), np.uint8)
     after = padded[(ends + _AROUND)[:, None] + np.arange(_AROUND)]
     before = padded[(ends + _AROUND - 1)[:, None] - np.arange(_AROUND)]

@@ -30,49 +30,70 @@ def treat_otlp(text: str, treat: Treat) -> str:
 def _node(node: Any, path: Path, treat: Treat) -> Any:
     if isinstance(node, list):
         return [_node(child, path, treat) for child in node]
+    if isinstance(node, str):
+        return treat(node, path or ("body",))
     if not isinstance(node, dict):
-        return treat(node, path or ("body",)) if isinstance(node, str) else node
-    if set(node) == {"key", "value"} and isinstance(node["key"], str):
-        return {"key": treat(node["key"], ("key",)), "value": _value(node["value"], (node["key"],), treat)}
-    return {key: _member(key, child, path, treat) for key, child in node.items()}
+        return _number(node, path, treat) if path else node
+    if isinstance(node.get("key"), str) and "value" in node:
+        return _pair(node, (), treat)
+    return {treat(key, ("key",)) or "": _member(key, child, path, treat) for key, child in node.items()}
+
+
+def _number(node: Any, path: Path, treat: Treat) -> Any:
+    if node is None or isinstance(node, bool):
+        return node
+    old = json.dumps(node)
+    new = treat(old, path)
+    return node if new == old else new
 
 
 def _member(key: str, child: Any, path: Path, treat: Treat) -> Any:
     if key == "body":
         return _value(child, ("body",), treat)
     if key == "name" and path and path[-1] in _NAMES:
-        return treat(child, (_NAMES[path[-1]],)) if isinstance(child, str) else child
+        return _node(child, (_NAMES[path[-1]],), treat)
     return _node(child, (*path, key), treat)
 
 
 def _value(value: Any, path: Path, treat: Treat) -> Any:
-    """An AnyValue."""
+    """An AnyValue; what is none is treated whatever it is."""
     if not isinstance(value, dict):
         return _node(value, path, treat)
-    for name in _SCALARS:
-        if name in value:
-            return _scalar(value, name, path, treat)
-    if "arrayValue" in value:
-        items = (value["arrayValue"] or {}).get("values", [])
-        return {"arrayValue": {"values": [_value(item, path, treat) for item in items]}}
-    if "kvlistValue" in value:
-        members = (value["kvlistValue"] or {}).get("values", [])
-        return {"kvlistValue": {"values": [_pair(member, path, treat) for member in members]}}
-    if "bytesValue" in value:
+    treated: dict[str, Any] = {}
+    for name, inner in value.items():
+        treated |= _typed(name, inner, path, treat)
+    return treated
+
+
+def _typed(name: str, inner: Any, path: Path, treat: Treat) -> dict[str, Any]:
+    """One member of an AnyValue: its type and its value."""
+    if name == "bytesValue":
         return {"stringValue": "[BYTES]"}  # what they say cannot be told
-    return value
+    if name in _SCALARS and isinstance(inner, (str, int, float)):
+        return _scalar(name, inner, path, treat)
+    items = inner.get("values") if isinstance(inner, dict) and len(inner) == 1 else None
+    if name == "arrayValue" and isinstance(items, list):
+        return {name: {"values": [_value(item, path, treat) for item in items]}}
+    if name == "kvlistValue" and isinstance(items, list):
+        return {name: {"values": [_pair(item, path, treat) for item in items]}}
+    return {treat(name, ("key",)) or "": _node(inner, path, treat)}
 
 
 def _pair(member: Any, path: Path, treat: Treat) -> Any:
+    """A KeyValue: an attribute where nothing is above it, else a member of a value."""
     if not isinstance(member, dict) or not isinstance(member.get("key"), str):
         return _node(member, path, treat)
     key = member["key"]
-    return {"key": treat(key, ("key",)), "value": _value(member.get("value"), (*path, key), treat)}
+    others = {name: child for name, child in member.items() if name not in {"key", "value"}}
+    treated = {"key": treat(key, ("key",)) or ""}
+    if "value" in member:
+        treated["value"] = _value(member["value"], (*path, key), treat)
+    return treated | _node(others, path, treat)
 
 
-def _scalar(value: dict[str, Any], name: str, path: Path, treat: Treat) -> Any:
-    old = value[name] if isinstance(value[name], str) else json.dumps(value[name])
+def _scalar(name: str, value: Any, path: Path, treat: Treat) -> dict[str, Any]:
+    old = value if isinstance(value, str) else json.dumps(value)
     new = treat(old, path)
     if new == old:
-        return value
+        return {name: value}
     return {} if new is None else {"stringValue": new}

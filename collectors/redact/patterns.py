@@ -23,10 +23,20 @@ _FIRST_DETECTOR = 5
 _MOST_DETECTORS = 63 - _FIRST_DETECTOR
 _MOST_MASKS = 1 << 14
 
-_ESCAPES = (r"\\u00[0-9a-f]{2}", r'"\$bytes')
-"""Escapes may hide what a trigger would find: such a text is unescaped and looked at again. Bytes are looked into."""
+_ESCAPES = (
+    r"\\u(?:[013-9abcef][0-9a-f]{3}|d[0-7][0-9a-f]{2}|2(?:[1-9a-f][0-9a-f]{2}|0(?:0|[3-9a-f])[0-9a-f]|01[0-3]|02[7-9a-f]))",
+    r"\\/",
+    r'"\$bytes',
+)
+"""Escapes may hide what a trigger would find: such a text is unescaped and looked at again. Bytes are looked into.
+
+Dashes, quotes and dots from U+2014 to U+2026, which models write all the time, and what lies beyond U+FFFF hide nothing.
+"""
 DECLARED_KEYS = ("dataclassification", "dataregulation")
-_DECLARED = tuple(rf'{key}\\{{0,7}}"\s{{0,2}}:' for key in DECLARED_KEYS)
+_DECLARED = tuple(rf'{key}\\*"\s{{0,2}}:' for key in DECLARED_KEYS)
+
+_GLOB = re.compile(r"(\*|\?|\[!?\]?[^\]]*\])")
+_GLOB_PARTS = {"*": '[^"]{0,200}', "?": '[^"]', "[": '[^"]'}
 
 Masks = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -86,6 +96,7 @@ class Patterns:
 
     def scan_texts(self, data: bytes) -> Marks:
         """What a buffer of texts and of the decoder's JSON holds."""
+        self._leaves.compile()  # before the time of a text is taken
         marks = self._texts.scan(data)
         if not len(marks.identity_starts) or not len(marks.ends):
             return marks
@@ -100,7 +111,7 @@ class Patterns:
     @property
     def are_compiled(self) -> bool:
         """Whether a scan costs no more than itself; the first one compiles, which takes longer than treating a few records."""
-        return self._texts.is_compiled
+        return self._texts.is_compiled and self._leaves.is_compiled
 
     def compile(self) -> None:
         """Compile now what the first scan would have to."""
@@ -142,6 +153,7 @@ class _Part:
         return self._compiled is not None
 
     def compile(self) -> Scanner:
+        """The scanner, made at first use."""
         if self._compiled is None:
             with self._lock:
                 if self._compiled is None:
@@ -171,5 +183,6 @@ def identity_key(number: int) -> str:
 
 def _key_pattern(glob: str) -> str:
     """The key of a JSON member, as a shell-style pattern names it."""
-    body = "".join({"*": '[^"]{0,200}', "?": '[^"]'}.get(char, re.escape(char)) for char in glob)
-    return rf'"{body}\\{{0,7}}"\s{{0,2}}:'
+    parts = (part for part in _GLOB.split(glob) if part)
+    body = "".join(_GLOB_PARTS.get(part[0] if _GLOB.fullmatch(part) else "", re.escape(part)) for part in parts)
+    return rf'"{body}\\*"\s{{0,2}}:'

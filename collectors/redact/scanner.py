@@ -1,8 +1,8 @@
 """Finds which of many patterns occur where in a buffer, in one pass: Hyperscan, or Python's `re` where it has no wheel.
 
 Patterns are written in the syntax that both share and matched over bytes, without regard to ASCII case. A match is told by the
-pattern's number and the offset behind it. Hyperscan tells every end of a match, `re` the first of each: callers only ask
-whether and roughly where a pattern occurs.
+pattern's number and the offset behind it, for every end that a match may have: texts lie side by side, and the longest match
+that begins in one may end in the next.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import importlib
 import re
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,8 @@ class Scanner:
             self._database.scan(buffer, match_event_handler=keep, scratch=self._scratch())
         else:
             for number, expression in enumerate(self._expressions):
-                for match in expression.finditer(buffer):
-                    found += (number, match.end())
+                for end in _every_end(expression, buffer):
+                    found += (number, end)
         if not found:
             return _NONE
         pairs = np.array(found, np.int64).reshape(-1, 2)
@@ -93,6 +93,18 @@ def _compiled(patterns: tuple[str, ...]) -> Any:
     except hyperscan.error as exc:
         raise ValueError(f"patterns of a detector: expected Hyperscan's syntax, got {exc}") from exc
     return database
+
+
+def _every_end(expression: re.Pattern[bytes], buffer: bytes | memoryview) -> Iterator[int]:
+    """Every end of every match, as Hyperscan tells them: the longest match of a text may end in the text behind it."""
+    match = expression.search(buffer)
+    while match:
+        start = match.start()
+        shorter: re.Match[bytes] | None = match
+        while shorter:
+            yield shorter.end()
+            shorter = expression.match(buffer, start, shorter.end() - 1) if shorter.end() > start + 1 else None
+        match = expression.search(buffer, start + 1)
 
 
 def _expression(pattern: str) -> re.Pattern[bytes]:

@@ -4,12 +4,13 @@ This is the careful path; only texts that the scanner marked come here. Whatever
 could not be searched is never kept.
 """
 
+import base64
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from collectors.redact.detector import Category, DataClass, Detector
-from collectors.redact.fields import TEXT, Field, Role, field_of
+from collectors.redact.fields import TEXT, Field, Role, field_of, is_prose
 from collectors.redact.findings import IDENTITY, WITHHELD, Finding, Findings
 from collectors.redact.json_text import Leaf, Path, is_json, rewrite
 from collectors.redact.policy import FieldRule, TenantPolicy
@@ -18,6 +19,8 @@ from collectors.redact.tokens import TokenBook
 
 WITHHELD_TEXT = "[WITHHELD]"
 _WITHHELD_JSON = (f'{{"muniment.redaction":"{WITHHELD_TEXT}"}}', f'[{{"name":"{WITHHELD_TEXT}"}}]')
+BYTES_KEY = "$bytes"
+"""The decoder writes an attribute of bytes as `{"$bytes":"base64"}`."""
 _MOST_LEVELS = 8
 """JSON texts inside strings of JSON texts; what lies deeper is withheld."""
 
@@ -128,11 +131,32 @@ class _Work:
     def leaf(self, leaf: Leaf, level: int) -> str | None:
         """What stands in place of one string, number or key of a JSON text."""
         if leaf.is_key:
-            return self._searched(leaf.text, leaf.path, TEXT) if len(leaf.text) > 1 else leaf.text
+            return self._key(leaf.text, leaf.path, level)
+        if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
+            return self._bytes(leaf.text, leaf.path[:-1], level)
         field = field_of(leaf.path[-1]) if leaf.path else TEXT
         if leaf.is_number and field.detector == "secret":
             return leaf.text  # a count or a limit; secrets are texts
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
+
+    def _key(self, text: str, path: Path, level: int) -> str | None:
+        """What stands in place of a key; some are JSON texts."""
+        try:
+            return self._nested(text, path[:-1], level) if is_json(text) else self._searched(text, path, TEXT)
+        except RecursionError:
+            return self.withhold(text, path)
+
+    def _bytes(self, text: str, path: Path, level: int) -> str | None:
+        """What stands in place of bytes, which JSON has in base64: they are treated as the text that they are, if any."""
+        field = field_of(path[-1]) if path else TEXT
+        try:
+            plain = base64.b64decode(text, validate=True).decode("utf8", "surrogateescape")
+        except ValueError:
+            return self.value(text, path, field, level)
+        new = self.value(plain, path, field, level)
+        if new is None:
+            return None
+        return text if new == plain else base64.b64encode(new.encode("utf8", "surrogateescape")).decode()
 
     def value(self, text: str, path: Path, field: Field, level: int, *, is_number: bool = False) -> str | None:
         """What stands in place of a value."""
@@ -145,11 +169,14 @@ class _Work:
                 return self._by_rule(text, path, rule.action)
         if field.role is Role.IDENTITY or (field.role is Role.ACTOR and self._actor_is_person):
             return self.identity(text, path, rule)
-        if not is_number and is_json(text):
+        try:
+            is_nested = not is_number and is_json(text)
+        except RecursionError:
+            return self.withhold(text, path)
+        if is_nested:
             return self._nested(text, path, level)
-        if field.role is Role.KEYED and field.detector is not None:
-            return self._keyed(text, path, field.detector)
-        return self._searched(text, path, field)
+        detector = field.detector if field.role is Role.KEYED else None
+        return self._searched(text, path, field) if detector is None else self._keyed(text, path, detector)
 
     def _nested(self, text: str, path: Path, level: int) -> str:
         """A JSON text that is itself a value."""
@@ -214,7 +241,7 @@ class _Work:
     def _searched(self, text: str, path: Path, field: Field) -> str | None:
         """A text in which detectors look for what they know; whatever one of them fails on is withheld."""
         try:
-            hits = self._hits(text, only_strong=field.role.is_name)
+            hits = self._hits(text, only_strong=field.role.is_name and not is_prose(text))
         except Exception:  # noqa: BLE001 - what could not be searched must not be kept; the count says that it happened
             return self.withhold(text, path)
         return self._rewritten(text, _resolved(hits), path) if hits else text
