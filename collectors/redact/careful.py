@@ -15,6 +15,7 @@ from collectors.redact.fields import ACTOR, COLUMNS, LONGEST_NAME, field_of
 from collectors.redact.findings import Findings
 from collectors.redact.patterns import DECLARED, NUMERIC, Marks
 from collectors.redact.policy import TenantPolicy
+from collectors.redact.rules import rule_of
 from collectors.redact.tables import TreatedTable
 from collectors.redact.treatment import Treatment
 
@@ -157,5 +158,5 @@ def _treat(
 
 def _treats(policy: TenantPolicy, key: str, table: str) -> bool:
     """Whether a policy has more to say about a field than which detectors look at it."""
-    rule = policy.field_rule(key, table)
+    rule = rule_of(policy, key, table)
     return rule is not None and rule.treats

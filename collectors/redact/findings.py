@@ -1,5 +1,6 @@
 """What was found in one text, and the classification that follows for its record."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from collectors.redact.detector import Category, DataClass
@@ -49,6 +50,12 @@ class Findings:
         return not (
             self.counts or self.data_class or self.categories or self.tokens or self.drops_contents or self.reject
         )
+
+    def note_rule(self, data_class: DataClass | None, categories: Iterable[Category]) -> None:
+        """Take over what a policy says of a field; categories alone make a record confidential."""
+        named = tuple(categories)
+        if data_class is not None or named:
+            self.raise_class(DataClass.CONFIDENTIAL if data_class is None else data_class, *named)
 
     def count(self, name: str, times: int = 1) -> None:
         """Count redactions."""

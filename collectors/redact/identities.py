@@ -107,6 +107,11 @@ class Identities:
         )  # fmt: skip
         self._columns[name] = chosen, pa.array(done.replacements, pa.string()).take(pa.array(done.codes))
         self._count(rows, done)
+        for code, tenant in enumerate(self._table.tenants):
+            findings = self._treatment(tenant).identity_column(name)
+            if not findings.is_nothing:
+                for row in rows[self._table.tenant_of[rows] == code].tolist():
+                    self._table.found.note(row, findings)
 
     def _find_members(self, marks: Marks, careful: set[tuple[int, int]]) -> list[_Members]:
         order = np.argsort(marks.identity_starts, kind="stable")

@@ -5,6 +5,7 @@ could not be searched is never kept.
 """
 
 import base64
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from collectors.redact.findings import IDENTITY, WITHHELD, Finding, Findings
 from collectors.redact.json_text import Leaf, Path, is_json, rewrite
 from collectors.redact.policy import FieldRule, TenantPolicy
 from collectors.redact.policy_config import Action
+from collectors.redact.rules import rule_of
 from collectors.redact.tokens import TokenBook
 
 WITHHELD_TEXT = "[WITHHELD]"
@@ -26,6 +28,10 @@ _MOST_LEVELS = 8
 
 Candidates = Callable[[str], Sequence[Detector]]
 """The detectors that may find something in a text."""
+
+
+_NUMERIC_SECRET = re.compile("pass|pin|pwd|code", re.IGNORECASE)
+"""Keys whose secret may be a number."""
 
 
 class UnsearchableError(Exception):
@@ -79,7 +85,17 @@ class Treatment:
 
     def identity(self, value: str, path: Path) -> tuple[str | None, str | None]:
         """What stands in place of a person's id (None: nothing), and its token if it has one."""
-        return self._exchange(value, self._rule(path))[:2]
+        return self._exchange(value, self._rule(path))[:2] if value else (value, None)
+
+    def identity_column(self, name: str) -> Findings:
+        """What the policy's rule about a column of ids says of every record that has one."""
+        findings = Findings()
+        rule = self._rule((name,))
+        if rule is not None:
+            findings.note_rule(rule.data_class, rule.categories)
+            findings.drops_contents = rule.action is Action.DROP_CONTENTS
+            findings.reject = name if rule.action is Action.REJECT else None
+        return findings
 
     def _exchange(self, value: str, rule: FieldRule | None) -> tuple[str | None, str | None, Action]:
         action = rule.action if rule is not None and rule.action is not None else Action(self._policy.identity)
@@ -111,8 +127,8 @@ class Treatment:
         """What the policy says about a value: by its own key, else by the outermost one above it."""
         if not path:
             return None
-        rule = self._policy.field_rule(path[-1], self._table)
-        return rule if rule is not None or len(path) == 1 else self._policy.field_rule(path[0], self._table)
+        rule = rule_of(self._policy, path[-1], self._table)
+        return rule if rule is not None or len(path) == 1 else rule_of(self._policy, path[0], self._table)
 
 
 class _Work:
@@ -135,8 +151,8 @@ class _Work:
         if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
             return self._bytes(leaf.text, leaf.path[:-1], level)
         field = field_of(leaf.path[-1]) if leaf.path else TEXT
-        if leaf.is_number and field.detector == "secret":
-            return leaf.text  # a count or a limit; secrets are texts
+        if leaf.is_number and field.detector == "secret" and not _NUMERIC_SECRET.search(leaf.path[-1]):
+            return leaf.text  # a count or a limit, such as of tokens
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
 
     def _key(self, text: str, path: Path, level: int) -> str | None:
@@ -164,7 +180,7 @@ class _Work:
             return text
         rule = self._of._rule(path)  # noqa: SLF001 - one class in two halves
         if rule is not None:
-            self._note_rule(rule)
+            self.findings.note_rule(rule.data_class, rule.categories)
             if rule.action is not None:
                 return self._by_rule(text, path, rule.action)
         if field.role is Role.IDENTITY or (field.role is Role.ACTOR and self._actor_is_person):
@@ -203,12 +219,6 @@ class _Work:
         if token is not None:
             self.findings.tokens.add(token)
         return token
-
-    def _note_rule(self, rule: FieldRule) -> None:
-        if rule.data_class is not None:
-            self.findings.raise_class(rule.data_class, *rule.categories)
-        elif rule.categories:
-            self.findings.raise_class(DataClass.CONFIDENTIAL, *rule.categories)
 
     def _by_rule(self, text: str, path: Path, action: Action) -> str | None:
         """A whole value whose field the policy names."""

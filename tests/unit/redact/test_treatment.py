@@ -360,3 +360,37 @@ def test_keys_that_are_json_are_looked_into(redacting):
     """A key with escapes says what it says unescaped."""
     found, _ = treated(redacting, redacting.redactor(), {json.dumps({"note": f"\u00a0{CARD}", "password": "x"}): 1})
     assert [json.loads(key) for key in found] == [{"note": "\u00a0[CARD]", "password": "[SECRET]"}]
+
+
+COLUMN_RULES = [
+    ("an attribute's rule reaches its column", "{keys: [gen_ai.agent.name], action: drop}", "agent_name", None),
+    ("one that keeps does not", "{keys: [user.id], action: keep}", "user_id", "TOKEN"),
+    ("the column's own does", "{keys: [user_id], action: keep}", "user_id", "bob"),
+    ("an id may be dropped", "{keys: [user.id], action: drop}", "user_id", None),
+]
+
+
+@pytest.mark.parametrize(("rule", "name", "expected"), [pytest.param(*case[1:], id=case[0]) for case in COLUMN_RULES])
+def test_rules_reach_the_columns_that_attributes_fill(redacting, vault, rule, name, expected):
+    """What is not to be kept of an attribute is not kept in the column that it filled either."""
+    engine = redacting.redactor(f"attributes: [{rule}]", vault=vault)
+    found = redacting.treat(engine, spans=[{name: "bob", "attributes": {}}])
+    (value,) = redacting.column(found, "spans", name)
+    assert value == (vault.token("acme", "bob") if expected == "TOKEN" else expected)
+
+
+@pytest.mark.parametrize("key", ["user_id", "user.id"])
+def test_a_rule_about_ids_may_reject_the_record(redacting, vault, key):
+    """The column of ids is enough for it."""
+    engine = redacting.redactor(f"attributes: [{{keys: [{key}], action: reject, class: restricted}}]", vault=vault)
+    found = redacting.treat(engine, spans=[{"user_id": "bob", "attributes": {}}, {"name": "stays", "attributes": {}}])
+    assert [(row.table, row.row) for row in found.rejected] == [("spans", 0)]
+    assert redacting.column(found, "spans", "name") == ["stays"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({"passcode": 4821}, {"passcode": "[SECRET]"}), ({"api_token": 4821}, {"api_token": 4821})]
+)
+def test_a_number_may_be_a_secret(redacting, given, expected):
+    """A passcode is one; a number of tokens is none."""
+    assert treated(redacting, redacting.redactor(), given)[0] == expected
