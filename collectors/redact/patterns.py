@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from collectors.redact.detector import NUMBERS, Detector
+from collectors.redact.detector import CAPITAL, NUMBERS, Detector
 from collectors.redact.fields import FAST_IDENTITY_KEYS, FAST_IDENTITY_TRIGGERS, KEY_TRIGGERS
 from collectors.redact.numbers import PATTERNS as NUMBER_PATTERNS
 from collectors.redact.numbers import number_ends
@@ -27,6 +27,9 @@ _ESCAPES = (r"\\u00[0-9a-f]{2}", r'"\$bytes')
 """Escapes may hide what a trigger would find: such a text is unescaped and looked at again. Bytes are looked into."""
 DECLARED_KEYS = ("dataclassification", "dataregulation")
 _DECLARED = tuple(rf'{key}\\{{0,7}}"\s{{0,2}}:' for key in DECLARED_KEYS)
+
+_BEGINS_NAME = np.zeros(256, np.bool_)
+_BEGINS_NAME[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZdv", *range(0xC3, 0xC6)]] = True
 
 Masks = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -126,8 +129,15 @@ class _Part:
     """Some patterns with their bits, as one scanner."""
 
     def __init__(self, patterns: Sequence[tuple[str, int]], identities: Sequence[str], engine: str | None) -> None:
-        self._bits = np.array([bit for _, bit in patterns], np.uint64)
-        self._patterns = [*(text for text, _ in patterns), *identities]
+        plain = [one for one in patterns if not one[0].endswith(CAPITAL)]
+        words = [one for one in patterns if one[0].endswith(CAPITAL)]
+        self._bits = np.array([bit for _, bit in (*plain, *words)], np.uint64)
+        self._first_word = len(plain)
+        self._patterns = [
+            *(text for text, _ in plain),
+            *(f"(?-i:{re.escape(text.removesuffix(CAPITAL))})" for text, _ in words),
+            *identities,
+        ]
         self._engine = engine
         self._lock = threading.Lock()
         self._compiled: Scanner | None = None
@@ -146,6 +156,11 @@ class _Part:
     def scan(self, data: bytes) -> Marks:
         """All marks, numbers among them only where they are long enough."""
         numbers, ends = self._scanner().scan(data)
+        words = (numbers >= self._first_word) & (numbers < len(self._bits))
+        if words.any():
+            kept = ~words
+            kept[words] = before_capital(data, ends[words])
+            numbers, ends = numbers[kept], ends[kept]
         fast = numbers >= len(self._bits)
         starts, keys = ends[fast], numbers[fast] - len(self._bits)
         if fast.any():
@@ -157,6 +172,14 @@ class _Part:
             ends = np.concatenate([ends[~digits], long])
             bits = np.concatenate([bits[~digits], np.full(len(long), NUMERIC, np.uint64)])
         return Marks(ends, np.left_shift(np.uint64(1), bits), starts, keys)
+
+
+def before_capital(data: bytes, ends: Ints) -> npt.NDArray[np.bool_]:
+    """Which of these offsets have a capital letter, or the first letter of a particle of names, behind them."""
+    following = np.zeros(len(ends), np.uint8)
+    inside = ends < len(data)
+    following[inside] = np.frombuffer(data, np.uint8)[ends[inside]]
+    return _BEGINS_NAME[following]
 
 
 def identity_key(number: int) -> str:

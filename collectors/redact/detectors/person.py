@@ -6,9 +6,8 @@ words without a cue, stay. The match is the name without title and cue.
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
 
-from collectors.redact.detector import Category, DataClass, Detector, Match
+from collectors.redact.detector import CAPITAL, Category, DataClass, Detector, Match
 from collectors.redact.detectors.names import GIVEN_NAMES
 from collectors.redact.overlap import without_overlaps
 
@@ -119,36 +118,26 @@ def _partial(value: str) -> str:
     return " ".join(word[:1] + "." for word in value.split())
 
 
-_PARTICLE = r"(?:v[ao]n|den?|de[rl]|della|di|d[aou]s?|l[ea]|bin|ibn|[ae]l|te[rn]|zum?|[ye])[ -]"
-_CAPITAL = r"[A-Z\xc3-\xc5]"
-
-
-def _listed() -> Iterator[str]:
-    """A trigger for the names of each two first letters: one of all names takes Hyperscan ten seconds to compile."""
-    groups = groupby(sorted(GIVEN_NAMES), key=lambda name: name[:2])
-    for _, names in groups:
-        yield rf"(?-i:(?:{'|'.join(names)})[ -](?:{_CAPITAL}|{_PARTICLE}))"
-
+_BEFORE_NAME = r"[A-Z\xc3-\xc5]"
 
 PERSON = Detector(
     name="person",
     category=Category.PII,
     data_class=DataClass.CONFIDENTIAL,
     triggers=(
-        rf"(?-i:{_TITLES}(?:\. ?| ){_CAPITAL})",
+        rf"(?-i:{_TITLES}(?:\. ?| ){_BEFORE_NAME})",
         r"(?-i:(?:[Nn]ame is|ame's|alled myself|hei(?:ß|ss)e|Name ist|m'appelle|llamo|nombre es|chiamo|k heet|naam is) "
-        + _CAPITAL
+        + _BEFORE_NAME
         + ")",
-        r"(?-i:(?:ull|irst|ast|ustomer|ontact|lient|mployee|atient|assenger|uest|older|ender|ecipient|iddle|amily|iven)[ _-]?[Nn]ame[\"'\\]{0,2}\s?[:=]\s{0,8}[\"'\\]{0,2}"
-        + _CAPITAL
+        r"(?-i:(?:ull|irst|ast|ustomer|ontact|lient|mployee|atient|assenger|uest|older|ender|ecipient|iddle|amily|iven)[ _-]?[Nn]ame[\"'\\]{0,2}\s?"
+        rf"[:=]\s{{0,8}}[\"'\\]{{0,2}}{_BEFORE_NAME})",
+        r"(?-i:(?:Name|atient|ardholder|ccount holder|Attn|Attention|ill to|hip to|Signed|igned by|Nombre|Nom|Naam)\s?:\s{0,8}"
+        + _BEFORE_NAME
         + ")",
-        r"(?-i:(?:Name|Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s{0,8}"
-        + _CAPITAL
-        + ")",
-        r"(?-i:(?:egards|incerely|ours|heers|ruly|aithfully|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|ordialement|aludos|saluti|groet),?"
-        r"(?:\s|\\n){1,4}" + _CAPITAL + ")",
-        rf"(?-i:(?:{_GREETINGS})[,:]? {_CAPITAL})",
-        *_listed(),
+        r"(?-i:(?:egards|incerely|ours truly|ours faithfully|incerely yours|heers|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|"
+        r"ordialement|aludos|saluti|groet),?(?:\s|\\n){1,4}" + _BEFORE_NAME + ")",
+        rf"(?-i:(?:{_GREETINGS})[,:]? {_BEFORE_NAME})",
+        *(f"{name} {CAPITAL}" for name in sorted(GIVEN_NAMES)),
     ),
     find=_find,
     partial=_partial,
