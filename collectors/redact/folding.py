@@ -7,6 +7,7 @@ zero-width space inside a card number. ASCII texts, nearly all, pay one check.
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+
 from collectors.redact.detector import Match
 
 _FULL_WIDTH = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}

@@ -87,9 +87,9 @@ class Patterns:
         self._numeric = sum(1 << at for at, one in enumerate(self.detectors) if NUMBERS in one.triggers)
         self._by_mask: dict[int, tuple[Detector, ...]] = {}
 
-    def scan_texts(self, data: bytes) -> Marks:
-        """What a buffer of texts and of the decoder's JSON holds."""
-        marks = self._texts.scan(data)
+    def scan_texts(self, data: bytes, bounds: Ints | None = None) -> Marks:
+        """What a buffer of texts and of the decoder's JSON holds; `bounds` are where they begin and the last one ends."""
+        marks = self._texts.scan(data, bounds)
         if not len(marks.identity_starts) or not len(marks.ends):
             return marks
         # the key of an id that is exchanged by position is no reason for the careful way
@@ -99,6 +99,10 @@ class Patterns:
     def scan_names(self, data: bytes) -> Marks:
         """What a buffer of names and identifiers holds: only what needs no context is looked for."""
         return self._names.scan(data)
+
+    def scan_leaves(self, data: bytes) -> Marks:
+        """What detectors' triggers mark in texts that are no JSON, or are no longer."""
+        return self._leaves.scan(data)
 
     @property
     def are_compiled(self) -> bool:
@@ -121,7 +125,7 @@ class Patterns:
         """The detectors whose triggers a text holds: for texts that stood in the buffer escaped."""
         if not self.are_compiled:
             return self.detectors
-        marks = self._leaves.scan(text.encode("utf8", "surrogatepass"))
+        marks = self.scan_leaves(text.encode("utf8", "surrogatepass"))
         return self.detectors_of(int(np.bitwise_or.reduce(marks.masks, initial=np.uint64(0))))
 
 
@@ -153,7 +157,7 @@ class _Part:
                     self._compiled = Scanner(self._patterns, engine=self._engine)
         return self._compiled
 
-    def scan(self, data: bytes) -> Marks:
+    def scan(self, data: bytes, bounds: Ints | None = None) -> Marks:
         """All marks, numbers among them only where they are long enough."""
         numbers, ends = self._scanner().scan(data)
         words = (numbers >= self._first_word) & (numbers < len(self._bits))
@@ -168,7 +172,7 @@ class _Part:
         bits = self._bits[numbers]
         digits = bits == NUMERIC
         if digits.any():
-            long = number_ends(data, ends[digits])
+            long = number_ends(data, ends[digits], bounds)
             ends = np.concatenate([ends[~digits], long])
             bits = np.concatenate([bits[~digits], np.full(len(long), NUMERIC, np.uint64)])
         return Marks(ends, np.left_shift(np.uint64(1), bits), starts, keys)

@@ -7,7 +7,7 @@ where they are called IBAN.
 import re
 from collections.abc import Iterator
 
-from collectors.redact.detector import NUMBERS, Category, DataClass, Detector, Match
+from collectors.redact.detector import Category, DataClass, Detector, Match
 from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
 _LENGTHS = {
@@ -65,7 +65,6 @@ IBAN = Detector(
     category=Category.PII,
     data_class=DataClass.RESTRICTED,
     triggers=(
-        NUMBERS,
         r"(?-i:[A-Z]{2}\d\d[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{2})",
         r"iban[^\d\r\n]{1,24}[a-z]{2}\d\d",
         *UNUSUAL_DIGITS,

@@ -13,9 +13,7 @@ from collectors.redact.detector import Category, DataClass, Detector, Match
 from collectors.redact.folding import folded
 from collectors.redact.overlap import without_overlaps
 
-_V4 = re.compile(
-    r"[0-9](?:(?<![\w.].)|(?<=\\[nrt].))[0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w]|\.\w|-\d)"
-)
+_V4 = re.compile(r"[0-9](?:(?<![\w.].)|(?<=\\[nrt].))[0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w]|\.\w|-\d)")
 _V6 = re.compile(
     r"[0-9a-fA-F:](?:(?<![\w:.].)|(?<=\\[nrt].))(?:(?<=:)|(?=[0-9a-fA-F]{0,3}:))[0-9a-fA-F:]{2,38}"
     r"(?:(?<=:)(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![\w:]|\.\w)"

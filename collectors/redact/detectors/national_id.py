@@ -113,16 +113,26 @@ def _hints(kind: NationalId) -> tuple[str, ...]:
     return tuple(re.split(r"[\\\[(?]", word)[0] for word in kind.words)
 
 
-_ALONE = tuple(
-    (kind, re.compile(kind.alone), re.compile(_BOUNDED % kind.form)) for kind in NATIONAL_IDS if kind.alone
+_ALONE = tuple((kind, re.compile(kind.alone), re.compile(_BOUNDED % kind.form)) for kind in NATIONAL_IDS if kind.alone)
+_DIGITS_FIRST = re.compile(
+    "|".join(kind.alone for kind in NATIONAL_IDS if kind.alone and not kind.alone[1:2].isupper())
 )
-_ANY_ALONE = re.compile("|".join(kind.alone for kind in NATIONAL_IDS if kind.alone))
+_LETTERS_FIRST = re.compile("|".join(kind.alone for kind in NATIONAL_IDS if kind.alone[1:2].isupper()))
+_RUN = re.compile(r"[0-9][0-9 .-]{8,40}")
 _ANNOUNCED = tuple((kind, hint, _announced(kind)) for kind in NATIONAL_IDS for hint in _hints(kind))
+
+
+def _may_stand_alone(text: str) -> bool:
+    """Whether there is anything that needs no announcement: forms are tried on what looks like a number only."""
+    runs = _RUN.finditer(text)
+    return any(_DIGITS_FIRST.search(text, run.start(), run.end() + 1) for run in runs) or bool(
+        _LETTERS_FIRST.search(text)
+    )
 
 
 def _find(text: str) -> Iterator[Match]:
     found: list[Match] = []
-    if _ANY_ALONE.search(text):
+    if _may_stand_alone(text):
         for kind, held, form in _ALONE:
             if held.search(text):
                 found += [
