@@ -55,6 +55,11 @@ _TRIGGER_WORDS = (
     r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll(?:a|á)m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
     r"voice ?mail|land ?line|answer|message)"
 )
+_NO_DATE = (
+    r"(?:[013-9][\d .\-/()]{6}|2[1-9 .\-/()][\d .\-/()]{5}"
+    r"|20(?:[3-9 .\-/()]|[0-2][ .\-/()]|[0-2]\d[\d ./()])[\d .\-/()]{2})"
+)
+"""Seven digits or what groups them, but `2025-04-14`."""
 _FEWEST_DIGITS = 7
 _MOST_DIGITS = 15
 
@@ -129,7 +134,7 @@ PHONE = Detector(
         r"\+[1-9][\d ().\-/]{7}",
         r"\d{3}-\d{4}",
         r"\d\d[ ,(\-]{1,3}(?:office|fax|home|work|mobile|cell|direct)",
-        _TRIGGER_WORDS + r"[^\d]{0,40}\d[\d .\-/()]{6}",
+        _TRIGGER_WORDS + r"[^\d]{0,40}" + _NO_DATE,
         *UNUSUAL_DIGITS,
     ),
     find=folded(_find),
