@@ -10,21 +10,21 @@ import statistics
 import time
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
-import hyperscan
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import spans
+from benchmarks.redact_engine import engine_figures
 from benchmarks.redact_score import Score, score, search
 from benchmarks.redact_texts import LABELLED, TYPES_OF_LABELS, Sample, corpus_folder, generated, labelled
 from benchmarks.results import Figure, show
 from benchmarks.texts import TextSource
-from collectors.redact.detectors import DETECTORS
+from collectors.redact.detectors import BY_NAME, DETECTORS
 from collectors.redact.detectors.phone import is_international, is_national
+from collectors.redact.patterns import Patterns
 
 BARS = {
     "email": (0.95, 0.90),
@@ -44,31 +44,24 @@ _CLEAN_BYTES = 400
 
 
 class TriggerScan:
-    """All triggers as one Hyperscan database, and which texts of a buffer hold which."""
+    """The triggers of all detectors as the engine scans for them, and which texts of a buffer hold which."""
 
     def __init__(self) -> None:
-        self._owners = [number for number, one in enumerate(DETECTORS) for _ in one.triggers]
-        patterns = [trigger.encode() for one in DETECTORS for trigger in one.triggers]
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        self._database.compile(
-            expressions=patterns, ids=list(range(len(patterns))), flags=[hyperscan.HS_FLAG_CASELESS] * len(patterns)
-        )
+        started = time.thread_time()
+        self._patterns = Patterns(BY_NAME)
+        self._patterns.scan_leaves(b"-")
+        self.compile_seconds = time.thread_time() - started
 
     def marked(self, texts: Sequence[bytes]) -> set[tuple[int, int]]:
         """Pairs of the number of a text and of a detector of which it holds a trigger."""
-        hits: list[tuple[int, int]] = []
-
-        def keep(pattern: int, _start: int, end: int, _flags: int, _context: Any) -> None:
-            hits.append((pattern, end))
-
-        self._database.scan(b"\n".join(texts), match_event_handler=keep)
-        if not hits:
-            return set()
         ends = np.fromiter(accumulate(len(text) + 1 for text in texts), np.int64, len(texts))
-        owners = np.array(self._owners)
-        pairs = np.array(hits, np.int64)
-        at = np.searchsorted(ends, pairs[:, 1], side="left")
-        return set(zip(at.tolist(), owners[pairs[:, 0]].tolist(), strict=True))
+        marks = self._patterns.scan_leaves(b"\n".join(texts))
+        at = np.searchsorted(ends, marks.ends, side="left")
+        return {
+            (text, DETECTORS.index(one))
+            for text, mask in set(zip(at.tolist(), marks.masks.tolist(), strict=True))
+            for one in self._patterns.detectors_of(mask)
+        }
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -85,7 +78,11 @@ def run(*, quick: bool) -> list[Figure]:
         figures += _apart(scores, found)
         _print(scores, found)
     scan = TriggerScan()
-    return figures + _throughput(scan, known or made, repeats=3 if quick else 9) + _clean(scan, quick=quick)
+    figures.append(
+        Figure("redact", "triggers compiled", scan.compile_seconds * 1e3, "ms", note="one of three scanners")
+    )
+    figures += _throughput(scan, known or made, repeats=3 if quick else 9) + _clean(scan, quick=quick)
+    return figures + engine_figures([sample.text for sample in known or made], quick=quick)
 
 
 def _quality(name: str, scores: dict[str, Score], *, bars: bool) -> list[Figure]:

@@ -51,6 +51,12 @@ class Cells:
             offsets_of(column.values).astype(np.int64) - int(offsets_of(column.values)[0]) for column in self.columns
         ]
 
+    @property
+    def bounds(self) -> Ints:
+        """Offsets at which cells begin, and where the last one ends."""
+        begins = [start + offsets for start, offsets in zip(self._starts.tolist(), self._offsets, strict=False)]
+        return np.concatenate([*begins, self._starts[-1:]])
+
     def place(self, offsets: Ints) -> tuple[Ints, Ints, Ints]:
         """For each offset of a byte: its column's number, its place in the column's values, and its offset in them."""
         columns = np.searchsorted(self._starts, offsets, side="right") - 1

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 NUMBERS = "<numbers>"
-"""The trigger that all detectors of numbers share: digits with spaces, dots, dashes, slashes or parentheses between them, at least
-`LEAST_DIGITS` digits in all. Patterns without a fixed text are what a scan pays for, so there is one for all of them."""
+"""The trigger that all detectors of numbers share: digits with spaces, dots, dashes, slashes or parentheses between them, at most
+three in a row, at least `LEAST_DIGITS` digits in all. Patterns without a fixed text are what a scan pays for, so there is one."""
 LEAST_DIGITS = 9
+CAPITAL = "<capital>"
+"""Ends a trigger whose rest is a plain text, matched as written: a capital letter, or the `v` or `d` of a name such as `van Dijk`,
+follows it. Thousands of plain texts are compiled and looked for in no time; what follows is looked at only where one was found."""
 
 
 class DataClass(IntEnum):
@@ -58,7 +61,7 @@ class Detector:
             many texts joined: no anchors and no word boundaries, since a text's neighbours are other texts. `(?-i:…)` asks for
             the case as written. Each match of `find` holds or follows a match of one of them within the same text: the cue of a
             name or of a password stands before it, and is not part of it. Each has a fixed text of three bytes or more (`@` and
-            the like apart), which is what makes it cheap, or is `NUMBERS`. Short, so that each occurrence reports once or twice.
+            the like apart), which is what makes it cheap, or is `NUMBERS`; `CAPITAL` may end it. Short, so that each occurrence reports once or twice.
         find: the exact search of one text, in characters; matches ascend and do not overlap.
         strong: whether a match is beyond doubt by its form alone (a checksum, a prefix that only secrets have), so that
             names and ids are searched for it too.

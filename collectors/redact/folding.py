@@ -5,8 +5,8 @@ zero-width space inside a card number. ASCII texts, nearly all, pay one check.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 
 from collectors.redact.detector import Match
 
@@ -26,6 +26,12 @@ FULL_WIDTH_DIGITS = r"(?:\xef\xbc[\x90-\x99]){4}"
 SPLIT_DIGITS = r"\d(?:\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf|\xc2\xad)\d"
 """A trigger: two digits with a character without width between them."""
 
+SPACED_DIGITS = r"\d\d(?:\xc2\xa0|\xe2\x80[\x87\x89\x90-\x92\xaf]|\xe3\x80\x80|\xe2\x88\x92)\d\d"
+"""A trigger: digits with a space or hyphen of typesetting between them; not the dash of ranges such as years."""
+
+UNUSUAL_DIGITS = (FULL_WIDTH_DIGITS, SPLIT_DIGITS, SPACED_DIGITS)
+"""The triggers of detectors of numbers beside those for plain digits."""
+
 
 def folded(find: Find) -> Find:
     """`find`, which sees each text with the look-alikes replaced and reports offsets into the text as it was."""
@@ -41,12 +47,13 @@ def folded(find: Find) -> Find:
 
 
 def _unfold(text: str, find: Find) -> Iterator[Match]:
-    gaps = (match.start() for match in _WITHOUT_WIDTH.finditer(text))
-    offsets: list[int] = []
-    kept = 0
-    for gap in chain(gaps, [len(text)]):
-        offsets.extend(range(kept, gap))
-        kept = gap + 1
-    plain = _WITHOUT_WIDTH.sub("", text).translate(_SAME_LENGTH)
+    plain = _WITHOUT_WIDTH.sub("", text)
+    if not plain.isascii():
+        plain = plain.translate(_SAME_LENGTH)
+    gaps: list[int] = []
     for match in find(plain):
-        yield Match(offsets[match.start], offsets[match.end - 1] + 1)
+        if not gaps:
+            # where in the plain text each of the characters that are gone stood
+            gaps = [gone.start() - number for number, gone in enumerate(_WITHOUT_WIDTH.finditer(text))]
+        last = match.end - 1
+        yield Match(match.start + bisect_right(gaps, match.start), last + bisect_right(gaps, last) + 1)

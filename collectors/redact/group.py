@@ -100,7 +100,7 @@ class _TableWork:
                 every_cell(cells, group.patterns.everything) for cells in (self._texts, self._names)
             )
         else:
-            marks = group.patterns.scan_texts(self._texts.data)
+            marks = group.patterns.scan_texts(self._texts.data, self._texts.bounds)
             text_masks = masks_of(self._texts, marks)
             name_masks = masks_of(self._names, group.patterns.scan_names(self._names.data))
             for cell in prose_cells(self._names):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from collectors.redact.detector import NUMBERS, Detector
+from collectors.redact.detector import CAPITAL, NUMBERS, Detector
 from collectors.redact.fields import FAST_IDENTITY_KEYS, FAST_IDENTITY_TRIGGERS, KEY_TRIGGERS
 from collectors.redact.numbers import PATTERNS as NUMBER_PATTERNS
 from collectors.redact.numbers import number_ends
@@ -37,6 +37,9 @@ _DECLARED = tuple(rf'{key}\\*"\s{{0,2}}:' for key in DECLARED_KEYS)
 
 _GLOB = re.compile(r"(\*|\?|\[!?\]?[^\]]*\])")
 _GLOB_PARTS = {"*": '[^"]{0,200}', "?": '[^"]', "[": '[^"]'}
+
+_BEGINS_NAME = np.zeros(256, np.bool_)
+_BEGINS_NAME[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZdv", *range(0xC3, 0xC6)]] = True
 
 Masks = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -94,10 +97,10 @@ class Patterns:
         self._numeric = sum(1 << at for at, one in enumerate(self.detectors) if NUMBERS in one.triggers)
         self._by_mask: dict[int, tuple[Detector, ...]] = {}
 
-    def scan_texts(self, data: bytes) -> Marks:
-        """What a buffer of texts and of the decoder's JSON holds."""
+    def scan_texts(self, data: bytes, bounds: Ints | None = None) -> Marks:
+        """What a buffer of texts and of the decoder's JSON holds; `bounds` are where they begin and the last one ends."""
         self._leaves.compile()  # before the time of a text is taken
-        marks = self._texts.scan(data)
+        marks = self._texts.scan(data, bounds)
         if not len(marks.identity_starts) or not len(marks.ends):
             return marks
         # the key of an id that is exchanged by position is no reason for the careful way
@@ -107,6 +110,10 @@ class Patterns:
     def scan_names(self, data: bytes) -> Marks:
         """What a buffer of names and identifiers holds: only what needs no context is looked for."""
         return self._names.scan(data)
+
+    def scan_leaves(self, data: bytes) -> Marks:
+        """What detectors' triggers mark in texts that are no JSON, or are no longer."""
+        return self._leaves.scan(data)
 
     @property
     def are_compiled(self) -> bool:
@@ -134,7 +141,7 @@ class Patterns:
         """The detectors whose triggers a text holds: for texts that stood in the buffer escaped."""
         if not self.are_compiled:
             return self.detectors
-        marks = self._leaves.scan(text.encode("utf8", "surrogatepass"))
+        marks = self.scan_leaves(text.encode("utf8", "surrogatepass"))
         return self.detectors_of(int(np.bitwise_or.reduce(marks.masks, initial=np.uint64(0))))
 
 
@@ -142,8 +149,15 @@ class _Part:
     """Some patterns with their bits, as one scanner."""
 
     def __init__(self, patterns: Sequence[tuple[str, int]], identities: Sequence[str], engine: str | None) -> None:
-        self._bits = np.array([bit for _, bit in patterns], np.uint64)
-        self._patterns = [*(text for text, _ in patterns), *identities]
+        plain = [one for one in patterns if not one[0].endswith(CAPITAL)]
+        words = [one for one in patterns if one[0].endswith(CAPITAL)]
+        self._bits = np.array([bit for _, bit in (*plain, *words)], np.uint64)
+        self._first_word = len(plain)
+        self._patterns = [
+            *(text for text, _ in plain),
+            *(f"(?-i:{re.escape(text.removesuffix(CAPITAL))})" for text, _ in words),
+            *identities,
+        ]
         self._engine = engine
         self._lock = threading.Lock()
         self._compiled: Scanner | None = None
@@ -160,9 +174,14 @@ class _Part:
                     self._compiled = Scanner(self._patterns, engine=self._engine)
         return self._compiled
 
-    def scan(self, data: bytes) -> Marks:
+    def scan(self, data: bytes, bounds: Ints | None = None) -> Marks:
         """All marks, numbers among them only where they are long enough."""
         numbers, ends = self.compile().scan(data)
+        words = (numbers >= self._first_word) & (numbers < len(self._bits))
+        if words.any():
+            kept = ~words
+            kept[words] = before_capital(data, ends[words])
+            numbers, ends = numbers[kept], ends[kept]
         fast = numbers >= len(self._bits)
         starts, keys = ends[fast], numbers[fast] - len(self._bits)
         if fast.any():
@@ -170,10 +189,18 @@ class _Part:
         bits = self._bits[numbers]
         digits = bits == NUMERIC
         if digits.any():
-            long = number_ends(data, ends[digits])
+            long = number_ends(data, ends[digits], bounds)
             ends = np.concatenate([ends[~digits], long])
             bits = np.concatenate([bits[~digits], np.full(len(long), NUMERIC, np.uint64)])
         return Marks(ends, np.left_shift(np.uint64(1), bits), starts, keys)
+
+
+def before_capital(data: bytes, ends: Ints) -> npt.NDArray[np.bool_]:
+    """Which of these offsets have a capital letter, or the first letter of a particle of names, behind them."""
+    following = np.zeros(len(ends), np.uint8)
+    inside = ends < len(data)
+    following[inside] = np.frombuffer(data, np.uint8)[ends[inside]]
+    return _BEGINS_NAME[following]
 
 
 def identity_key(number: int) -> str:

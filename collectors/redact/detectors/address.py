@@ -63,15 +63,19 @@ _CUES = (
     "Deliver to"
 )
 
-_STREET_FIRST = re.compile(rf"(?P<all>{_ROMANCE})")
+_STREET_FIRST = re.compile(_ROMANCE)
+_FLAT_WORD = re.compile(r"(?:Apt|Suite|Ste|Unit|Flat|Bldg|Apartment)\.? #?[0-9]")
 _WITH_FLAT = re.compile(
-    rf"(?P<all>{_HOUSE},? (?:{_WORD} ){{0,3}}{_WORD},?\s{{1,3}}(?:Apt|Suite|Ste|Unit|Flat|Bldg|Apartment)\.? #?\d\w{{0,5}}(?![\w-]))"
+    rf"(?<![0-9])(?P<all>{_HOUSE},? (?:{_WORD} ){{0,3}}{_WORD},?\s{{1,3}}(?:Apt|Suite|Ste|Unit|Flat|Bldg|Apartment)\.? #?\d\w{{0,5}}(?![\w-]))"
 )
 _IN_BOX = re.compile(rf"(?P<all>{_BOX})")
 _CALLED = re.compile(rf"(?:{_CUES})[ \t]{{0,8}}(?P<all>{_CUED})")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _KINDS = frozenset(kind.rstrip("./") for kind in _STREET_KINDS)
-_NUMBER = re.compile(rf"{_HOUSE}(?: ?(?:bis|ter))?,? (?=[{_LETTER}\d])")
+_NUMBER = re.compile(
+    rf"[0-9](?<![0-9].)[0-9]{{0,4}}(?:[A-Za-z](?![A-Za-z])|[-/][0-9]{{1,4}})?(?: ?(?:bis|ter))?,? (?=[{_LETTER}]|[0-9]{{1,4}}[{_LETTER}'])"
+)
+"""A house number that a word follows."""
 _NUMBER_OF_FLAT = re.compile(
     rf"(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite) \d{{1,4}}[a-zA-Z]?[,\n] ?(?:{_HOUSE} )?(?=[{_LETTER}\d])"
 )
@@ -93,27 +97,55 @@ _BARE_ENDS = (
     "Plein",
 )
 _ENDS = ("straße", "strasse", *(end.replace("\\", "") for end in _GERMANIC_END.split("|")[1:]), *_BARE_ENDS)
-_BEFORE_DIGIT = re.compile(r",? (?=\d)")
+_WORD_ENDS = tuple(end.rstrip(".") for end in _ENDS)
+_BEFORE_DIGIT = re.compile(f"(?<=[{''.join(sorted({end[-1] for end in _ENDS}))}]),? (?=[0-9])")
+_SUFFIX_WORDS = frozenset(suffix.rstrip(".") for suffix in _SUFFIXES | _WITHOUT_NAME)
 _FLATS = ("Apt", "Studio", "Suite", "Ste", "Unit", "Flat", "Bldg", "Apartment")
 _BOXES = ("Box", "PSC", "Postfach", "Apartado", "Casella", "Boîte")
-_CUE_HINTS = (" at ", " to ", "ddress")
+_CUE_HINTS = (
+    "ddress is", "ddress:", "lives at", "live at", "ocated at", "eside", "esiding at", "moved to", "hip to", "eliver to",
+)  # fmt: skip
 _FREE = re.compile(r"(?:(?<![\w.,:/#$€£-])|(?<=\\[nrt])|(?<=[^\d][:,]))")
 _MOST_WORDS = 6
 _LONGEST_STREET = 64
+_LONGEST_FLAT = 128
 
 
 def _find(text: str) -> Iterator[Match]:
-    found = [*_number_first(text, _NUMBER), *_germanic(text)]
-    if not _KINDS.isdisjoint(_LETTERS.findall(text)):
-        found += _matches(_STREET_FIRST, text)
+    found = [*_by_words(text), *_germanic(text)]
     if any(hint in text for hint in _FLATS):
         found += _number_first(text, _NUMBER_OF_FLAT)
-        found += _matches(_WITH_FLAT, text)
+        found += _with_flat(text)
     if any(hint in text for hint in _BOXES):
         found += _matches(_IN_BOX, text)
     if any(hint in text for hint in _CUE_HINTS):
         found += _matches(_CALLED, text)
     yield from without_overlaps(found)
+
+
+def _by_words(text: str) -> Iterator[Match]:
+    """Streets told by a word: words are looked up, and numbers walked only where some word ends or begins a street's name."""
+    words = set(_LETTERS.findall(text))
+    kinds = words & _KINDS
+    if kinds:
+        for word in _LETTERS.finditer(text):
+            street = word[0] in kinds and _STREET_FIRST.match(text, word.start())
+            if street and _FREE.match(text, word.start()):
+                yield _stripped(text, *street.span())
+    if kinds or not words.isdisjoint(_SUFFIX_WORDS) or any(word.endswith(_WORD_ENDS) for word in words):
+        yield from _number_first(text, _NUMBER)
+
+
+def _with_flat(text: str) -> Iterator[Match]:
+    """`12 Main Apt 4`, looked for before each `Apt` and the like."""
+    reached = 0
+    for flat in _FLAT_WORD.finditer(text):
+        if flat.start() >= reached:
+            begin = max(reached, flat.start() - _LONGEST_FLAT)
+            for match in _WITH_FLAT.finditer(text, begin, flat.end() + 8):
+                reached = match.end()
+                if _FREE.match(text, match.start()):
+                    yield _stripped(text, match.start(), reached)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Match]:
@@ -206,35 +238,21 @@ def _germanic(text: str) -> Iterator[Match]:
             yield _stripped(text, start, rest.end())
 
 
-_CAPITAL = r"(?:[A-Z0-9]|\xe2\x80\x99|[\xc3-\xc5])"
-_BYTES = r"[^\d\r\n\"]"
+_CAPITAL = r"[A-Z\xc3-\xc5]"
+_HOUSE_BEFORE = r"\d(?:,? |,?\n|,?\\n)"
 
 ADDRESS = Detector(
     name="address",
     category=Category.PII,
     data_class=DataClass.CONFIDENTIAL,
     triggers=(
-        r"(?-i:\d[a-zA-Z]?,? (?:[A-Za-z\x80-\xff0-9.'-]{1,25} ){1,5}(?:" + _FULL + "|" + _SHORT + r"))",
+        rf"(?-i:{_HOUSE_BEFORE}(?:{_CAPITAL}[A-Za-z.'\x80-\xff]|\d{{1,3}}[snrt][tdh])[A-Za-z0-9\x80-\xff'.-]{{0,24}},? (?:[A-Z]|st|ro|av|la|bo))",
+        r"(?-i:[a-z\x80-\xff.] (?:Street|Avenue|Road|Lane|Boulevard))",
         r"(?-i:\d[a-zA-Z]?,? (?:Avenue|Ave|Highway|Route|Broadway|avenue))",
         r"(?-i:\d(?: ?[a-z]{1,3})?,? (?:" + _BEFORE_NAME + r") )",
-        r"(?-i:(?:"
-        + _BEFORE_NAME
-        + r") (?:(?:"
-        + _LINK
-        + r")[ '])?(?:(?:"
-        + _LINK
-        + r")[ '])?"
-        + _CAPITAL
-        + _BYTES
-        + r"{0,60}\d)",
-        r"(?-i:(?:" + _GERMANIC_END + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein),? \d)",
-        r"(?-i:\d[a-zA-Z]?,? [A-Z\xc3-\xc5]"
-        + _BYTES
-        + r"{1,60}(?:"
-        + _GERMANIC_END
-        + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein))",
-        r"(?-i:C/ ?(?:(?:" + _LINK + r") ){0,2}" + _CAPITAL + _BYTES + r"{0,60}\d)",
-        r"(?-i:(?:Flat|Studio|Apartment|Apt|Unit|Suite|Ste|Bldg)\.? #?\d)",
+        r"(?-i:(?:(?:" + _BEFORE_NAME + r") |C/ ?)(?:[a-z']{1,5}[ '\xe2]){0,2}[A-Z0-9\xc3-\xc5][^\d\r\n\"]{0,60}\d)",
+        r"(?-i:(?:" + _GERMANIC_END + r"|Stra(?:ß|ss)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Ufer|út|u\.|Plein)[, ]{1,2}\d)",
+        r"(?-i:(?:Flat|Studio|Apartment|Apt\.?|Unit|Suite|Ste\.?|Bldg\.?) #?\d)",
         r"(?-i:(?:P\.? ?O\.? ?Box|PSC|Postfach|Apartado|Casella Postale|Boîte Postale) ?\d)",
         r"(?-i:(?:address is|address:|ives? at|ocated at|eside at|esides at|esiding at|oved to|hip to|eliver to)[ \t]{0,8}[A-Z0-9\xc3-\xc5])",
     ),

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 from collectors.redact.context import IDENTIFIERS, Words
 from collectors.redact.detector import Category, DataClass, Detector, Match
-from collectors.redact.folding import FULL_WIDTH_DIGITS, SPLIT_DIGITS, folded
+from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
 _CANDIDATE = re.compile(
-    r"(?:(?<![\w.+-])|(?<=\\[nrt])|(?<=\D[.:]))"
-    r"(?:\d{12,19}|\d{4}([ -])\d{4}\1\d{4}(?:\1\d{1,7}){1,2}|\d{4}([ -])\d{6}\2\d{4,5})"
+    # the look-behinds hold the first digit: a search for digits is ten times as fast as one that looks behind everywhere
+    r"[0-9](?:(?<![\w.+-].)|(?<=\\[nrt].)|(?<=\D[.:].))"
+    r"(?:[0-9]{11,18}|[0-9]{3}([ -])[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,7}){1,2}|[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5})"
     r"(?![\w-]|\.\d)"
 )
 _ISSUERS = re.compile(
@@ -71,14 +72,7 @@ CARD = Detector(
     name="card",
     category=Category.PCI,
     data_class=DataClass.RESTRICTED,
-    triggers=(
-        r"(?:[3-6]\d|2[0-7]|18)\d{10}",
-        r"\d{4}[ -]\d{4}[ -]\d{4}[ -]\d",
-        _CALLED + r"\d{12}",
-        r"\d{4}[ -]\d{6}[ -]\d{4}",
-        FULL_WIDTH_DIGITS,
-        SPLIT_DIGITS,
-    ),
+    triggers=(r"(?:[0-9][ -]?){11}[0-9]", *UNUSUAL_DIGITS),
     find=folded(_find),
     strong=True,
     partial=lambda value: "****" + re.sub(r"\D", "", value)[-4:],

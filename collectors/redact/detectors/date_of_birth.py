@@ -21,12 +21,14 @@ _DATE = (
     rf"|{_YEAR}(?:0[1-9]|1[0-2])[0-3]\d(?!\d))"
 )
 _CUE = (
-    r"(?:(?<![^\W_])|(?<=\\[nrt])|(?<=[_.]))(?:born|d\.?o\.?b\b\.?|(?:date|day)[ _-]?of[ _-]?birth|birth[ _-]?da(?:te|y)|geburtsdatum|geburtstag|geboren|geb\.|"
-    r"née?\b(?:\(e\))?|date de naissance|naissance|nacimiento|nacid[oa]|nascita|nat[oa]\b|geboortedatum|data di nascita)"
+    # the first letter by itself: a search for a few letters is fast, one that looks behind everywhere is not
+    r"[bdgnBDGN](?:(?<![^\W_].)|(?<=\\[nrt].)|(?<=[_.].))"
+    r"(?i:(?<=b)orn|(?<=b)irth[ _-]?da(?:te|y)|(?<=d)\.?o\.?b\b\.?|(?<=d)(?:ate|ay)[ _-]?of[ _-]?birth|(?<=d)ate de naissance|"
+    r"(?<=d)ata di nascita|(?<=g)eburtsdatum|(?<=g)eburtstag|(?<=g)eb(?:oren|\.)|(?<=g)eboortedatum|"
+    r"(?<=n)ée?\b(?:\(e\))?|(?<=n)aissance|(?<=n)acimiento|(?<=n)acid[oa]|(?<=n)ascita|(?<=n)at[oa]\b)"
 )
 _BIRTH = re.compile(
-    _CUE + r"(?P<between>[^\d\r\n]{0,48}?)(?P<date>" + r"(?<![^\W_])" + _DATE + ")",
-    re.IGNORECASE,
+    _CUE + r"(?=[^\d\r\n]{0,64}[0-9])(?P<between>[^\d\r\n]{0,48}?)(?P<date>(?<![^\W_])(?i:" + _DATE + "))"
 )
 
 
@@ -40,8 +42,8 @@ DATE_OF_BIRTH = Detector(
     category=Category.PII,
     data_class=DataClass.CONFIDENTIAL,
     triggers=(
-        r"(?:born|birth|dob|d\.o\.b|geburt|geboren|geb\.|naissance|nacimiento|nacid[oa]|nascita|geboorte)[^\d\r\n]{0,64}\d",
-        r"(?:n\xc3\xa9e?|nat[oa]) [^\d\r\n]{0,48}\d",
+        r"birth|geburts|geboren|geboorte|naissance|nacimiento|nascita|nacid[oa]",
+        r"(?:born|d\.?o\.?b|geb\.|nat[oa]|n\xc3\xa9e?)[^a-z\d\r\n]",
     ),
     find=_find,
     priority=55,

@@ -7,9 +7,8 @@ where they are called IBAN.
 import re
 from collections.abc import Iterator
 
-from collectors.redact.context import EDGE
 from collectors.redact.detector import Category, DataClass, Detector, Match
-from collectors.redact.folding import folded
+from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
 _LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29, "BY": 28,
@@ -21,10 +20,11 @@ _LENGTHS = {
     "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26,
     "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
 }  # fmt: skip
-_FORM = r"[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,31}"
-_CANDIDATE = re.compile(EDGE + _FORM)
-_ANY_CASE = re.compile(EDGE + _FORM, re.IGNORECASE)
-_CALLED = re.compile(r"iban[^\d\r\n]{1,24}\d\d", re.IGNORECASE)
+_EDGE = r"(?:(?<![^\W_].)|(?<=\\[nrt].))"
+"""The edge before the one character that was matched already."""
+_CANDIDATE = re.compile(rf"[A-Z]{_EDGE}[A-Z][0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,31}}")
+_ANY_CASE = re.compile(rf"[A-Za-z]{_EDGE}[A-Za-z][0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11,31}}")
+_CALLED = re.compile(r"[Ii][Bb][Aa][Nn][^\d\r\n]{1,24}\d\d")
 _SEPARATORS = re.compile("[ -]")
 
 
@@ -66,7 +66,8 @@ IBAN = Detector(
     data_class=DataClass.RESTRICTED,
     triggers=(
         r"(?-i:[A-Z]{2}\d\d[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{2})",
-        r"iban[^\d\r\n]{1,24}\d\d",
+        r"iban[^\d\r\n]{1,24}[a-z]{2}\d\d",
+        *UNUSUAL_DIGITS,
     ),
     find=folded(_find),
     strong=True,

@@ -13,11 +13,10 @@ from collectors.redact.detector import Category, DataClass, Detector, Match
 from collectors.redact.folding import folded
 from collectors.redact.overlap import without_overlaps
 
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_V4 = re.compile(rf"(?:(?<![\w.])|(?<=\\[nrt]))(?:{_OCTET}\.){{3}}{_OCTET}(?![\w]|\.\w|-\d)")
+_V4 = re.compile(r"[0-9](?:(?<![\w.].)|(?<=\\[nrt].))[0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w]|\.\w|-\d)")
 _V6 = re.compile(
-    r"(?:(?<![\w:.])|(?<=\\[nrt]))(?=[0-9a-f]{0,4}:)[0-9a-f:]{3,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\w)",
-    re.IGNORECASE,
+    r"[0-9a-fA-F:](?:(?<![\w:.].)|(?<=\\[nrt].))(?:(?<=:)|(?=[0-9a-fA-F]{0,3}:))[0-9a-fA-F:]{2,38}"
+    r"(?:(?<=:)(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![\w:]|\.\w)"
 )
 _VERSIONS = Words((r"v(?:ers(?:ion)?)?\.?[\"'\\]{0,3} ?[:=]? ?[\"'\\]{0,3}v?$", r"(?:release|build|firmware|section|§)[ :=\"']{0,3}$"),
                   before=16, after=0)  # fmt: skip
@@ -37,13 +36,16 @@ _GROUPS = 8
 
 def _find(text: str) -> Iterator[Match]:
     found = [Match(match.start(), match.end()) for match in _V4.finditer(text) if _is_person_v4(text, match)]
-    if ":" in text:
+    if "::" in text or text.count(":") >= _GROUPS - 2:
         found += [Match(match.start(), match.end()) for match in _V6.finditer(text) if _is_person_v6(match[0])]
     yield from without_overlaps(found)
 
 
 def _is_person_v4(text: str, match: re.Match[str]) -> bool:
-    value = int(IPv4Address(match[0]))
+    try:
+        value = int(IPv4Address(match[0]))
+    except AddressValueError:
+        return False
     if any(value & mask == network for network, mask in _MACHINES_V4):
         return False
     start = match.start()
@@ -51,6 +53,8 @@ def _is_person_v4(text: str, match: re.Match[str]) -> bool:
 
 
 def _is_person_v6(shown: str) -> bool:
+    if "::" not in shown and shown.count(":") < _GROUPS - 2:
+        return False
     groups = [group for group in shown.split(":") if group]
     if not _is_whole_v6(shown, len(groups)):
         return False
@@ -83,7 +87,7 @@ IP = Detector(
     data_class=DataClass.CONFIDENTIAL,
     triggers=(
         r"\d\.\d{1,3}\.\d{1,3}\.\d",
-        r"[0-9a-f](?::[0-9a-f]{1,4}){6}:[0-9a-f]",
+        r"(?::[0-9a-f]{1,4}){6}:",
         r"[0-9a-f]::[0-9a-f]",
         r"::ffff:\d",
     ),

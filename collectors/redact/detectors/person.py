@@ -6,9 +6,8 @@ words without a cue, stay. The match is the name without title and cue.
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
 
-from collectors.redact.detector import Category, DataClass, Detector, Match
+from collectors.redact.detector import CAPITAL, Category, DataClass, Detector, Match
 from collectors.redact.detectors.names import GIVEN_NAMES
 from collectors.redact.overlap import without_overlaps
 
@@ -25,8 +24,10 @@ _TITLES = (
     r"(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof|Sir|Madam|Lady|Lord|Rev|Capt|Sgt|Lt|Judge|Senator|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|"
     r"Sr|Sra|Srta|Señora?|Don|Doña|Sig|Signor[ae]?|Sig\.ra|Dott|Dhr|Mevr|Mevrouw|Meneer)"
 )
-_TITLE_HINTS = ("M", "Dr", "Prof", "Sir", "Lady", "Lord", "Rev", "Capt", "Sgt", "Lt", "Judge", "Senator", "Herr", "Frau", "Sr", "Señor", "Do", "Sig",
-                "Dhr")  # fmt: skip
+_TITLE_HINTS = (
+    "Mr", "Ms", "Mx", "Miss", "Mme", "Mlle", "Monsieur", "Madam", "Mev", "Meneer", "Dr", "Prof", "Sir", "Lady", "Lord", "Rev", "Capt",
+    "Sgt", "Lt", "Judge", "Senator", "Herr", "Frau", "Sr", "Señor", "Don", "Doña", "Sig", "Dott", "Dhr",
+)  # fmt: skip
 _TITLED = re.compile(rf"{_HEAD}{_TITLES}(?:\. ?| ){_NAME}")
 _INTRODUCED = re.compile(
     rf"{_HEAD}(?:[Mm]y (?:full |last |first |legal )?name is|[Nn]ame(?:'s| is)|[Cc]alled myself|[Ii]ch hei(?:ß|ss)e|[Mm]ein Name ist|[Jj]e m'appelle|"
@@ -52,14 +53,15 @@ _ADDRESSING = frozenset(
 _WEAK = re.compile(rf"(?P<greeting>{_GREETINGS})[,:]? {_NAME}")
 _CAPITALISED = re.compile(rf"[{_UPPER}][{_LOWER}]{{1,24}}(?=[ -])")
 _FULL_NAME = re.compile(_NAME)
+_BY_SPACES = re.compile(r"[^ ]+")
 _NO_NAMES = frozenset(
     ["The", "This", "That", "These", "Those", "There", "Then", "Thanks", "Thank", "Team", "Support", "Customer", "Service", "Sir", "Madam", "All", "Everyone", "Everybody", "Friend", "Friends", "User", "Agent", "Assistant", "Please", "Your", "You", "We", "Our", "They", "Their", "It", "Its", "He", "She", "His", "Her", "My", "Me", "World", "Hiring", "Manager", "Committee", "Board", "Sales", "Marketing", "Finance", "Legal", "Human", "Resources", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Not", "Yes", "No", "Ok", "Okay", "Sure", "Hello", "Hi", "Dear", "Good", "Great", "Best", "Regards", "Error", "None", "Null", "True", "False", "Unknown", "Anonymous", "Test", "Example", "Inc", "Ltd", "Corp", "Company", "Street", "Road", "Avenue", "Bank", "University", "School", "Hospital", "Government", "Department", "Office", "Group", "Systems", "Python", "Java", "English", "French", "German", "Spanish", "Italian", "What", "When", "Where", "Who", "Why", "How", "Can", "Could", "Would", "Should", "Is", "Are", "Was", "Were", "Do", "Does", "Did", "Have", "Has", "Had", "And", "Or", "But", "If", "In", "On", "At", "For", "From", "To", "With", "By", "Of", "As", "An", "Here", "Now", "Today", "Tomorrow", "Yesterday", "Let", "Just", "Also", "Always", "Never", "Looking", "Happy", "Sorry", "Available", "Currently", "Trying", "Going", "Calling", "Writing", "Interested", "Google", "Microsoft", "Amazon", "Apple", "Openai", "Anthropic", "Claude", "Gemini", "Llama", "Mistral", "Copilot", "Chat", "Model", "Tool", "Function", "Order", "Invoice", "Ticket", "Number", "Id", "Date"]
 )  # fmt: skip
 _HINTED = (
     (_TITLED, _TITLE_HINTS),
     (_INTRODUCED, ("ame is", "ame's", "alled myself", "heiße", "heisse", "Name ist", "appelle", "llamo", "ombre es", "chiamo", "heet", "naam is")),
-    (_FIELDS, (":", "=")),
-    (_SIGNED, ("egards", "incerely", "heers", "ours", "est", "hanks", "hank you", "Gr", "ordialement", "aludos", "saluti", "groet")),
+    (_FIELDS, ("ame", "Patient", "older", "Attn", "Attention", "Bill to", "Ship to", "Signed", "Nombre", "Nom")),
+    (_SIGNED, ("egards", "incerely", "heers", "ours ", "Best", "best", "hanks", "hank you", "Grü", "Grue", "ordialement", "aludos", "saluti", "groet")),
 )  # fmt: skip
 """Patterns, and texts of which each of their matches holds one: to look for those first costs a tenth."""
 
@@ -76,9 +78,12 @@ def _find(text: str) -> Iterator[Match]:
         known = _given(match["name"]) or (match["name"].count(" ") and match["greeting"] in _ADDRESSING)
         if known and _stands_free(text, match.start()):
             found += _trimmed(match["name"], match.start("name"))
+    reached = 0
     for match in _CAPITALISED.finditer(text):
-        if match[0] in GIVEN_NAMES and _stands_free(text, match.start()):
-            found += _named(text, match.start())
+        if match[0] in GIVEN_NAMES and match.start() >= reached and _stands_free(text, match.start()):
+            named = _named(text, match.start())
+            found += named
+            reached = named[0].end if named else reached
     yield from without_overlaps(found)
 
 
@@ -95,7 +100,7 @@ def _given(name: str) -> bool:
 def _trimmed(name: str, start: int) -> list[Match]:
     """The name up to the first word that belongs to the sentence instead; nothing if that is its first."""
     end = 0
-    for word in re.finditer(r"[^ ]+", name):
+    for word in _BY_SPACES.finditer(name):
         bare = word[0].rstrip(".'\u2019")
         if bare in _NO_NAMES or bare.removesuffix("'s") in _NO_NAMES:
             break
@@ -119,36 +124,28 @@ def _partial(value: str) -> str:
     return " ".join(word[:1] + "." for word in value.split())
 
 
-_PARTICLE = r"(?:v[ao]n|den?|de[rl]|della|di|d[aou]s?|l[ea]|bin|ibn|[ae]l|te[rn]|zum?|[ye])[ -]"
-_CAPITAL = r"[A-Z\xc3-\xc5]"
-
-
-def _listed() -> Iterator[str]:
-    """A trigger for the names of each two first letters: one of all names takes Hyperscan ten seconds to compile."""
-    groups = groupby(sorted(GIVEN_NAMES), key=lambda name: name[:2])
-    for _, names in groups:
-        yield rf"(?-i:(?:{'|'.join(names)})[ -](?:{_CAPITAL}|{_PARTICLE}))"
-
+_BEFORE_NAME = r"[A-Z\xc3-\xc5]"
 
 PERSON = Detector(
     name="person",
     category=Category.PII,
     data_class=DataClass.CONFIDENTIAL,
     triggers=(
-        rf"(?-i:{_TITLES}(?:\. ?| ){_CAPITAL})",
+        rf"(?-i:{_TITLES}(?:\. ?| ){_BEFORE_NAME})",
         r"(?-i:(?:[Nn]ame is|ame's|alled myself|hei(?:ß|ss)e|Name ist|m'appelle|llamo|nombre es|chiamo|k heet|naam is) "
-        + _CAPITAL
+        + _BEFORE_NAME
         + ")",
-        r"(?-i:(?:ull|irst|ast|ustomer|ontact|lient|mployee|atient|assenger|uest|older|ender|ecipient|iddle|amily|iven)[ _-]?[Nn]ame[\"'\\]{0,2}\s?[:=]\s{0,8}[\"'\\]{0,2}"
-        + _CAPITAL
+        (
+            r"(?-i:(?:ull|irst|ast|ustomer|ontact|lient|mployee|atient|assenger|uest|older|ender|ecipient|iddle|amily|iven)[ _-]?[Nn]ame[\"'\\]{0,2}\s?"
+            rf"[:=]\s{{0,8}}[\"'\\]{{0,2}}{_BEFORE_NAME})"
+        ),
+        r"(?-i:(?:Name|atient|ardholder|ccount holder|Attn|Attention|ill to|hip to|Signed|igned by|Nombre|Nom|Naam)\s?:\s{0,8}"
+        + _BEFORE_NAME
         + ")",
-        r"(?-i:(?:Name|Patient|Cardholder|holder|Attn|Attention|to|Signed|by|Nombre|Nom|Naam)\s?:\s{0,8}"
-        + _CAPITAL
-        + ")",
-        r"(?-i:(?:egards|incerely|ours|heers|ruly|aithfully|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|ordialement|aludos|saluti|groet),?"
-        r"(?:\s|\\n){1,4}" + _CAPITAL + ")",
-        rf"(?-i:(?:{_GREETINGS})[,:]? {_CAPITAL})",
-        *_listed(),
+        r"(?-i:(?:egards|incerely|ours truly|ours faithfully|incerely yours|heers|[Bb]est|ishes|hanks|hank you|Gr(?:ü|ue)(?:ß|ss)en?|"
+        r"ordialement|aludos|saluti|groet),?(?:\s|\\n){1,4}" + _BEFORE_NAME + ")",
+        rf"(?-i:(?:{_GREETINGS})[,:]? {_BEFORE_NAME})",
+        *(f"{name} {CAPITAL}" for name in sorted(GIVEN_NAMES)),
     ),
     find=_find,
     partial=_partial,

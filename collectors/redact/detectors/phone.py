@@ -12,15 +12,14 @@ from functools import lru_cache
 import phonenumbers
 
 from collectors.redact.context import IDENTIFIERS, Words
-from collectors.redact.detector import Category, DataClass, Detector, Match
-from collectors.redact.folding import FULL_WIDTH_DIGITS, SPLIT_DIGITS, folded
+from collectors.redact.detector import NUMBERS, Category, DataClass, Detector, Match
+from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
 _GAP = r"[ .\-/()]"
 _CANDIDATE = re.compile(
-    r"(?:(?<![\w.,/+=#$€£-])|(?<=\\[nrt])|(?<=[^\W\d][.,/:=-])|(?<=[^\w][.,-]))"
-    r"(?P<number>(?:\+|\(\+?)?\d(?:[ .\-/()]{0,3}\d){5,17})"
-    r"(?:,? ?(?:x|ext\.?:?|extension|ext ?#) ?\d{1,6})?(?![\w%€£]|[.,:]\d|-\d|-(?!(?:office|fax|home|work|mobile|cell|direct|main)\b)\w)",
-    re.IGNORECASE,
+    r"(?P<number>[0-9+(](?:(?<![\w.,/+=#$€£-].)|(?<=\\[nrt].)|(?<=[^\W\d][.,/:=-].)|(?<=[^\w][.,-].))"
+    r"(?:(?<=[0-9])|(?<=\+)[0-9]|(?<=\()\+?[0-9])(?:[ .\-/()]{0,3}[0-9]){5,17})"
+    r"(?i:,? ?(?:x|ext\.?:?|extension|ext ?#) ?\d{1,6})?(?![\w%€£]|[.,:]\d|-\d|-(?!(?i:office|fax|home|work|mobile|cell|direct|main)\b)\w)"
 )
 _LABEL = re.compile(r"[ ,(-]{0,3}(?:office|fax|home|work|mobile|cell|direct)\b", re.IGNORECASE)
 _NANP = re.compile(
@@ -56,6 +55,11 @@ _TRIGGER_WORDS = (
     r"reach|contact|number|hot ?line|ring me|handy|nummer|ruf|appele|portable|joindre|ll(?:a|á)m|chiam|recapito|bel |bellen|ph[.: ]|hp[: ]|"
     r"voice ?mail|land ?line|answer|message)"
 )
+_NO_DATE = (
+    r"(?:[013-9][\d .\-/()]{6}|2[1-9 .\-/()][\d .\-/()]{5}"
+    r"|20(?:[3-9 .\-/()]|[0-2][ .\-/()]|[0-2]\d[\d ./()])[\d .\-/()]{2})"
+)
+"""Seven digits or what groups them, but `2025-04-14`."""
 _FEWEST_DIGITS = 7
 _MOST_DIGITS = 15
 
@@ -126,17 +130,12 @@ PHONE = Detector(
     category=Category.PII,
     data_class=DataClass.CONFIDENTIAL,
     triggers=(
-        r"\+[1-9][\d ().\-/\xc2\xa0]{7}",
-        r"\d{3}(?:\)[ .\-]{0,2}|[.\-/ ])\d{3}[.\- ]\d{4}",
-        r"0[1-9](?:[ .\-]\d\d){4}",
-        r"\(0\d{1,5}\)[ /\-]{0,2}\d{3}",
-        r"0[1-9]\d{1,4}[ /\-]{1,3}\d{3}",
-        r"0[2-9] \d{4} \d{4}",
-        r"00[1-9]\d{0,2}[ .\-(]{1,2}\d[\d .\-()]{6}",
-        _TRIGGER_WORDS + r"[^\d\r\n]{0,28}\d[\d ().\-/]{6}",
-        r"\d{2,4}[ .\-/]{0,1}\d{2,4}[ ,(\-]{1,3}(?:office|fax|home|work|mobile|cell|direct)",
-        FULL_WIDTH_DIGITS,
-        SPLIT_DIGITS,
+        NUMBERS,
+        r"\+[1-9][\d ().\-/]{7}",
+        r"\d{3}-\d{4}",
+        r"\d\d[ ,(\-]{1,3}(?:office|fax|home|work|mobile|cell|direct)",
+        _TRIGGER_WORDS + r"[^\d]{0,40}" + _NO_DATE,
+        *UNUSUAL_DIGITS,
     ),
     find=folded(_find),
     partial=lambda value: "***" + re.sub(r"\D", "", value)[-2:],

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 from collectors.redact.context import IDENTIFIERS, Words
-from collectors.redact.detector import Category, DataClass, Detector, Match
-from collectors.redact.folding import FULL_WIDTH_DIGITS, SPLIT_DIGITS, folded
+from collectors.redact.detector import NUMBERS, Category, DataClass, Detector, Match
+from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
 _CANDIDATE = re.compile(
-    r"(?:(?<![\w.+-])|(?<=\\[nrt])|(?<=[^\d][.:_]))(?!000|666|9\d\d)\d{3}([ -]?)(?!00)\d{2}\1(?!0000)\d{4}(?![\w-]|\.\d)"
+    r"[0-8](?:(?<![\w.+-].)|(?<=\\[nrt].)|(?<=[^\d][.:_].))[0-9]{2}(?<!000)(?<!666)([ -]?)(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?![\w-]|\.\d)"
 )
 _WORDS = Words(
     (r"ssns?(?![a-z])", r"soc(?:ial)?\.? ?_?sec", r"social ?(?:number|#)", r"tax ?payer ?id"), before=64, after=32
@@ -31,9 +31,8 @@ SSN = Detector(
     name="ssn",
     category=Category.PII,
     data_class=DataClass.RESTRICTED,
-    triggers=(r"\d{3}-\d{2}-\d{4}", r"ssn", r"soc(?:ial)?\.?[ _]?sec", r"social (?:number|#)", r"tax ?payer ?id",
-              FULL_WIDTH_DIGITS, SPLIT_DIGITS),
+    triggers=(NUMBERS, *UNUSUAL_DIGITS),
     find=folded(_find),
     partial=lambda value: "***-**-" + value[-4:],
     priority=70,
-)  # fmt: skip
+)
