@@ -45,7 +45,12 @@ def masks_of(cells: Cells, marks: Marks) -> Masks:
     where, inverse = np.unique(columns * _PLACES + places, return_inverse=True)
     joined = np.zeros(len(where), np.uint64)
     np.bitwise_or.at(joined, inverse, masks)
-    return {(at // _PLACES, at % _PLACES): mask for at, mask in zip(where.tolist(), joined.tolist(), strict=True)}
+    found = {(at // _PLACES, at % _PLACES): mask for at, mask in zip(where.tolist(), joined.tolist(), strict=True)}
+    order = np.lexsort((ends, inverse))
+    by_cell = np.split(ends[order], np.searchsorted(inverse[order], np.arange(1, len(where))))
+    for (column, place), own in zip(found, by_cell, strict=False):
+        cells.marked[column, place] = own - cells.start_of_cell(column, place)
+    return found
 
 
 def every_cell(cells: Cells, mask: int) -> Masks:
@@ -126,7 +131,7 @@ def treat_cells(table: TreatedTable, cells: Cells, masks: Masks, care: Care, *, 
             continue  # exchanged as a whole
         asked = care.asked()
         text = cells.text(number, place)
-        new, findings = _treat(table, column, row, text, mask, care)
+        new, findings = _treat(table, column, row, text, mask, cells.marks_in(number, place), care)
         if care.asked() != asked and not last:
             waiting[number, place] = mask
             continue
@@ -138,21 +143,21 @@ def treat_cells(table: TreatedTable, cells: Cells, masks: Masks, care: Care, *, 
 
 
 def _treat(
-    table: TreatedTable, column: TextColumn, row: int, text: str, mask: int, care: Care
+    table: TreatedTable, column: TextColumn, row: int, text: str, mask: int, marks: Ints | None, care: Care
 ) -> tuple[str | None, Findings]:
     tenant = table.tenant(row)
     treatment, candidates = care.treatment(tenant), care.candidates(tenant, mask)
     # a text that several rows share is nobody's alone
     person = column.codes is not None or bool(table.persons[row])
     if column.is_json:
-        new, findings = treatment.json(text, candidates, actor_is_person=person)
+        new, findings = treatment.json(text, candidates, marks, actor_is_person=person)
         if mask & int(_DECLARED_BIT) and column.name in {"attributes", "resource"}:
             findings.add(declared_class(text))
         return new, findings
     key = column.name
     if table.name == "contents" and key == "body":
         part = table.batch.column("part")[row].as_py() or key
-        return treatment.text(text, (part,), field_of(part), candidates, actor_is_person=person)
+        return treatment.text(text, (part,), field_of(part), candidates, marks, actor_is_person=person)
     return treatment.text(text, (key,), COLUMNS[key], candidates, actor_is_person=person)
 
 

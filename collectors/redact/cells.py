@@ -11,6 +11,8 @@ from collectors.decode.texts import data_of, lengths_of, offsets_of
 from collectors.redact.edits import Edits, apply_edits
 from collectors.redact.fields import JSON_COLUMNS
 
+_CONTINUES, _CONTINUED = 0xC0, 0x80
+"""Bits of a byte of UTF-8 that continues a character."""
 Ints = npt.NDArray[np.int64]
 _SHARED_COLUMNS = frozenset({"resource", "envelope"})
 """Long texts that many rows share: each is looked at once."""
@@ -44,6 +46,8 @@ class Cells:
     def __init__(self, batch: pa.RecordBatch, names: Iterable[str], *, share: bool) -> None:
         """Join the texts of these columns, as far as `batch` has them; `share` where all its rows are of one tenant."""
         self.columns = [_column(batch, name, share=share) for name in names if _is_text(batch, name)]
+        self.marked: dict[tuple[int, int], Ints] = {}
+        """Offsets behind the marks of a cell, from its first byte, by (column, place); of a cell that is not in it nobody knows."""
         self.data = b"".join(_bytes_of(column.values) for column in self.columns)
         sizes = [int(lengths_of(column.values).sum()) for column in self.columns]
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -74,6 +78,16 @@ class Cells:
     def start_of_cell(self, column: int, place: int) -> int:
         """Where a cell's first byte lies."""
         return self.start_of(column) + int(self._offsets[column][place])
+
+    def marks_in(self, column: int, place: int) -> Ints | None:
+        """Offsets behind the marks of a cell in characters, ascending; None where nobody knows."""
+        marks = self.marked.get((column, place))
+        if marks is None:
+            return None
+        start = self.start_of_cell(column, place)
+        end = self.start_of(column) + int(self._offsets[column][place + 1])
+        begins = (np.frombuffer(self.data, np.uint8, end - start, start) & _CONTINUES) != _CONTINUED
+        return marks if begins.all() else np.cumsum(begins)[np.minimum(marks, end - start) - 1]
 
     def text(self, column: int, place: int) -> str:
         """One text."""

@@ -25,12 +25,17 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A string, a number or a key of a JSON text. `text` is what it says, unescaped; a key's `path` ends with itself."""
+    """A string, a number or a key of a JSON text. `text` is what it says, unescaped; a key's `path` ends with itself.
+
+    `start` and `end` are where it stands in the JSON text, in characters.
+    """
 
     text: str
     path: Path
     is_number: bool = False
     is_key: bool = False
+    start: int = 0
+    end: int = 0
 
 
 Visit = Callable[[Leaf], str | None]
@@ -96,14 +101,14 @@ def rewrite(text: str, visit: Visit) -> str:
         start, end = token.span(_NUMBER if kind == _NUMBER else _STRING)
         raw = text[start:end]
         if kind == _NUMBER:
-            leaf = Leaf(raw, path, is_number=True)
+            leaf = Leaf(raw, path, is_number=True, start=start, end=end)
         else:
             plain = raw[1:-1] if "\\" not in raw else _decoded(raw)
             if kind == _COLON:
                 path = (*inside, plain)
-                leaf = Leaf(plain, path, is_key=True)
+                leaf = Leaf(plain, path, is_key=True, start=start, end=end)
             else:
-                leaf = Leaf(plain, path)
+                leaf = Leaf(plain, path, start=start, end=end)
         new = visit(leaf)
         if new is not leaf.text:
             value = "" if new is None and leaf.is_key else new

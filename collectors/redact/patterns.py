@@ -91,7 +91,8 @@ class Patterns:
         strong = [(trigger, bit) for trigger, bit in of_detectors if self.detectors[bit - _FIRST_DETECTOR].strong]
         self._texts = _Part([*of_detectors, *of_numbers, *escapes, *keys], FAST_IDENTITY_TRIGGERS, engine)
         self._names = _Part([*strong, *escapes], (), engine)
-        self._leaves = _Part([*of_detectors, *of_numbers], (), engine)
+        self._of_leaves = ~np.uint64(0) << np.uint64(NUMERIC)
+        """Bits that count in a text without keys: numbers and detectors."""
         self.everything = sum(1 << _FIRST_DETECTOR + at for at in range(len(self.detectors))) | 1 << DECLARED
         """The mask of a text that was not scanned: every detector looks at it."""
         self._numeric = sum(1 << at for at, one in enumerate(self.detectors) if NUMBERS in one.triggers)
@@ -99,7 +100,6 @@ class Patterns:
 
     def scan_texts(self, data: bytes, bounds: Ints | None = None) -> Marks:
         """What a buffer of texts and of the decoder's JSON holds; `bounds` are where they begin and the last one ends."""
-        self._leaves.compile()  # before the time of a text is taken
         marks = self._texts.scan(data, bounds)
         if not len(marks.identity_starts) or not len(marks.ends):
             return marks
@@ -113,16 +113,18 @@ class Patterns:
 
     def scan_leaves(self, data: bytes) -> Marks:
         """What detectors' triggers mark in texts that are no JSON, or are no longer."""
-        return self._leaves.scan(data)
+        marks = self._texts.scan(data)
+        mine = marks.masks & self._of_leaves != 0
+        return Marks(marks.ends[mine], marks.masks[mine], NOTHING.identity_starts, NOTHING.identity_keys)
 
     @property
     def are_compiled(self) -> bool:
         """Whether a scan costs no more than itself; the first one compiles, which takes longer than treating a few records."""
-        return self._texts.is_compiled and self._leaves.is_compiled
+        return self._texts.is_compiled
 
     def compile(self) -> None:
         """Compile now what the first scan would have to."""
-        for part in (self._texts, self._names, self._leaves):
+        for part in (self._texts, self._names):
             part.compile()
 
     def detectors_of(self, mask: int) -> tuple[Detector, ...]:

@@ -7,8 +7,12 @@ could not be searched is never kept.
 import base64
 import re
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from collectors.redact.detector import Category, DataClass, Detector
 from collectors.redact.fields import TEXT, Field, Role, field_of, is_prose
@@ -23,9 +27,12 @@ WITHHELD_TEXT = "[WITHHELD]"
 _WITHHELD_JSON = (f'{{"muniment.redaction":"{WITHHELD_TEXT}"}}', f'[{{"name":"{WITHHELD_TEXT}"}}]')
 BYTES_KEY = "$bytes"
 """The decoder writes an attribute of bytes as `{"$bytes":"base64"}`."""
+_TRIGGER_TAIL = 16
+"""How far behind its match a trigger may end."""
 _MOST_LEVELS = 8
 """JSON texts inside strings of JSON texts; what lies deeper is withheld."""
 
+Ints = npt.NDArray[np.int64]
 Candidates = Callable[[str], Sequence[Detector]]
 """The detectors that may find something in a text."""
 
@@ -66,22 +73,28 @@ class Treatment:
         self._explain = explain
 
     def text(
-        self, text: str, path: Path, field: Field, candidates: Candidates, *, actor_is_person: bool = True
+        self,
+        text: str,
+        path: Path,
+        field: Field,
+        candidates: Candidates,
+        marks: Ints | None = None,
+        *,
+        actor_is_person: bool = True,
     ) -> tuple[str | None, Findings]:
-        """What stands in place of a text under the keys `path` (None: nothing), and what was found."""
-        return self._guarded(
-            lambda work: work.value(text, path, field, 0), candidates, path, text, actor_is_person=actor_is_person
-        )
+        """What stands in place of a text under the keys `path` (None: nothing), and what was found.
 
-    def json(self, text: str, candidates: Candidates, *, actor_is_person: bool = True) -> tuple[str | None, Findings]:
+        `marks` are offsets behind triggers, in characters: values of a JSON text far from any are not searched. None: all are.
+        """
+        work = _Work(self, candidates, marks, actor_is_person=actor_is_person, explain=self._explain)
+        return self._guarded(work, lambda: work.value(text, path, field, 0), path, text)
+
+    def json(
+        self, text: str, candidates: Candidates, marks: Ints | None = None, *, actor_is_person: bool = True
+    ) -> tuple[str | None, Findings]:
         """The same for a JSON text that the decoder made: every key and value by its own field."""
-        return self._guarded(
-            lambda work: rewrite(text, lambda leaf: work.leaf(leaf, 0)),
-            candidates,
-            (),
-            text,
-            actor_is_person=actor_is_person,
-        )
+        work = _Work(self, candidates, marks, actor_is_person=actor_is_person, explain=self._explain)
+        return self._guarded(work, lambda: work.members(text, (), 0), (), text)
 
     def identity(self, value: str, path: Path) -> tuple[str | None, str | None]:
         """What stands in place of a person's id (None: nothing), and its token if it has one."""
@@ -107,17 +120,10 @@ class Treatment:
         return token or "[IDENTITY]", token, action
 
     def _guarded(
-        self,
-        treat: "Callable[[_Work], str | None]",
-        candidates: Candidates,
-        path: Path,
-        text: str,
-        *,
-        actor_is_person: bool,
+        self, work: "_Work", treat: Callable[[], str | None], path: Path, text: str
     ) -> tuple[str | None, Findings]:
-        work = _Work(self, candidates, actor_is_person=actor_is_person, explain=self._explain)
         try:
-            return treat(work), work.findings
+            return treat(), work.findings
         except Exception:  # noqa: BLE001 - whatever a detector fails on must not be kept; the count says that it happened
             work.findings = Findings(details=[] if self._explain else None)
             withheld = work.withhold(text, path)
@@ -135,17 +141,30 @@ class _Work:
     """One text's treatment, and what it found."""
 
     def __init__(
-        self, treatment: Treatment, candidates: Candidates | tuple[()], *, actor_is_person: bool, explain: bool
+        self, treatment: Treatment, candidates: Candidates, marks: Ints | None, *, actor_is_person: bool, explain: bool
     ) -> None:
         self.findings = Findings(details=[] if explain else None)
         self._of = treatment
         self._policy = treatment._policy  # noqa: SLF001 - one class in two halves
-        self._candidates: Candidates = candidates or (lambda _text: ())
+        self._candidates = candidates
+        self._marks = None if marks is None else marks.tolist()
+        self._is_marked = True
+        self._depth = 0
         self._actor_is_person = actor_is_person
         self._deadline = time.monotonic() + treatment._text_seconds  # noqa: SLF001 - as above
 
+    def members(self, text: str, path: Path, level: int) -> str:
+        """A JSON text with every string, number and key of it treated."""
+        self._depth += 1
+        try:
+            return rewrite(text, lambda leaf: self.leaf(_below(leaf, path), level))
+        finally:
+            self._depth -= 1
+
     def leaf(self, leaf: Leaf, level: int) -> str | None:
         """What stands in place of one string, number or key of a JSON text."""
+        if self._depth == 1 and self._marks is not None:
+            self._is_marked = self._stands_at_mark(leaf)
         if leaf.is_key:
             return self._key(leaf.text, leaf.path, level)
         if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
@@ -154,6 +173,12 @@ class _Work:
         if leaf.is_number and field.detector == "secret" and not _NUMERIC_SECRET.search(leaf.path[-1]):
             return leaf.text  # a count or a limit, such as of tokens
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
+
+    def _stands_at_mark(self, leaf: Leaf) -> bool:
+        """Whether a trigger ends inside a leaf of the outermost JSON text, or so little behind that it may have begun there."""
+        marks = self._marks or []
+        at = bisect_right(marks, leaf.start)
+        return at < len(marks) and marks[at] <= leaf.end + _TRIGGER_TAIL
 
     def _key(self, text: str, path: Path, level: int) -> str | None:
         """What stands in place of a key; some are JSON texts."""
@@ -165,6 +190,7 @@ class _Work:
     def _bytes(self, text: str, path: Path, level: int) -> str | None:
         """What stands in place of bytes, which JSON has in base64: they are treated as the text that they are, if any."""
         field = field_of(path[-1]) if path else TEXT
+        self._is_marked = True  # no scan saw what base64 says
         try:
             plain = base64.b64decode(text, validate=True).decode("utf8", "surrogateescape")
         except ValueError:
@@ -198,7 +224,7 @@ class _Work:
         """A JSON text that is itself a value."""
         if level >= _MOST_LEVELS:
             return self.withhold(text, path)
-        return rewrite(text, lambda leaf: self.leaf(_below(leaf, path), level + 1))
+        return self.members(text, path, level + 1)
 
     def identity(self, value: str, path: Path, rule: FieldRule | None) -> str | None:
         """What stands in place of a person's id."""
@@ -257,6 +283,8 @@ class _Work:
         return self._rewritten(text, _resolved(hits), path) if hits else text
 
     def _hits(self, text: str, *, only_strong: bool) -> list[_Hit]:
+        if not self._is_marked:
+            return []
         hits: list[_Hit] = []
         for detector in self._candidates(text):
             if only_strong and not detector.strong:
@@ -321,7 +349,9 @@ class _Work:
 
 def _below(leaf: Leaf, path: Path) -> Leaf:
     """A leaf of a JSON text that is itself a value under `path`."""
-    return Leaf(leaf.text, (*path, *leaf.path), leaf.is_number, leaf.is_key)
+    if not path:
+        return leaf
+    return Leaf(leaf.text, (*path, *leaf.path), leaf.is_number, leaf.is_key, leaf.start, leaf.end)
 
 
 def _resolved(hits: list[_Hit]) -> list[_Hit]:
