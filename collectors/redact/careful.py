@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
+from collectors.decode.texts import lengths_of, valid_rows
 from collectors.redact.cells import Cells, TextColumn
 from collectors.redact.declared import declared_class
 from collectors.redact.detector import Detector
@@ -46,11 +46,21 @@ def masks_of(cells: Cells, marks: Marks) -> Masks:
     joined = np.zeros(len(where), np.uint64)
     np.bitwise_or.at(joined, inverse, masks)
     found = {(at // _PLACES, at % _PLACES): mask for at, mask in zip(where.tolist(), joined.tolist(), strict=True)}
-    order = np.lexsort((ends, inverse))
-    by_cell = np.split(ends[order], np.searchsorted(inverse[order], np.arange(1, len(where))))
-    for (column, place), own in zip(found, by_cell, strict=False):
-        cells.marked[column, place] = own - cells.start_of_cell(column, place)
+    _place_marks(cells, found, np.concatenate([ends, marks.identity_starts - 1]))
     return found
+
+
+def _place_marks(cells: Cells, found: Masks, ends: Ints) -> None:
+    """Note where in the cells that are found these marks stand."""
+    columns, places, _ = cells.place(ends - 1)
+    where, inverse = np.unique(columns * _PLACES + places, return_inverse=True)
+    order = np.lexsort((ends, inverse))
+    bounds = np.searchsorted(inverse[order], np.arange(len(where) + 1)).tolist()
+    for number, at in enumerate(where.tolist()):
+        cell = (at // _PLACES, at % _PLACES)
+        if cell in found:
+            own = ends[order[bounds[number] : bounds[number + 1]]]
+            cells.marked[cell] = own - cells.start_of_cell(*cell)
 
 
 def every_cell(cells: Cells, mask: int) -> Masks:
@@ -58,7 +68,7 @@ def every_cell(cells: Cells, mask: int) -> Masks:
     return {
         (number, place): mask
         for number, column in enumerate(cells.columns)
-        for place in np.flatnonzero(pc.greater(pc.binary_length(column.values), 0).fill_null(False)).tolist()
+        for place in np.flatnonzero(lengths_of(column.values) > 0).tolist()
     }
 
 
@@ -97,9 +107,8 @@ def _is_name(cells: Cells, column: int, place: int, end: int) -> bool:
 def prose_cells(cells: Cells) -> Iterable[tuple[int, int]]:
     """Cells of columns of names that hold no names (`fields.is_prose`), or might."""
     for number, column in enumerate(cells.columns):
-        long = pc.greater(pc.binary_length(column.values), LONGEST_NAME)
-        mine = pc.and_(long, pc.match_substring(column.values, " ")).fill_null(False)
-        yield from ((number, place) for place in np.flatnonzero(mine).tolist())
+        places = np.flatnonzero(lengths_of(column.values) > LONGEST_NAME)
+        yield from ((number, place) for place in places.tolist() if " " in cells.text(number, place))
 
 
 def ruled_cells(table: TreatedTable, cells: Cells, policy: Callable[[str], TenantPolicy]) -> Iterable[tuple[int, int]]:
@@ -107,7 +116,7 @@ def ruled_cells(table: TreatedTable, cells: Cells, policy: Callable[[str], Tenan
     for number, column in enumerate(cells.columns):
         if column.is_json:
             continue
-        mine = pc.is_valid(column.values).to_numpy(zero_copy_only=False)
+        mine = valid_rows(column.values)
         if table.name == "contents" and column.name == "body":
             parts = (
                 table.batch.column("part").to_pylist() if any(policy(one).treated_keys for one in table.tenants) else []

@@ -11,6 +11,7 @@ from collectors.decode.texts import data_of, lengths_of, offsets_of
 from collectors.redact.edits import Edits, apply_edits
 from collectors.redact.fields import JSON_COLUMNS
 
+_NOBODY = pa.scalar(-1, pa.int32())
 _CONTINUES, _CONTINUED = 0xC0, 0x80
 """Bits of a byte of UTF-8 that continues a character."""
 Ints = npt.NDArray[np.int64]
@@ -37,7 +38,7 @@ class TextColumn:
         """Rows that have the text at a place of `values`."""
         if self.codes is None:
             return np.array([place])
-        return np.flatnonzero(self.codes.fill_null(-1).to_numpy() == place)
+        return np.flatnonzero(self.codes.fill_null(_NOBODY).to_numpy() == place)
 
 
 class Cells:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collectors.decode.texts import valid_rows
 from collectors.redact.cells import Cells
 from collectors.redact.fields import ACTOR_KEY, COLUMNS, FAST_IDENTITY_KEYS, IDENTITY_COLUMNS, Role
 from collectors.redact.patterns import Marks, identity_key
@@ -95,7 +96,7 @@ class Identities:
 
     def _exchange_column(self, name: str) -> None:
         column = self._table.batch.column(name)
-        chosen: Flags = pc.is_valid(column).to_numpy(zero_copy_only=False)
+        chosen = valid_rows(column)
         if COLUMNS[name].role is Role.ACTOR:
             chosen = chosen & self._table.persons
         rows = np.flatnonzero(chosen)

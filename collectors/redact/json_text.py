@@ -6,7 +6,7 @@ is read token by token (RFC 8259), with the key that each value stands under.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -38,6 +38,7 @@ class Leaf:
     end: int = 0
 
 
+IsMarked = Callable[[int, int], bool]
 Visit = Callable[[Leaf], str | None]
 """Returns the text that stands in the leaf's place: the same object where it stays, None for no value."""
 
@@ -82,39 +83,68 @@ def _encoded(text: str | None) -> str:
         return json.dumps(text)
 
 
-def rewrite(text: str, visit: Visit) -> str:
-    """The JSON text with each string, number and key as `visit` says; the text itself where nothing changes."""
+def rewrite(text: str, visit: Visit, is_marked: IsMarked | None = None) -> str:
+    """The JSON text with each string, number and key as `visit` says; the text itself where nothing changes.
+
+    With `is_marked`, only leaves of which it says so by their first and last character are visited, and what lies below such keys.
+    """
     pieces: list[str] = []
     last = 0
-    above: list[tuple[Path, Path]] = []
-    inside: Path = ()
-    path: Path = ()
-    for token in _TOKEN.finditer(text):
-        kind = token.lastindex
-        if kind == _BRACE:
-            if token[_BRACE] == "{":
-                above.append((path, inside))
-                inside = path
-            elif above:
-                path, inside = above.pop()
-            continue
-        start, end = token.span(_NUMBER if kind == _NUMBER else _STRING)
-        raw = text[start:end]
-        if kind == _NUMBER:
-            leaf = Leaf(raw, path, is_number=True, start=start, end=end)
-        else:
-            plain = raw[1:-1] if "\\" not in raw else _decoded(raw)
-            if kind == _COLON:
-                path = (*inside, plain)
-                leaf = Leaf(plain, path, is_key=True, start=start, end=end)
-            else:
-                leaf = Leaf(plain, path, start=start, end=end)
+    for leaf in _leaves(text, is_marked or _always):
         new = visit(leaf)
         if new is not leaf.text:
             value = "" if new is None and leaf.is_key else new
-            pieces += (text[last:start], _encoded(value))
-            last = end
+            pieces += (text[last : leaf.start], _encoded(value))
+            last = leaf.end
     if not pieces:
         return text
     pieces.append(text[last:])
     return "".join(pieces)
+
+
+def _always(_start: int, _end: int) -> bool:
+    return True
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the walk is: the path of the value that comes next and of its object; whether their keys are marked."""
+
+    path: Path = ()
+    inside: Path = ()
+    is_marked: bool = False
+    inside_is_marked: bool = False
+
+    def below(self) -> "_Place":
+        """Inside the object that is this value."""
+        return _Place(self.path, self.path, self.is_marked, self.is_marked)
+
+
+def _leaves(text: str, is_marked: IsMarked) -> Iterator[Leaf]:
+    """Marked leaves of a JSON text, and those below marked keys, in order."""
+    above: list[_Place] = []
+    place = _Place()
+    for token in _TOKEN.finditer(text):
+        kind = token.lastindex
+        if kind == _BRACE:
+            if token[_BRACE] == "{":
+                above.append(place)
+                place = place.below()
+            elif above:
+                place = above.pop()
+            continue
+        start, end = token.span(_NUMBER if kind == _NUMBER else _STRING)
+        marked = is_marked(start, end)
+        raw = text[start:end]
+        if kind == _COLON:
+            plain = _plain(raw)
+            place.path, place.is_marked = (*place.inside, plain), place.inside_is_marked or marked
+            if place.is_marked:
+                yield Leaf(plain, place.path, is_key=True, start=start, end=end)
+        elif marked or place.is_marked:
+            is_number = kind == _NUMBER
+            yield Leaf(raw if is_number else _plain(raw), place.path, is_number, start=start, end=end)
+
+
+def _plain(raw: str) -> str:
+    return _decoded(raw) if "\\" in raw else raw[1:-1]

@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _MACHINES = pa.array(sorted(MACHINE_ACTORS), pa.string())
+_NO = pa.scalar(False, pa.bool_())  # pyarrow looks for pandas on each call with a bare value
 _OWN_PRINCIPALS = ("user:", "muniment:")
 
 
@@ -61,6 +62,6 @@ def _persons(batch: pa.RecordBatch) -> Flags:
         return np.ones(batch.num_rows, np.bool_)
     known = pc.is_in(pc.utf8_lower(batch.column("actor_type")), value_set=_MACHINES)
     for beginning in _OWN_PRINCIPALS:
-        known = pc.or_(known, pc.fill_null(pc.starts_with(batch.column("recorded_by"), beginning), False))
+        known = pc.or_(known, pc.fill_null(pc.starts_with(batch.column("recorded_by"), beginning), _NO))
     flags: Flags = pc.invert(known).to_numpy(zero_copy_only=False)
     return flags

@@ -157,14 +157,16 @@ class _Work:
         """A JSON text with every string, number and key of it treated."""
         self._depth += 1
         try:
-            return rewrite(text, lambda leaf: self.leaf(_below(leaf, path), level))
+            if self._depth > 1 or self._marks is None:
+                return rewrite(text, lambda leaf: self.leaf(_below(leaf, path), level))
+            return rewrite(text, lambda leaf: self.leaf(_below(leaf, path), level), self._stands_at_mark)
         finally:
             self._depth -= 1
 
     def leaf(self, leaf: Leaf, level: int) -> str | None:
         """What stands in place of one string, number or key of a JSON text."""
         if self._depth == 1 and self._marks is not None:
-            self._is_marked = self._stands_at_mark(leaf)
+            self._is_marked = self._stands_at_mark(leaf.start, leaf.end)
         if leaf.is_key:
             return self._key(leaf.text, leaf.path, level)
         if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
@@ -174,11 +176,11 @@ class _Work:
             return leaf.text  # a count or a limit, such as of tokens
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)
 
-    def _stands_at_mark(self, leaf: Leaf) -> bool:
-        """Whether a trigger ends inside a leaf of the outermost JSON text, or so little behind that it may have begun there."""
+    def _stands_at_mark(self, start: int, end: int) -> bool:
+        """Whether a trigger ends between these offsets, or so little behind that it may have begun there."""
         marks = self._marks or []
-        at = bisect_right(marks, leaf.start)
-        return at < len(marks) and marks[at] <= leaf.end + _TRIGGER_TAIL
+        at = bisect_right(marks, start)
+        return at < len(marks) and marks[at] <= end + _TRIGGER_TAIL
 
     def _key(self, text: str, path: Path, level: int) -> str | None:
         """What stands in place of a key; some are JSON texts."""
