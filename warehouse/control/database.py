@@ -135,6 +135,8 @@ class Database:
                 for name, value in (
                     ("lock_timeout", milliseconds), ("statement_timeout", milliseconds + 1000 * WAIT_SECONDS),
                     ("idle_in_transaction_session_timeout", 0),
+                    # A host that lost power says no goodbye: the server asks, and ends the session within a minute.
+                    ("tcp_keepalives_idle", 30), ("tcp_keepalives_interval", 10), ("tcp_keepalives_count", 3),
                 ):  # fmt: skip
                     connection.execute(
                         text("select set_config(:name, :value, true)"), {"name": name, "value": str(value)}
