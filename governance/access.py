@@ -52,6 +52,9 @@ class Action(StrEnum):
     POLICY_APPLY = "policy.apply"
     SUBJECT_REVEAL = "subject.reveal"
     SUBJECT_SHRED = "subject.shred"
+    HOLD_READ = "hold.read"
+    HOLD_PLACE = "hold.place"
+    HOLD_RELEASE = "hold.release"
 
 
 class Role(StrEnum):
@@ -76,6 +79,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.QUARANTINE_READ,
                 Action.STATUS_READ,
                 Action.POLICY_READ,
+                Action.HOLD_READ,
             }
         ),
         Role.SRE: frozenset(
@@ -99,6 +103,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.MAINTENANCE_RUN,
                 Action.STATUS_READ,
                 Action.POLICY_READ,
+                Action.HOLD_READ,
             }
         ),
     }
@@ -143,8 +148,9 @@ class Access:
             raise SettingsError(
                 f"roles of local users: expected {', '.join(sorted(ASSIGNABLE_ROLES))}, got {', '.join(sorted(given))}"
             )
-        given[Role.OPERATOR] = given.get(Role.OPERATOR, frozenset()) | {owner, user_name(ROOT_UID)}
-        self._users = {Role(role): names for role, names in given.items()}
+        given[Role.OPERATOR] = given.get(Role.OPERATOR, frozenset()) | {owner}
+        self._named = {Role(role): names for role, names in given.items()}
+        self._users = {**self._named, Role.OPERATOR: given[Role.OPERATOR] | {user_name(ROOT_UID)}}
 
     @classmethod
     def for_lake(cls, lake: Path, users: Mapping[str, Collection[str]] | None = None) -> Self:
@@ -167,6 +173,15 @@ class Access:
                 return frozenset({Role.JOB})
             case PrincipalKind.OIDC_USER:
                 return frozenset()
+
+    def holders(self, action: Action) -> frozenset[str]:
+        """Who has a right, as `recorded_by` columns name them: the lake's owner and the users whom settings name.
+
+        Root counts only where it is one of these: it is a way of acting that several people may share, or one person have besides
+        their own name, and so no second pair of eyes.
+        """
+        names = (names for role, names in self._named.items() if action in ROLES[role])
+        return frozenset(f"{PrincipalKind.LOCAL_USER.value}:{name}" for name in frozenset().union(*names))
 
     def decide(self, principal: Principal, action: Action, tenant: str | None = None) -> Decision:
         """Whether `principal` may do `action` in `tenant`; None means the whole lake."""

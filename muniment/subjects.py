@@ -30,7 +30,9 @@ _LOCK_SECONDS = 5.0
 _METHOD = "row deleted from the vault: key material, lookup and sealed value"
 
 Keeper = Callable[[str, str], None]
-"""`keeper(tenant, token)` raises `ConflictError` where something still needs to know whose the token is."""
+"""`keeper(tenant, token)` raises `ConflictError` where something still needs to know whose the token is.
+
+It is asked before anything is recorded, and again under the lock that placing a hold takes too."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def shred_subject(
     Raises:
         DeniedError: the principal may not.
         ConflictError: `keeper` refuses.
-        UnavailableError: it cannot be recorded, or the vault does not answer.
+        UnavailableError: it cannot be recorded, the vault does not answer, or another deletion did not end in time.
     """
     decision = _decide(context, Action.SUBJECT_SHRED, tenant)
     check_text(reason, "--reason")
@@ -149,8 +151,10 @@ def shred_subject(
         )
         announce_nonce(nonce.hex())
         file = _note_file(context, note.key_id)
-        replace_file(file, json.dumps(asdict(note)).encode())
-        destroyed = context.vault.destroy(tenant, token)
+        with context.control.deleting(f"subject key {note.key_id}", [tenant]):
+            keeper(tenant, token)
+            replace_file(file, json.dumps(asdict(note)).encode())
+            destroyed = context.vault.destroy(tenant, token)
         at = context.clock() if destroyed is None else destroyed.destroyed_unix_nano or context.clock()
         return _certify(context, file, note, value=value, destroyed_unix_nano=at, interrupted=False)
 

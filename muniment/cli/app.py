@@ -13,6 +13,7 @@ from muniment.cli import (
     collect,
     demo,
     doctor,
+    holds,
     imports,
     lake,
     ledger,
@@ -60,6 +61,7 @@ for module in (
     witness,
     verify,
     subjects,
+    holds,
 ):
     module.register(app)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from muniment.wiring import CommandContext
+    from warehouse.control import HoldRecord
     from warehouse.lake import Lake
 
 _MIB = 1024 * 1024
@@ -62,6 +63,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "policies": policy_status(context.lake, context.control),
         "last_checkpoint_unix_nano": last_checkpoint(context.lake),
         "last_purge": None,
+        "holds": hold_counts(context.control.list_holds()),
     }
     if senders:
         from warehouse.query import open_session
@@ -75,6 +77,11 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         ) as session:
             content["senders"] = read_senders(session)
     return content
+
+
+def hold_counts(holds: "list[HoldRecord]") -> dict[str, int]:
+    """How many holds are in force, and of how many somebody asked for the release."""
+    return {"in_force": len(holds), "release_asked": sum(hold.release_pending for hold in holds)}
 
 
 def last_checkpoint(lake: "Lake") -> int | None:
@@ -122,6 +129,9 @@ def _print(content: dict[str, Any]) -> None:
     for policy in content["policies"]:
         _print_policy(policy)
     _print_witnesses(content["witnesses"])
+    holds = content["holds"]
+    asked = f", {holds['release_asked']} waiting for a second principal to release it" if holds["release_asked"] else ""
+    console.print(f"holds in force: {holds['in_force']}{asked}", markup=False, highlight=False)
     checkpoint = content["last_checkpoint_unix_nano"]
     when = _time(checkpoint) if checkpoint else "none yet"
     console.print(f"last checkpoint: {when}   last purge: none yet", style="dim")

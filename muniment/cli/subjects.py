@@ -84,6 +84,7 @@ def shred(
     json_: JsonOption = False,
 ) -> None:
     """Destroy the key behind a token: nobody can say any more whose it was. Shows what it would do; --yes does it."""
+    from muniment.holding import keep_held
     from muniment.subjects import finish_shreddings, shred_subject, subject_to_shred
     from muniment.wiring import command_context
 
@@ -95,6 +96,8 @@ def shred(
             return
         _print_done(done, None, as_json=False)
     key = subject_to_shred(context, tenant=tenant, token=token, value=given)
+    keeper = keep_held(context)
+    keeper(tenant, key.token)
     if not yes:
         if json_:
             print_json({"planned": True, "tenant": tenant, "token": key.token, "key_id": key.key_id})
@@ -113,7 +116,7 @@ def shred(
             _say("The certificate names the subject only under this nonce, which is shown this once and kept nowhere:")
             typer.echo(nonce)
 
-    done = shred_subject(context, tenant=tenant, token=key.token, reason=reason, announce_nonce=announce)
+    done = shred_subject(context, tenant=tenant, token=key.token, reason=reason, announce_nonce=announce, keeper=keeper)
     _print_done(done, nonces[0], as_json=json_)
 
 

@@ -31,6 +31,9 @@ policy.read        o a s j
 policy.apply       o
 subject.reveal     o
 subject.shred      o
+hold.read          o a j
+hold.place         o
+hold.release       o
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),

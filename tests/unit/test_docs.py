@@ -26,7 +26,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
 ]
-PACKAGES = ("muniment", "collectors", "warehouse", "governance")
+PACKAGES = ("muniment", "collectors", "warehouse", "retention", "governance")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(muniment [^`]+)`")
@@ -81,6 +81,8 @@ def type_text(kind):
         return type_text(base) + bound
     if isinstance(kind, types.UnionType):
         kind = next(each for each in typing.get_args(kind) if each is not type(None))
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(f"`{each}`" for each in typing.get_args(kind))
     names = {int: "integer", float: "number", str: "text", bool: "boolean", dict: "mapping", list: "list"}
     return names[typing.get_origin(kind) or kind]
 

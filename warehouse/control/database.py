@@ -119,6 +119,33 @@ class Database:
             yield connection
 
     @contextmanager
+    def write_locked(self, lock: str, *, wait_seconds: float) -> Iterator[Connection]:
+        """A writing transaction that is alone, to its end, among all that name the same lock; waits `wait_seconds` for it.
+
+        On SQLite the lock is the write lock of the file, so no other transaction writes meanwhile. It is the transaction's: it ends
+        with the connection, so a process that dies lets go of it. What others committed before is seen.
+
+        Raises:
+            UnavailableError: of the schema's class: the lock was not free in time, or the database does not answer.
+        """
+        milliseconds = int(wait_seconds * 1000)
+        with self._transaction(self._writer.execution_options(busy_milliseconds=milliseconds)) as connection:
+            if self.path is None:
+                # For this transaction only: whoever holds the lock works on files, and its connection is idle meanwhile.
+                for name, value in (
+                    ("lock_timeout", milliseconds), ("statement_timeout", milliseconds + 1000 * WAIT_SECONDS),
+                    ("idle_in_transaction_session_timeout", 0),
+                    # A host that lost power says no goodbye: the server asks, and ends the session within a minute.
+                    ("tcp_keepalives_idle", 30), ("tcp_keepalives_interval", 10), ("tcp_keepalives_count", 3),
+                ):  # fmt: skip
+                    connection.execute(
+                        text("select set_config(:name, :value, true)"), {"name": name, "value": str(value)}
+                    )
+                connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"muniment {lock}"})
+            self._expect_head(connection)
+            yield connection
+
+    @contextmanager
     def write_any_schema(self) -> Iterator[Connection]:
         """A writing transaction on whatever schema is there, alone among all that migrate; for migrations only."""
         with self._transaction(self._writer) as connection:
@@ -128,6 +155,17 @@ class Database:
                     text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"muniment {self.schema.title}"}
                 )
             yield connection
+
+    def expect_alive(self, connection: Connection) -> None:
+        """See that a connection with an open transaction still has it, and with it its locks.
+
+        Raises:
+            UnavailableError: of the schema's class: the server does not answer, or the file was removed or replaced.
+        """
+        with self._failures_named():
+            if self.path is not None and connection.info.get("file") != _file_identity(self.path):
+                raise DisconnectionError(f"the file {self.path} was removed or replaced")
+            connection.execute(text("select 1"))
 
     def revision(self) -> str | None:
         """The schema revision found in the database; None where there is none."""
@@ -250,7 +288,13 @@ def _sqlite_engine(path: Path, pooled: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin_with", "BEGIN"))
+        options = connection.get_execution_options()
+        wait = options.get("busy_milliseconds", 1000 * WAIT_SECONDS)
+        if connection.info.get("busy_milliseconds", 1000 * WAIT_SECONDS) != wait:
+            # Stays with the connection in the pool, so the next transaction sets it back.
+            connection.exec_driver_sql(f"pragma busy_timeout = {wait}")
+            connection.info["busy_milliseconds"] = wait
+        connection.exec_driver_sql(options.get("begin_with", "BEGIN"))
 
     return engine
 

@@ -112,3 +112,55 @@ class AppliedPolicy:
     applied_unix_nano: int
     applied_by: str
     bundle: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class HoldRecord:
+    """A legal hold: one case, why, whose it is, and what it keeps. Times in nanoseconds since 1970.
+
+    `scope` is canonical JSON text that `retention` reads; it names persons by their tokens. `release_asked_…` tell who asked for
+    its release; `released_by` who approved that, or the same one where one person may do it alone.
+    """
+
+    id: str
+    tenant_id: str
+    reason: str
+    owner: str
+    scope: str
+    placed_unix_nano: int
+    placed_by: str
+    case_reference: str | None = None
+    release_asked_unix_nano: int | None = None
+    release_asked_by: str | None = None
+    release_reason: str | None = None
+    released_unix_nano: int | None = None
+    released_by: str | None = None
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it keeps anything: from when it is placed until it is released."""
+        return self.released_unix_nano is None
+
+    @property
+    def release_pending(self) -> bool:
+        """Whether somebody asked for its release and nobody approved it yet."""
+        return self.in_force and self.release_asked_unix_nano is not None
+
+
+@dataclass(frozen=True)
+class DeletionRecord:
+    """A deletion that ended well under the hold lock; `number` counts them from 1, in their order."""
+
+    number: int
+    what: str
+    tenants: tuple[str, ...]
+    began_unix_nano: int
+    ended_unix_nano: int
+
+
+@dataclass(frozen=True)
+class PlacedHold:
+    """A hold in force, and the deletions in its tenant that ended while it was being placed: for these it came too late."""
+
+    hold: HoldRecord
+    came_after: tuple[DeletionRecord, ...] = ()

@@ -6,7 +6,7 @@ and compare it alike, and no time zone setting of a server can shift it.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
 
-HEAD = "r0002"
+HEAD = "r0003"
 """Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
 
 METADATA = MetaData()
@@ -60,4 +60,33 @@ APPLIED_POLICIES = Table(
     Column("bundle", Text, nullable=False),
     Column("applied_unix_nano", BigInteger, nullable=False),
     Column("applied_by", Text, nullable=False),
+)
+
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False),
+    Column("case_reference", Text),
+    Column("reason", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("placed_unix_nano", BigInteger, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("release_asked_unix_nano", BigInteger),
+    Column("release_asked_by", Text),
+    Column("release_reason", Text),
+    Column("released_unix_nano", BigInteger),
+    Column("released_by", Text),
+    Index("holds_by_tenant", "tenant_id"),
+)
+
+DELETIONS = Table(
+    "deletions",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", Text, nullable=False),
+    Column("tenants", Text, nullable=False),
+    Column("began_unix_nano", BigInteger, nullable=False),
+    Column("ended_unix_nano", BigInteger, nullable=False),
 )

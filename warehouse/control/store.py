@@ -1,4 +1,4 @@
-"""The control store: tenants, keys, shards and applied policies over one database."""
+"""The control store: tenants, keys, shards, applied policies and holds over one database."""
 
 import secrets
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Self
 
 from warehouse.clock import Clock
 from warehouse.control.database import parse_url
+from warehouse.control.holds import Holds
 from warehouse.control.keys import Keys
 from warehouse.control.migration import open_migrated
 from warehouse.control.policies import AppliedPolicies
@@ -15,7 +16,7 @@ from warehouse.control.shards import Shards
 from warehouse.control.tenants import Tenants
 
 
-class ControlStore(Tenants, Keys, Shards, AppliedPolicies):
+class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds):
     """The control data of one lake. Open it with `open`; safe to use from several threads and processes at once.
 
     Every method raises `ControlUnavailableError` when the database does not answer or cannot write, and works again once

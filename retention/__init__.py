@@ -1,0 +1,1 @@
+"""Data out: what may not go (legal holds), what has to, and the proof of both."""
