@@ -52,6 +52,7 @@ class Action(StrEnum):
     POLICY_APPLY = "policy.apply"
     SUBJECT_REVEAL = "subject.reveal"
     SUBJECT_SHRED = "subject.shred"
+    RETENTION_PLAN = "retention.plan"
 
 
 class Role(StrEnum):
@@ -76,6 +77,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.QUARANTINE_READ,
                 Action.STATUS_READ,
                 Action.POLICY_READ,
+                Action.RETENTION_PLAN,
             }
         ),
         Role.SRE: frozenset(
@@ -99,6 +101,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.MAINTENANCE_RUN,
                 Action.STATUS_READ,
                 Action.POLICY_READ,
+                Action.RETENTION_PLAN,
             }
         ),
     }

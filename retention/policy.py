@@ -20,7 +20,7 @@ what the policy's selectors can tell apart.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from retention.durations import Duration
 from retention.patterns import is_protected, matches, pattern_rank
@@ -41,6 +41,8 @@ AGENT_TABLES = frozenset({"spans", "audit_events", "contents"})
 `audit_events` the `actor_id` of an actor of type `agent`."""
 
 AUDIT_TABLE = "audit_events"
+
+Rank: TypeAlias = tuple[bool, bool, tuple[int, int], bool, bool]
 
 
 class Combination(NamedTuple):
@@ -80,7 +82,7 @@ class Scope:
         """Whether some record of a tenant in a table may be in the scope."""
         return table in self.tables and (not self.tenants or tenant_id in self.tenants)
 
-    def rank(self, of: Combination) -> tuple[bool, bool, tuple[int, int], bool, bool]:
+    def rank(self, of: Combination) -> Rank:
         """How specific the scope is for a combination that it matches; see the module's docstring."""
         event = max((pattern_rank(pattern) for pattern in self.events if pattern in of.patterns), default=(0, 0))
         return bool(self.tenants), bool(self.agents), event, bool(self.classes), not self.every_table
@@ -88,7 +90,18 @@ class Scope:
     @property
     def is_base(self) -> bool:
         """Whether it holds for every record of its tables."""
-        return not (self.tenants or self.classes or self.events or self.agents)
+        return not self.tenants and self.is_unconditional
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether it holds for every record of its tables and tenants."""
+        return not (self.classes or self.events or self.agents)
+
+    @property
+    def highest_rank(self) -> Rank:
+        """The rank for the combination for which it is most specific."""
+        event = max(map(pattern_rank, self.events), default=(0, 0))
+        return bool(self.tenants), bool(self.agents), event, bool(self.classes), not self.every_table
 
     def to_json(self) -> dict[str, list[str]]:
         """The selectors that it has."""
@@ -211,9 +224,11 @@ class RetentionPolicy:
         """`answer` for each of several combinations, in their order."""
         return [self._answer(of) for of in combinations]
 
-    def rules_for(self, table: str, tenant_id: str) -> tuple[Rule, ...]:
-        """Every rule that some record of a tenant in a table may fall under."""
-        return tuple(rule for rule in self.rules if rule.scope.may_match(table, tenant_id))
+    def rules_for(self, table: str, tenant_id: str, action: Action = Action.DELETE) -> tuple[Rule, ...]:
+        """Every rule of an action that some record of a tenant in a table may fall under."""
+        found = [rule for rule in self.rules if rule.action is action and rule.scope.may_match(table, tenant_id)]
+        always = max((rule.scope.highest_rank for rule in found if rule.scope.is_unconditional), default=None)
+        return tuple(rule for rule in found if always is None or rule.scope.highest_rank >= always)
 
     def minimums_for(self, table: str, tenant_id: str) -> tuple[Minimum, ...]:
         """Every minimum that some record of a tenant in a table may fall under."""

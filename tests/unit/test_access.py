@@ -31,6 +31,7 @@ policy.read        o a s j
 policy.apply       o
 subject.reveal     o
 subject.shred      o
+retention.plan     o a j
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),
