@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retention.explanation import Times, explain
 from retention.holding import NoHolds
 from retention.lake_state import Bounds, Cohort, FileState, LakeSnapshot, Owner
 from retention.plan import encode_plan, plan, read_plan
@@ -95,6 +96,16 @@ def test_exactly_what_is_past_its_deadline_is_due(snapshot, now):
     for file in snapshot.files:
         due = sum(not stays(cohort, now) for cohort in file.cohorts)
         assert found.get((file.table, file.path), 0) == due
+
+
+@given(snapshots(), clocks)
+def test_explanations_agree_with_plans(snapshot, now):
+    """A record of any table but contents is due in an explanation exactly when a plan takes it."""
+    for file in snapshot.files:
+        for cohort in file.cohorts:
+            if file.table != CONTENTS:
+                times = Times(cohort.age.least, cohort.received.least)
+                assert explain(POLICY, cohort.combination, times=times).is_due(now) == (not stays(cohort, now))
 
 
 @given(snapshots(), clocks, clocks)
