@@ -55,6 +55,7 @@ class Action(StrEnum):
     HOLD_READ = "hold.read"
     HOLD_PLACE = "hold.place"
     HOLD_RELEASE = "hold.release"
+    RETENTION_PLAN = "retention.plan"
 
 
 class Role(StrEnum):
@@ -80,6 +81,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.STATUS_READ,
                 Action.POLICY_READ,
                 Action.HOLD_READ,
+                Action.RETENTION_PLAN,
             }
         ),
         Role.SRE: frozenset(
@@ -104,6 +106,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.STATUS_READ,
                 Action.POLICY_READ,
                 Action.HOLD_READ,
+                Action.RETENTION_PLAN,
             }
         ),
     }

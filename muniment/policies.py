@@ -13,7 +13,7 @@ from muniment.policy_kinds import KINDS, PolicyKind
 from muniment.tenancy import Record, recording
 from warehouse.clock import utc_text
 from warehouse.control import ControlStore
-from warehouse.durable import replace_file
+from warehouse.durable import make_folder, replace_file
 from warehouse.errors import MunimentError
 from warehouse.lake import Lake
 from warehouse.names import LAKE_TENANT
@@ -29,6 +29,9 @@ from warehouse.policies import (
     read_folder,
 )
 from warehouse.principals import Principal
+
+EXAMPLES = "examples"
+"""Folder beside the policies of a kind, with files to choose from."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,9 @@ def apply_defaults(
         if not read_folder(lake, kind.name).files:
             for name, text in bundle.files.items():
                 replace_file(lake.policies / kind.name / name, text.encode())
+            for name, content in kind.examples().items():
+                make_folder(lake.policies / kind.name / EXAMPLES)
+                replace_file(lake.policies / kind.name / EXAMPLES / name, content)
         applied.append(apply_bundle(control, access, principal, record, kind=kind, bundle=bundle, replacing=None))
     return applied
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from warehouse.errors import NotFoundError
 from warehouse.policies import Bundle, PolicyError
 
+_OTHER_VERSION = "what is in force was written for another version: this one cannot say what it means"
+
 
 @dataclass(frozen=True)
 class PolicyKind:
@@ -16,12 +18,15 @@ class PolicyKind:
         validate: raises `PolicyError` for a bundle that cannot be used.
         changes: says in words what a valid bundle changes against another one, None for what holds where none is applied.
         defaults: the bundle that comes with the package.
+        examples: name and content of files to choose from, which `init` puts into the folder `examples` beside the policies,
+            where nothing reads them.
     """
 
     name: str
     validate: Callable[[Bundle], object]
     changes: Callable[[Bundle | None, Bundle], list[str]]
     defaults: Callable[[], Bundle]
+    examples: Callable[[], Mapping[str, bytes]] = dict
 
 
 def _redaction_validate(bundle: Bundle) -> object:
@@ -40,7 +45,7 @@ def _redaction_changes(old: Bundle | None, new: Bundle) -> list[str]:
     try:
         before = compile_policy(old or default_bundle(), BY_NAME)
     except PolicyError:
-        return ["what is in force was written for another version: this one cannot say what it means"]
+        return [_OTHER_VERSION]
     return describe_changes(before, after)
 
 
@@ -52,7 +57,40 @@ def _redaction_defaults() -> Bundle:
 
 REDACTION = PolicyKind("redaction", _redaction_validate, _redaction_changes, _redaction_defaults)
 
-KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION,)}
+
+def _retention_validate(bundle: Bundle) -> object:
+    from retention.policy_compiler import compile_policy
+
+    return compile_policy(bundle)
+
+
+def _retention_changes(old: Bundle | None, new: Bundle) -> list[str]:
+    from retention.policy_changes import describe_changes
+    from retention.policy_compiler import compile_policy, default_bundle
+
+    after = compile_policy(new)
+    try:
+        before = compile_policy(old or default_bundle())
+    except PolicyError:
+        return [_OTHER_VERSION]
+    return describe_changes(before, after)
+
+
+def _retention_defaults() -> Bundle:
+    from retention.policy_compiler import default_bundle
+
+    return default_bundle()
+
+
+def _retention_examples() -> Mapping[str, bytes]:
+    from retention.policy_compiler import example_files
+
+    return example_files()
+
+
+RETENTION = PolicyKind("retention", _retention_validate, _retention_changes, _retention_defaults, _retention_examples)
+
+KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION)}
 """Every kind that can be checked and applied."""
 
 

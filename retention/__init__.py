@@ -1,1 +1,5 @@
-"""Data out: what may not go (legal holds), what has to, and the proof of both."""
+"""Data out: how long records are kept, what holds them back, and what is due to go.
+
+`retention.policy` says how a rule is found, `retention.durations` how time is counted, `retention.holds` what may not go,
+`retention.plan` what is due.
+"""

@@ -122,9 +122,11 @@ def apply_(
     if json_:
         print_json(_pending_json(pending) | {"applied": True, "revision": applied.revision})
         return
+    taken = (
+        f"; running collectors use it within {context.settings.policy_poll_seconds:g} s" if kind == DEFAULT_KIND else ""
+    )
     console.print(
-        f"{kind}: revision {applied.revision} is in force ({applied.content_hash}); "
-        f"running collectors use it within {context.settings.policy_poll_seconds:g} s",
+        f"{kind}: revision {applied.revision} is in force ({applied.content_hash}){taken}",
         markup=False,
         soft_wrap=True,
     )

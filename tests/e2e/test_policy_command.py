@@ -33,11 +33,11 @@ def muniment(lake, capfd):
 
 def test_a_new_lake_has_the_strict_policy_in_force(lake, muniment):
     """`init` writes and applies the package's policy, once; status and history name it."""
-    _, out, _ = muniment("policy", "history", "--json")
+    _, out, _ = muniment("policy", "history", "redaction", "--json")
     (first,) = json.loads(out)
     assert (first["kind"], first["revision"]) == ("redaction", 1)
     assert muniment("init")[1].endswith("nothing changed)\n")
-    assert len(json.loads(muniment("policy", "history", "--json")[1])) == 1
+    assert len(json.loads(muniment("policy", "history", "redaction", "--json")[1])) == 1
     shown = json.loads(muniment("policy", "show", "--applied", "--json")[1])
     assert shown["hash"] == first["hash"]
     assert shown["files"]["strict.yaml"] == (lake / "policies/redaction/strict.yaml").read_text(encoding="utf8")
@@ -54,14 +54,14 @@ def test_a_change_is_checked_shown_recorded_and_applied(lake, muniment):
     assert "+  - {name: open, tenants: ['*'], detectors: {email: keep}}\n" in out
     assert "every other tenant: email mask → keep\n" in out
     assert "the folder differs: `muniment policy diff redaction`" in muniment("status")[1]
-    old = json.loads(muniment("policy", "history", "--json")[1])[0]["hash"]
+    old = json.loads(muniment("policy", "history", "redaction", "--json")[1])[0]["hash"]
     code, out, _ = muniment("policy", "apply", "--yes", "--json")
     answer = json.loads(out)
     assert (code, answer["applied"], answer["revision"], answer["old_hash"]) == (0, True, 2, old)
     code, out, _ = muniment("policy", "apply")
     assert (code, "nothing to apply" in out) == (0, True)
     assert json.loads(muniment("policy", "apply", "--json")[1])["applied"] is False
-    query = "select resource_id, policy_version, action, attributes from audit_events where event_name = 'policy.changed' order by time"
+    query = "select resource_id, policy_version, action, attributes from audit_events where event_name = 'policy.changed' and resource_id = 'redaction' order by time"
     events = json.loads(muniment("sql", query, "--tenant", "_lake", "--format", "json")[1])
     assert [(event["resource_id"], event["policy_version"]) for event in events] == [
         ("redaction", old),
@@ -75,7 +75,7 @@ def test_apply_asks_or_wants_to_be_told(lake, muniment):
     (lake / "policies/redaction/strict.yaml").write_text(OPEN)
     code, out, err = muniment("policy", "apply")
     assert (code, "email mask → keep" in out, "expected --yes" in err) == (USAGE, True, True)
-    assert len(json.loads(muniment("policy", "history", "--json")[1])) == 1
+    assert len(json.loads(muniment("policy", "history", "redaction", "--json")[1])) == 1
 
 
 def test_what_is_wrong_is_printed_by_line_and_not_applied(lake, muniment):
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_printed_by_line_and_not_applied(lake, muniment):
     code, _, err = muniment("policy", "apply", "--yes")
     assert (code, wanted in err) == (USAGE, True)
     assert wanted in muniment("policy", "diff")[1]
-    assert len(json.loads(muniment("policy", "history", "--json")[1])) == 1
+    assert len(json.loads(muniment("policy", "history", "redaction", "--json")[1])) == 1
 
 
 def test_files_are_checked_without_a_lake(tmp_path, capfd):
@@ -102,14 +102,14 @@ def test_files_are_checked_without_a_lake(tmp_path, capfd):
     assert run(["policy", "check", "redaction", str(good), str(bad)]) == NO
     assert f"{bad}:2: got the byte 0xff, expected UTF-8" in capfd.readouterr().out
     assert run(["policy", "check", "nothing.yaml"]) == USAGE
-    assert "expected a kind (redaction) or a file, got 'nothing.yaml'" in capfd.readouterr().err
+    assert "expected a kind (redaction, retention) or a file, got 'nothing.yaml'" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("words", [("diff",), ("apply", "--yes"), ("show",), ("history",)], ids=" ".join)
 def test_a_kind_that_is_none(muniment, words):
     """An unknown kind is bad input, with those that there are."""
     code, _, err = muniment("policy", words[0], "nonsense", *words[1:])
-    assert (code, "expected redaction, got 'nonsense'" in err) == (USAGE, True)
+    assert (code, "expected redaction, retention, got 'nonsense'" in err) == (USAGE, True)
 
 
 def test_show_prints_the_folder(lake, muniment):
@@ -117,3 +117,25 @@ def test_show_prints_the_folder(lake, muniment):
     (lake / "policies/redaction/strict.yaml").write_text(OPEN)
     code, out, _ = muniment("policy", "show")
     assert (code, out) == (0, f"# -- strict.yaml\n{OPEN}")
+
+
+def test_a_retention_policy_is_checked_and_applied_like_any_other(lake, muniment):
+    """What would be kept for ever, or less than a minimum, is refused by file, line and key; a change is told in words."""
+    folder = lake / "policies/retention"
+    code, out, _ = muniment("policy", "check", "retention")
+    assert (code, out.startswith("retention: 3 files fine (sha256:")) == (0, True)
+    (folder / "mine.yaml").write_text("retention:\n  - {name: mine, tables: [spans], tenants: [acme], keep: 30}\n")
+    code, out, _ = muniment("policy", "check", "retention")
+    assert (code, "mine.yaml:2: retention[0].keep: got P30D, expected P6M or more" in out) == (NO, True)
+    (folder / "mine.yaml").write_text((folder / "examples/pci_dss.yaml").read_text(encoding="utf8"))
+    code, out, _ = muniment("policy", "apply", "retention", "--yes")
+    assert (
+        code,
+        "rule pci-dss added: keep P1Y1M, then delete: audit_events, logs, spans; tenants payments" in out,
+    ) == (0, True)
+    (folder / "defaults.yaml").unlink()
+    code, _, err = muniment("policy", "apply", "retention", "--yes")
+    assert (code, "retention/*.yaml:1: metrics: got no rule that deletes for every record of metrics" in err) == (
+        USAGE,
+        True,
+    )

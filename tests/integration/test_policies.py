@@ -243,9 +243,12 @@ def test_defaults_go_into_a_lake_that_has_none(lake, small, record):
     """The package's files are copied and applied once; a second time, and after a change, nothing happens."""
     events, remember = record
     access = Access(owner="alice")
-    (applied,) = apply_defaults(lake, small, access, ALICE, remember)
+    applied, other = apply_defaults(lake, small, access, ALICE, remember)
     assert applied.bundle == default_bundle() == read_folder(lake, KIND)
-    assert [name for name, _, _ in events] == ["policy.changed"]
+    assert other.bundle == read_folder(lake, "retention")
+    examples = sorted(file.name for file in (lake.policies / "retention" / "examples").iterdir())
+    assert examples == ["hipaa.yaml", "pci_dss.yaml", "sec_17a_4.yaml"]
+    assert [name for name, _, _ in events] == ["policy.changed"] * 2
     (lake.policies / KIND / "strict.yaml").unlink()
     assert apply_defaults(lake, small, access, ALICE, remember) == []
     assert read_folder(lake, KIND).files == {}
@@ -257,22 +260,22 @@ def test_defaults_leave_files_of_others_alone(lake, small, record):
     (lake.policies / KIND / ".#mine.yaml").write_text("an editor's")
     apply_defaults(lake, small, Access(owner="alice"), ALICE, record[1])
     assert read_folder(lake, KIND) == bundle(KEEP, "mine.yaml")
-    (status,) = policy_status(lake, small)
+    status = policy_status(lake, small)[0]
     assert (status["hash"], status["folder_differs"], status["problem"]) == (default_bundle().content_hash, True, None)
     assert "muniment policy diff redaction" in policy_text(status)
 
 
 def test_status_tells_of_none_applied_and_of_one_that_cannot_be_used(lake, small, sqlite_url):
     """Without an applied policy the package's own holds; one that is broken or was changed by hand is a problem."""
-    (status,) = policy_status(lake, small)
+    status = policy_status(lake, small)[0]
     assert (status["hash"], status["folder_differs"]) == (None, True)
     assert "the package's own holds" in policy_text(status)
     apply(small, bundle(BROKEN), "user:alice", replacing=None)
-    (status,) = policy_status(lake, small)
+    status = policy_status(lake, small)[0]
     assert status["problem"].startswith("a.yaml:2: redaction[0].default: got 'kep'")
     with Database(parse_url(sqlite_url), pooled=False).write() as connection:
         connection.execute(text("update applied_policies set bundle = '{}'"))
-    (status,) = policy_status(lake, small)
+    status = policy_status(lake, small)[0]
     assert "expected files with the hash" in status["problem"]
 
 
@@ -310,7 +313,7 @@ def test_pending_says_in_words_what_would_change(lake, small):
 
 def test_only_kinds_that_exist_can_be_named():
     """A kind that this version does not know is not found, with those that it does."""
-    with pytest.raises(NotFoundError, match="expected redaction, got 'slo'"):
+    with pytest.raises(NotFoundError, match="expected redaction, retention, got 'slo'"):
         policy_kind("slo")
 
 

@@ -34,6 +34,7 @@ subject.shred      o
 hold.read          o a j
 hold.place         o
 hold.release       o
+retention.plan     o a j
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),

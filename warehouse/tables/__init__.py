@@ -1,7 +1,7 @@
 """The tables: one module each, and their registry in commit order."""
 
 from warehouse.tables.audit_events import AUDIT_EVENTS
-from warehouse.tables.columns import PARTITION_COLUMNS, STATISTICS_COLUMNS, Column, Table
+from warehouse.tables.columns import DATA_CLASSES, PARTITION_COLUMNS, STATISTICS_COLUMNS, Column, Table
 from warehouse.tables.contents import CONTENTS
 from warehouse.tables.logs import LOGS
 from warehouse.tables.metrics import METRICS
@@ -13,6 +13,7 @@ TABLES: dict[str, Table] = {table.name: table for table in (CONTENTS, METRICS, L
 __all__ = [
     "AUDIT_EVENTS",
     "CONTENTS",
+    "DATA_CLASSES",
     "LOGS",
     "METRICS",
     "PARTITION_COLUMNS",

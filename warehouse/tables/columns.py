@@ -16,6 +16,10 @@ STATISTICS_COLUMNS = ("time_unix_nano", "end_unix_nano", "log_index")
 """The only columns whose minimum and maximum stand in the Delta log: none of them can hold a value of a payload."""
 
 
+DATA_CLASSES = ("public", "internal", "confidential", "restricted")
+"""What `data_class` columns hold, from the one handled least carefully to the one handled most; NULL where nothing classified."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its name, its Arrow type, and what it holds."""

@@ -1,0 +1,269 @@
+"""Reads the rows of a tenant's day that a plan must tell apart, in columns, and counts them by what decides.
+
+The instants of a plan divide times into spans between them, and rows are counted by span: whatever the plan asks about a cohort
+has one answer for all of its rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retention.holding import Holding, Mask
+from retention.lake_state import Bounds, Cohort, FileState, Owner
+from retention.policy import (
+    AGENT_TABLES,
+    AUDIT_TABLE,
+    CLASS_TABLES,
+    EVENT_TABLES,
+    OWNER_TABLES,
+    Combination,
+    RetentionPolicy,
+)
+from retention.verdict import CONTENTS, Due, foresee, horizons_of
+from warehouse.lake import Lake
+from warehouse.tables import TABLES
+
+METRICS = "metrics"
+_FAMILY_TABLES = (*OWNER_TABLES, CONTENTS)
+_NO_PARTS = TABLES[CONTENTS].file_schema.empty_table()
+_TIMES = ("time_unix_nano", "received_unix_nano")
+_COUNTS = (
+    pl.len().alias("rows"),
+    pl.col("age").min().alias("age_least"),
+    pl.col("age").max().alias("age_most"),
+    pl.col("received").min().alias("received_least"),
+    pl.col("received").max().alias("received_most"),
+    pl.col("owner_age").min().alias("owner_age_least"),
+    pl.col("owner_age").max().alias("owner_age_most"),
+)
+_KEYS = ("file", "code", "owner_code", "held", "age_span", "received_span", "owner_span")
+
+
+class FamilyReader:
+    """Reads families of files for one plan: `policy`, `holds` and the clock say which columns and instants matter."""
+
+    def __init__(self, lake: Lake, policy: RetentionPolicy, holds: Holding, now_unix_nano: int) -> None:
+        self._lake = lake
+        self._policy = policy
+        self._holds = holds
+        self._now = now_unix_nano
+
+    def read(self, family: Sequence[FileState]) -> list[FileState]:
+        """The files of one tenant and day, with the cohorts of those that could not be decided without."""
+        due = foresee(family, self._policy, self._holds, self._now)
+        wanted = {table for (table, _), each in due.items() if each is Due.SOME}
+        tenant_id, day = family[0].tenant_id, family[0].day
+        held = any(self._holds.may_keep(table, tenant_id, day) for table in wanted)
+        if CONTENTS in wanted or (held and wanted & set(_FAMILY_TABLES)):
+            # Contents are matched with their records, and a hold on one of the two is a hold on both.
+            wanted |= set(OWNER_TABLES) | ({CONTENTS} if held else set())
+        files = [file for file in family if file.table in wanted and file.settled]
+        rows = {table: self._rows(table, [file for file in files if file.table == table]) for table in wanted}
+        cohorts = self._cohorts(tenant_id, {table: each for table, each in rows.items() if each is not None})
+        return [
+            replace(file, cohorts=tuple(cohorts.get((file.table, file.path), ()))) if file in files else file
+            for file in family
+        ]
+
+    def _rows(self, table: str, files: Sequence[FileState]) -> "_Rows | None":
+        if not files:
+            return None
+        columns = self._columns(table, files[0].tenant_id)
+        folder = self._lake.table(table)
+        parts = [pq.ParquetFile(folder / file.path, memory_map=True).read(columns=columns) for file in files]
+        numbers = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts])
+        return _Rows(table, files, pa.concat_tables(parts), numbers)
+
+    def _columns(self, table: str, tenant_id: str) -> list[str]:
+        names = ["time_unix_nano"] if table == CONTENTS else list(_TIMES)
+        if table in OWNER_TABLES:
+            names += ["shard", "log_index"]
+        if table == CONTENTS:
+            names += ["shard", "owner_table", "owner_index"]
+        if table in CLASS_TABLES and self._policy.classes:
+            names.append("data_class")
+        if table == AUDIT_TABLE or (table in EVENT_TABLES and self._policy.event_patterns):
+            names.append("event_name")
+        if table in AGENT_TABLES and self._policy.agents:
+            names += ["actor_id", "actor_type"] if table == AUDIT_TABLE else ["agent_id"]
+        return list(dict.fromkeys([*names, *self._holds.columns(table, tenant_id)]))
+
+    def _cohorts(self, tenant_id: str, rows: Mapping[str, "_Rows"]) -> dict[tuple[str, str], list[Cohort]]:
+        held = self._held(tenant_id, rows)
+        found: dict[tuple[str, str], list[Cohort]] = {}
+        combinations: list[Combination] = []
+        frames = {table: self._frame(each, tenant_id, combinations, held.codes[table]) for table, each in rows.items()}
+        if CONTENTS in frames:
+            frames[CONTENTS] = _with_owners(frames[CONTENTS], [frames[name] for name in OWNER_TABLES if name in frames])
+        tables = [name for name in rows if name in _FAMILY_TABLES]
+        for table, frame in frames.items():
+            ages = horizons_of(self._policy, tables if table in tables else [table], tenant_id, self._now)
+            floors = self._floors(tables if table in tables else [table], tenant_id)
+            counted = (
+                frame.with_columns(
+                    _span("age", ages), _span("received", floors), _span("owner_age", ages).alias("owner_span")
+                )
+                .group_by(_KEYS)
+                .agg(_COUNTS)
+                .sort(_KEYS)
+            )
+            for row in counted.iter_rows(named=True):
+                file = rows[table].files[row["file"]]
+                cohort = _cohort(row, combinations, held.names)
+                found.setdefault((table, file.path), []).append(cohort)
+        return found
+
+    def _floors(self, tables: Sequence[str], tenant_id: str) -> list[int]:
+        minimums = [each for table in tables for each in self._policy.minimums_for(table, tenant_id)]
+        return sorted({minimum.keep.horizon(self._now) for minimum in minimums})
+
+    def _frame(
+        self, rows: "_Rows", tenant_id: str, combinations: list[Combination], held: npt.NDArray[np.int64]
+    ) -> pl.DataFrame:
+        """The columns that count: times, and numbers for combination and holds; NULL times are told by the other one."""
+        table = rows.table
+        frame = pl.DataFrame(rows.columns).with_columns(file=pl.Series(rows.file), held=pl.Series(held))
+        received = pl.col("received_unix_nano") if table != CONTENTS else pl.col("time_unix_nano")
+        frame = frame.with_columns(received=pl.coalesce(received, "time_unix_nano", pl.lit(0)))
+        own = pl.col("received") if table == AUDIT_TABLE else pl.min_horizontal("time_unix_nano", "received")
+        frame = frame.with_columns(age=own)
+        frame = self._with_codes(frame, table, tenant_id, combinations)
+        return frame.with_columns(owner_code=pl.lit(None, pl.Int64), owner_age=pl.lit(None, pl.Int64))
+
+    def _with_codes(
+        self, frame: pl.DataFrame, table: str, tenant_id: str, combinations: list[Combination]
+    ) -> pl.DataFrame:
+        """Number each row's combination: asked once for each distinct set of values."""
+        agent = pl.lit(None, pl.String)
+        if "agent_id" in frame.columns and self._policy.agents:
+            agent = pl.col("agent_id")
+        elif table == AUDIT_TABLE and "actor_type" in frame.columns:
+            agent = pl.when(pl.col("actor_type") == "agent").then("actor_id")
+        named = {"data_class": pl.lit(None, pl.String), "event_name": pl.lit(None, pl.String)}
+        frame = frame.with_columns(
+            agent=pl.when(agent.is_in(sorted(self._policy.agents))).then(agent),
+            **{name: each for name, each in named.items() if name not in frame.columns},
+        )
+        keys = ["data_class", "event_name", "agent"]
+        distinct = frame.select(keys).unique(maintain_order=True)
+        codes = []
+        known = {each: number for number, each in enumerate(combinations)}
+        for data_class, event_name, agent_id in distinct.iter_rows():
+            of = self._policy.combination(
+                table, tenant_id, data_class=data_class, event_name=event_name, agent=agent_id
+            )
+            if of not in known:
+                known[of] = len(combinations)
+                combinations.append(of)
+            codes.append(known[of])
+        return frame.join(
+            distinct.with_columns(code=pl.Series(codes, dtype=pl.Int64)), on=keys, how="left", nulls_equal=True,
+            maintain_order="left",
+        )  # fmt: skip
+
+    def _held(self, tenant_id: str, rows: Mapping[str, "_Rows"]) -> "_Held":
+        """Which holds keep which rows; of contents, each is asked with its record."""
+        held = _Held({table: len(each.file) for table, each in rows.items()})
+        if METRICS in rows:
+            for hold, mask in self._holds.kept(METRICS, tenant_id, rows[METRICS].columns).items():
+                held.add(hold, {METRICS: mask})
+        parts = rows.get(CONTENTS)
+        for table in OWNER_TABLES:
+            if table not in rows:
+                continue
+            given, places = _NO_PARTS, np.zeros(0, np.int64)
+            if parts is not None:
+                places = np.flatnonzero((pl.Series(parts.columns.column("owner_table")) == table).to_numpy())
+                given = parts.columns.take(pa.array(places))
+            for hold, (records, contents) in self._holds.kept_families(
+                table, tenant_id, rows[table].columns, given
+            ).items():
+                masks: dict[str, Mask] = {table: records}
+                if parts is not None:
+                    masks[CONTENTS] = np.zeros(len(parts.file), np.bool_)
+                    masks[CONTENTS][places] = contents
+                held.add(hold, masks)
+        return held
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of some files of one table; `file` is each row's number in `files`."""
+
+    table: str
+    files: Sequence[FileState]
+    columns: pa.Table
+    file: npt.NDArray[np.int64]
+
+
+class _Held:
+    """Sets of holds by number, and the number of each row's set: 0 is the empty one."""
+
+    def __init__(self, rows: Mapping[str, int]) -> None:
+        self.codes = {table: np.zeros(count, np.int64) for table, count in rows.items()}
+        self.names: list[tuple[str, ...]] = [()]
+
+    def add(self, hold: str, masks: Mapping[str, Mask]) -> None:
+        """A hold keeps these rows too."""
+        for table, mask in masks.items():
+            codes = self.codes[table]
+            for code in np.unique(codes[mask]).tolist():
+                wider = tuple(sorted({*self.names[code], hold}))
+                if wider not in self.names:
+                    self.names.append(wider)
+                codes[mask & (codes == code)] = self.names.index(wider)
+
+
+def _with_owners(contents: pl.DataFrame, owners: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Contents with the combination, age and receipt of the record that each belongs to; their own time where that is gone."""
+    schema = {
+        "shard": pl.String,
+        "owner_index": pl.Int64,
+        "owner_code": pl.Int64,
+        "owner_age": pl.Int64,
+        "owner_received": pl.Int64,
+    }
+    empty = pl.DataFrame(schema=schema)
+    records = [
+        owner.select(
+            "shard",
+            owner_index="log_index",
+            owner_code="code",
+            owner_age="age",
+            owner_received="received",
+        )
+        for owner in owners
+    ]
+    joined = contents.drop("owner_code", "owner_age").join(
+        pl.concat([empty, *records]), on=["shard", "owner_index"], how="left"
+    )
+    received = pl.coalesce("owner_received", "received")
+    return joined.with_columns(received=received, age=pl.min_horizontal("age", received))
+
+
+def _span(name: str, instants: Sequence[int]) -> pl.Expr:
+    """Number of the span between instants in which a time lies: an instant belongs to the span that it ends."""
+    column = pl.col(name)
+    if not instants:
+        return pl.lit(0).alias(f"{name}_span")
+    return pl.sum_horizontal([(column > instant).cast(pl.Int32) for instant in instants]).alias(f"{name}_span")
+
+
+def _cohort(row: Mapping[str, int], combinations: Sequence[Combination], holds: Sequence[tuple[str, ...]]) -> Cohort:
+    received = Bounds(row["received_least"], row["received_most"])
+    owner = None
+    if row["owner_code"] is not None:
+        owner = Owner(combinations[row["owner_code"]], Bounds(row["owner_age_least"], row["owner_age_most"]), received)
+    return Cohort(
+        combinations[row["code"]],
+        row["rows"],
+        Bounds(row["age_least"], row["age_most"]),
+        received,
+        holds[row["held"]],
+        owner,
+    )

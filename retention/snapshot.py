@@ -1,0 +1,155 @@
+"""Reads the snapshot that a plan is made from: the Delta logs, footers, and of files that these cannot decide a few columns.
+
+Read are `shard, log_index` (where contents are matched with their records), the two times, and the columns that a rule or a hold
+names; never a column because it is there. One tenant's day is read at a time, so memory holds no more than that.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from retention.cohorts import FamilyReader
+from retention.holding import Holding
+from retention.lake_state import Bounds, FileState, LakeSnapshot
+from retention.policy import QUARANTINE, RetentionPolicy
+from retention.verdict import CONTENTS, Due, foresee
+from warehouse.clock import NANOS_PER_DAY
+from warehouse.errors import UnavailableError
+from warehouse.lake import Lake
+from warehouse.marks import is_readable, read_marks
+from warehouse.tables import TABLES
+
+_RECEIVED = "received_unix_nano"
+_WORKERS = 4
+
+
+def read_snapshot(
+    lake: Lake,
+    policy: RetentionPolicy,
+    holds: Holding,
+    now_unix_nano: int,
+    *,
+    tenants: Collection[str] | None = None,
+) -> LakeSnapshot:
+    """What a plan of now needs to know of the lake, of some tenants or of all; changes nothing.
+
+    Raises:
+        UnavailableError: a Delta log or a file cannot be read.
+    """
+    # Marks first: what they call settled is then in every log that is opened after them.
+    marks = read_marks(lake)
+    files: list[FileState] = []
+    versions = {}
+    try:
+        for table in TABLES:
+            folder = str(lake.table(table))
+            if DeltaTable.is_deltatable(folder):
+                handle = DeltaTable(folder)
+                versions[table] = handle.version()
+                files += _live_files(handle, table, marks, tenants)
+        files += _quarantine_files(lake, tenants)
+        files = _with_receipts(lake, files)
+        reader = FamilyReader(lake, policy, holds, now_unix_nano)
+        found = []
+        for family in LakeSnapshot(tuple(files)).families.values():
+            family = _with_owners_receipts(family)  # noqa: PLW2901 - the same files, knowing more
+            due = foresee(family, policy, holds, now_unix_nano)
+            found += reader.read(family) if Due.SOME in due.values() else family
+    except (OSError, DeltaError, pa.ArrowException) as exc:
+        raise UnavailableError(
+            f"retention: the lake cannot be read: {exc}", hint="try again; nothing was deleted"
+        ) from exc
+    return LakeSnapshot(tuple(found), versions)
+
+
+def _live_files(
+    handle: DeltaTable, table: str, marks: Mapping[str, int], tenants: Collection[str] | None
+) -> list[FileState]:
+    actions = pl.DataFrame(pa.table(handle.get_add_actions(flatten=True)))
+    names = set(actions.columns)
+
+    def column(name: str) -> pl.Expr:
+        # A log in which no file has a statistic has no column for it.
+        return pl.col(name).cast(pl.Int64) if name in names else pl.lit(None, pl.Int64)
+
+    listed = actions.select(
+        "path",
+        pl.col("partition.tenant_id").alias("tenant"),
+        pl.col("partition.day").cast(pl.String).alias("day"),
+        column("num_records").alias("rows"),
+        pl.col("size_bytes"),
+        column("min.time_unix_nano").alias("least"),
+        column("max.time_unix_nano").alias("most"),
+        column("null_count.time_unix_nano").fill_null(0).alias("nulls"),
+        column("min.log_index").alias("first"),
+        column("max.log_index").alias("last"),
+        (pl.col("partition.day").cast(pl.Date).cast(pl.Int32).cast(pl.Int64) * NANOS_PER_DAY).alias("start"),
+    )
+    if tenants is not None:
+        listed = listed.filter(pl.col("tenant").is_in(list(tenants)))
+    return [
+        FileState(
+            path,
+            table,
+            tenant,
+            day,
+            rows,
+            size,
+            Bounds(start, start + NANOS_PER_DAY - 1) if least is None or most is None or nulls else Bounds(least, most),
+            log_index=None if first is None or last is None else Bounds(first, last),
+            settled=is_readable(path, marks),
+        )
+        for path, tenant, day, rows, size, least, most, nulls, first, last, start in listed.iter_rows()
+    ]
+
+
+def _quarantine_files(lake: Lake, tenants: Collection[str] | None) -> list[FileState]:
+    """Refused records, which go by whole days: each counts from the last moment of its day."""
+    found = []
+    for file in sorted(lake.quarantine.glob("*/*/*.jsonl")):
+        day, tenant = file.parent.name, file.parent.parent.name
+        if tenants is None or tenant in tenants:
+            last = _day_end(day)
+            bounds = Bounds(last, last)
+            path = file.relative_to(lake.quarantine).as_posix()
+            found.append(FileState(path, QUARANTINE, tenant, day, None, file.stat().st_size, bounds, bounds))
+    return found
+
+
+def _day_end(day: str) -> int:
+    days = pl.Series([day]).str.to_date().cast(pl.Int32)[0]
+    return (int(days) + 1) * NANOS_PER_DAY - 1
+
+
+def _with_receipts(lake: Lake, files: Iterable[FileState]) -> list[FileState]:
+    """The files with the bounds of their receipt, out of their footers."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(lambda file: _with_receipt(lake.table(file.table), file), files))
+
+
+def _with_receipt(folder: Path, file: FileState) -> FileState:
+    if file.received is not None or file.table == CONTENTS or not file.settled:
+        return file
+    metadata = pq.read_metadata(folder / file.path)
+    number = TABLES[file.table].file_schema.get_field_index(_RECEIVED)
+    groups = [metadata.row_group(group).column(number).statistics for group in range(metadata.num_row_groups)]
+    if not groups or any(each is None or not each.has_min_max or each.null_count for each in groups):
+        return file
+    return replace(file, received=Bounds(min(each.min for each in groups), max(each.max for each in groups)))
+
+
+def _with_owners_receipts(family: list[FileState]) -> list[FileState]:
+    """The family, its contents with the receipt of all the records that they may belong to."""
+    owners = [file for file in family if file.table not in {CONTENTS, QUARANTINE, "metrics"}]
+    known = [file.received for file in owners if file.received is not None]
+    if not owners or len(known) < len(owners):
+        return family
+    bounds = Bounds(min(each.least for each in known), max(each.most for each in known))
+    return [replace(file, received=bounds) if file.table == CONTENTS else file for file in family]

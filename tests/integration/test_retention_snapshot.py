@@ -1,0 +1,258 @@
+"""Snapshots of real lakes: what a plan says about them is what counting row by row says."""
+
+import datetime as dt
+import json
+import random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from retention import cohorts
+from retention.durations import Duration
+from retention.holding import NoHolds
+from retention.plan import plan, stale_reasons
+from retention.policy_compiler import compile_policy
+from retention.snapshot import read_snapshot
+from warehouse.errors import UnavailableError
+from warehouse.policies import Bundle
+
+DAY, HOUR = 86_400_000_000_000, 3_600_000_000_000
+POLICY = compile_policy(
+    Bundle(
+        "retention",
+        {
+            "a.yaml": """
+retention:
+  - {name: base, tables: ["*"], keep: 40}
+  - {name: parts, tables: [contents], keep: 10}
+  - {name: secret, tables: [spans, logs], classes: [restricted], keep: 20}
+  - {name: bot, tables: [spans, audit_events], agents: [bot-1], keep: 60}
+  - {name: debug, tables: [logs], events: ["debug.*"], keep: 12}
+  - {name: dumps, tables: [logs], events: ["debug.*"], keep: 2, action: contents}
+  - {name: floor, tables: [spans], agents: [bot-1], minimum: 60, citation: a law}
+"""
+        },
+    )
+)
+
+
+def append(writer, batch):
+    writer.append(batch).result(10)
+
+
+def batch(rows, seed, time):
+    """A few rows of every table around `time`, received up to three days apart from their own time."""
+    pick = random.Random(seed)
+
+    def owned(table, count):
+        times = [time + pick.randrange(-6 * HOUR, 6 * HOUR) for _ in range(count)]
+        more = {
+            "received_unix_nano": [each + pick.randrange(-3 * DAY, 3 * DAY) for each in times],
+            "data_class": [pick.choice([None, "internal", "restricted"]) for _ in range(count)],
+        }
+        if table == "spans":
+            more["agent_id"] = [pick.choice([None, "bot-1", "bot-2"]) for _ in range(count)]
+        if table == "audit_events":
+            more["actor_id"] = [pick.choice(["bot-1", "alice"]) for _ in range(count)]
+            more["actor_type"] = [pick.choice(["agent", "human"]) for _ in range(count)]
+            more["event_name"] = [pick.choice(["approval.granted", "key.rotated"]) for _ in range(count)]
+        if table == "logs":
+            more["event_name"] = [pick.choice([None, "debug.dump", "started"]) for _ in range(count)]
+        return rows.ledgered(table, count, f"b{seed}", time=times, **more)
+
+    spans, logs = owned("spans", 5), owned("logs", 5)
+    parts = []
+    for table, owner in (("spans", spans), ("logs", logs)):
+        for number in (0, 2, 3):
+            own = owner.column("time_unix_nano")[number].as_py()
+            parts.append(rows.contents([number], [f"p{number}"], owner_table=table, time=own, tag=f"b{seed}"))
+    return rows.treated(
+        spans=spans,
+        logs=logs,
+        audit_events=owned("audit_events", 5),
+        metrics=rows.metrics(3, f"b{seed}", time=time),
+        contents=pa.Table.from_batches(parts).combine_chunks().to_batches()[0],
+    )
+
+
+@pytest.fixture
+def filled(writers, lake, rows):
+    """A lake with 45 days of everything, most days in several files."""
+    writer = writers()
+    for seed in range(16):
+        append(writer, batch(rows, seed, rows.NOW - seed * 3 * DAY - 7 * HOUR))
+        if seed % 6 == 0:
+            writer.flush()
+    writer.flush()
+    return writer
+
+
+def expected_due(lake, rows, now):
+    """How many rows of each table are due, told from every row by its deadlines."""
+    due, gone, ended = {}, {}, {}
+    for table in ("spans", "audit_events", "logs"):
+        for row in rows.read_table(lake, table).to_pylist():
+            own, received = row["time_unix_nano"], row["received_unix_nano"]
+            age = received if table == "audit_events" else min(own, received)
+            keep, event = 40, row.get("event_name") or ""
+            if table == "logs" and event.startswith("debug."):
+                keep = 12
+            elif table in {"spans", "logs"} and row["data_class"] == "restricted":
+                keep = 20
+            is_bot = row.get("agent_id") == "bot-1" or (row.get("actor_type") == "agent" and row["actor_id"] == "bot-1")
+            if is_bot:
+                keep = 60
+            goes = age + keep * DAY <= now and not (table == "spans" and is_bot and received + 60 * DAY > now)
+            goes = goes and not event.startswith(("key.", "log.", "lake."))
+            place = row["tenant_id"], row["shard"], row["log_index"]
+            gone[place] = goes
+            ended[place] = (received, age + (2 if table == "logs" and event.startswith("debug.") else 9999) * DAY)
+            due[table] = due.get(table, 0) + goes
+    for row in rows.read_table(lake, "contents").to_pylist():
+        place = row["tenant_id"], row["shard"], row["owner_index"]
+        received, contents_end = ended[place]
+        own = min(row["time_unix_nano"], received)
+        due["contents"] = due.get("contents", 0) + (own + 10 * DAY <= now or contents_end <= now or gone[place])
+    for row in rows.read_table(lake, "metrics").to_pylist():
+        age = min(row["time_unix_nano"], row["received_unix_nano"])
+        due["metrics"] = due.get("metrics", 0) + (age + 40 * DAY <= now)
+    return due
+
+
+def planned_due(found):
+    due = {}
+    for partition in found.partitions:
+        for file in (*partition.drop, *partition.rewrite):
+            due[partition.table] = due.get(partition.table, 0) + file.rows_due
+    return due
+
+
+@pytest.mark.parametrize("days", [-30, 0, 5, 11, 40, 400])
+def test_a_plan_counts_what_counting_row_by_row_counts(filled, lake, rows, days):
+    """Rules by class, agent and event, minimums, records of the future, contents by their records: exact to the row."""
+    now = rows.NOW + days * DAY + 5 * HOUR + 1
+    found = plan(read_snapshot(lake, POLICY, NoHolds(), now, tenants=["acme"]), POLICY, NoHolds(), now, tenant="acme")
+    expected = {table: count for table, count in expected_due(lake, rows, now).items() if count}
+    assert planned_due(found) == expected
+    assert expected
+    for partition in found.partitions:
+        if partition.whole:
+            rows_there = rows.read_table(lake, partition.table).filter(
+                (pa.compute.field("day") == dt.date.fromisoformat(partition.day))
+                & (pa.compute.field("tenant_id") == "acme")
+            )
+            assert sum(file.rows for file in partition.drop) == rows_there.num_rows
+
+
+def test_only_what_matters_is_read(filled, lake, rows, monkeypatch):
+    """Columns of times, places and those that a rule names; no file of a day that metadata decide."""
+    read = []
+    real = pq.ParquetFile
+
+    class Spy(real):
+        def read(self, columns=None, **more):
+            read.append(tuple(columns))
+            return super().read(columns=columns, **more)
+
+    monkeypatch.setattr(cohorts.pq, "ParquetFile", Spy)
+    simple = compile_policy(Bundle("retention", {"a.yaml": 'retention:\n  - {name: a, tables: ["*"], keep: 40}\n'}))
+    old = rows.NOW + 4000 * DAY
+    found = plan(read_snapshot(lake, simple, NoHolds(), old, tenants=["acme"]), simple, NoHolds(), old)
+    assert {partition.table for partition in found.partitions if partition.whole} >= {"spans", "logs", "metrics"}
+    assert {columns for columns in read if "event_name" not in columns} <= {
+        ("time_unix_nano", "shard", "owner_table", "owner_index"),
+        ("time_unix_nano", "received_unix_nano", "shard", "log_index"),
+    }
+    read.clear()
+    young = rows.NOW - 400 * DAY
+    assert plan(read_snapshot(lake, simple, NoHolds(), young), simple, NoHolds(), young).is_empty
+    assert read == []
+
+
+def test_what_is_not_committed_yet_is_not_for_a_plan(filled, lake, rows):
+    """Files above their shard's mark are left alone, and a new file does not make a plan stale; a replaced one does."""
+    later = rows.NOW + 400 * DAY
+    found = plan(read_snapshot(lake, POLICY, NoHolds(), later), POLICY, NoHolds(), later)
+    append(filled, rows.whole_batch("new", time=rows.NOW - 3 * DAY))
+    filled.flush()
+    live = {table: rows.live_files(lake, table) for table in ("spans", "audit_events", "logs", "contents", "metrics")}
+    inputs = {"policy_hash": POLICY.content_hash, "holds_hash": NoHolds.content_hash}
+    assert stale_reasons(found, **inputs, live=live) == []
+    assert stale_reasons(found, **inputs, live=live | {"metrics": []}) != []
+    mark = next((lake.journal / filled.shard).glob("committed"))
+    mark.write_text(json.dumps({"segment": -1}))
+    unsettled = plan(read_snapshot(lake, POLICY, NoHolds(), later), POLICY, NoHolds(), later)
+    assert unsettled.is_empty
+
+
+def test_quarantine_goes_by_whole_days(lake, rows):
+    """Refused records are due when the last moment of their day is."""
+    folder = lake.quarantine / "acme" / "2026-11-01"
+    folder.mkdir(parents=True)
+    (folder / "main.jsonl").write_text("{}\n")
+    ends = int(dt.datetime(2026, 11, 2, tzinfo=dt.UTC).timestamp()) * 1_000_000_000 - 1
+    due = Duration(0, 40).deadline(ends)
+    for now, partitions in ((due - 1, 0), (due, 1)):
+        found = plan(read_snapshot(lake, POLICY, NoHolds(), now), POLICY, NoHolds(), now)
+        assert len(found.partitions) == partitions
+    (partition,) = found.partitions
+    assert (partition.table, partition.whole, partition.drop[0].path) == (
+        "quarantine",
+        True,
+        "acme/2026-11-01/main.jsonl",
+    )
+
+
+class HoldSpans:
+    """Keeps every second record of spans, and with it its contents; an example of the protocol."""
+
+    content_hash = "sha256:half"
+
+    def may_keep(self, table, tenant_id, day):
+        return ("half",) if table in {"spans", "contents"} else ()
+
+    def columns(self, table, tenant_id):
+        return ("trace_id",) if table in {"spans", "contents"} else ()
+
+    def kept(self, table, tenant_id, rows):
+        return {}
+
+    def kept_families(self, owner_table, tenant_id, owners, parts):
+        indices = owners.column("log_index").to_numpy()
+        mask = indices % 2 == 0 if owner_table == "spans" else np.zeros(len(indices), bool)
+        of_parts = (
+            parts.column("owner_index").to_numpy() % 2 == 0
+            if owner_table == "spans"
+            else np.zeros(parts.num_rows, bool)
+        )
+        assert "trace_id" in parts.column_names
+        return {"half": (mask, of_parts)}
+
+
+def test_what_a_hold_keeps_is_counted_by_row(filled, lake, rows):
+    """Held records and their contents stay, are told with their number, and nothing else is kept for them."""
+    now = rows.NOW + 400 * DAY
+    found = plan(read_snapshot(lake, POLICY, HoldSpans(), now, tenants=["acme"]), POLICY, HoldSpans(), now)
+    spans = rows.read_table(lake, "spans").to_pylist()
+    held = [row for row in spans if row["log_index"] % 2 == 0 and row["tenant_id"] == "acme"]
+    parts = [
+        row
+        for row in rows.read_table(lake, "contents").to_pylist()
+        if row["owner_table"] == "spans" and row["owner_index"] % 2 == 0
+    ]
+    assert {each.table: each.rows for each in found.kept if each.by == "hold"} == {
+        "spans": len(held),
+        "contents": len(parts),
+    }
+    assert planned_due(found)["spans"] == len(spans) - len(held)
+    assert planned_due(found)["logs"] == rows.read_table(lake, "logs").num_rows
+
+
+def test_a_damaged_file_is_reported(lake, filled, rows):
+    """A file that cannot be read ends the planning; it is not passed over."""
+    victim = lake.table("spans") / rows.live_files(lake, "spans")[0]
+    victim.write_bytes(b"nothing")
+    with pytest.raises(UnavailableError, match="retention: the lake cannot be read"):
+        read_snapshot(lake, POLICY, NoHolds(), rows.NOW)
