@@ -16,6 +16,7 @@ import typer
 from collectors.costs import default_price_files
 from muniment.cli.app import app
 from muniment.settings import MunimentConfig
+from retention.policy_compiler import default_bundle, example_files
 from warehouse.catalogue import CATALOGUE, OWN_NAMES, OWN_PREFIXES
 from warehouse.errors import MunimentError
 from warehouse.tables import TABLES
@@ -170,6 +171,9 @@ def test_every_audit_event_is_documented():
 def test_default_policies_are_documented():
     """Each policy file that `init` writes is named."""
     assert not [name for name, _ in default_price_files() if name not in reference("settings.md")]
+    retention = [*default_bundle().files, *example_files()]
+    assert len(retention) > 5
+    assert not [name for name in retention if f"`{name}`" not in reference("policies.md")]
 
 
 def command_tree():
