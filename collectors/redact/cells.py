@@ -87,8 +87,11 @@ class Cells:
             return None
         start = self.start_of_cell(column, place)
         end = self.start_of(column) + int(self._offsets[column][place + 1])
+        if self.data[start:end].isascii():
+            return marks
         begins = (np.frombuffer(self.data, np.uint8, end - start, start) & _CONTINUES) != _CONTINUED
-        return marks if begins.all() else np.cumsum(begins)[np.minimum(marks, end - start) - 1]
+        characters: Ints = np.cumsum(begins)[np.minimum(marks, end - start) - 1]
+        return characters
 
     def text(self, column: int, place: int) -> str:
         """One text."""

@@ -22,6 +22,9 @@ _DATED = 11
 _FRACTION = 7
 _OCTETS, _DOTS = 12, 3
 
+_MOST_OF_PAIR = 5
+_JOINTS = list(b"()/+-")
+"""What joins groups of one number, and hardly ever stands between two."""
 _SEPARATOR, _DIGIT, _LETTER = 1, 2, 3
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[list(b" .()/+-")] = _SEPARATOR
@@ -44,6 +47,8 @@ class _Runs:
     digits: Ints
     dots: Ints
     separators: Ints
+    gaps: Ints
+    joints: Ints
     group_start: Ints
     group_end: Ints
 
@@ -66,7 +71,16 @@ def number_ends(data: bytes, ends: Ints, bounds: Ints | None = None) -> Ints:
     text = np.searchsorted(bounds, ends - 1, side="right")
     ends = ends[(np.diff(ends, prepend=-2) > 1) | (np.diff(text, prepend=-1) != 0)]
     runs = _runs(data, ends, bounds)
-    return ends[~(_is_epoch(runs) | _is_dated(runs) | _is_fraction(runs) | _is_address(runs) | _is_in_word(runs))]
+    return ends[
+        ~(
+            _is_epoch(runs)
+            | _is_dated(runs)
+            | _is_fraction(runs)
+            | _is_address(runs)
+            | _is_in_word(runs)
+            | _is_pair(runs)
+        )
+    ]
 
 
 def _runs(data: bytes, ends: Ints, bounds: Ints) -> _Runs:
@@ -94,6 +108,8 @@ def _runs(data: bytes, ends: Ints, bounds: Ints) -> _Runs:
         digits[0].sum(axis=1) + digits[1].sum(axis=1),
         (inside & (shown == ord("."))).sum(axis=1),
         (inside & (_KINDS[shown] == _SEPARATOR)).sum(axis=1),
+        (inside[:, 1:] & (_KINDS[shown[:, 1:]] == _SEPARATOR) & (_KINDS[shown[:, :-1]] == _DIGIT)).sum(axis=1),
+        (inside & np.isin(shown, _JOINTS)).sum(axis=1),
         middle - in_group[0],
         middle + in_group[1],
     )
@@ -143,6 +159,15 @@ def _is_address(runs: _Runs) -> Bools:
     digits = run & (_KINDS[fours] == _DIGIT)
     long = (digits[:, :-3] & digits[:, 1:-2] & digits[:, 2:-1] & digits[:, 3:]).any(axis=1)
     return np.asarray((runs.dots == _DOTS) & (runs.separators == _DOTS) & (runs.digits <= _OCTETS) & ~long, np.bool_)
+
+
+def _is_pair(runs: _Runs) -> Bools:
+    """Two numbers side by side, `16148 93197`: apart by blanks alone, with no dialling prefix. Words that announce one are triggers."""
+    before = runs.at(runs.first, -1, 1)
+    is_dialled = (before[:, 1] == ord("0")) | np.isin(before[:, 0], list(b"+("))
+    own = runs.group_end - runs.group_start
+    is_short = (own <= _MOST_OF_PAIR) & (runs.digits - own <= _MOST_OF_PAIR)
+    return np.asarray((runs.gaps == 1) & (runs.joints == 0) & is_short & ~is_dialled, np.bool_)
 
 
 def _is_in_word(runs: _Runs) -> Bools:
