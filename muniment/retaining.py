@@ -7,7 +7,8 @@ import pyarrow as pa
 from governance.access import Action
 from muniment.wiring import CommandContext
 from retention.explanation import Explanation, Times, explain
-from retention.holding import Holding, NoHolds
+from retention.holding import Holding, HoldsInForce
+from retention.holds import holds_of
 from retention.plan import Plan, plan
 from retention.policy import AUDIT_TABLE, EVERY, OWNER_TABLES, RETAINED_TABLES, RetentionPolicy
 from retention.policy_compiler import KIND, compile_policy, default_policy
@@ -46,9 +47,14 @@ def read_retention_policy(control: ControlStore) -> RetentionPolicy:
     return default_policy() if found is None else compile_policy(found.bundle)
 
 
-def read_holds(_control: ControlStore) -> Holding:
-    """The holds in force."""
-    return NoHolds()
+def read_holds(control: ControlStore) -> Holding:
+    """The holds in force.
+
+    Raises:
+        CorruptionError: nobody can tell what one of them keeps.
+        ControlUnavailableError: the control database does not answer.
+    """
+    return HoldsInForce(holds_of(control.list_holds()))
 
 
 def make_plan(context: CommandContext, tenant: str | None) -> Plan:

@@ -23,9 +23,8 @@ from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
 from warehouse.control import HoldRecord
 from warehouse.errors import CorruptionError, InputError
 from warehouse.subjects import is_token
-from warehouse.tables import TABLES
+from warehouse.tables import DATA_CLASSES, TABLES
 
-DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 MOST_VALUES = 1000
 """Values of one criterion: a hold is read whole under the lock that deletes."""
 _LONGEST_VALUE = 1000

@@ -11,7 +11,8 @@ import pytest
 
 from retention import cohorts
 from retention.durations import Duration
-from retention.holding import NoHolds
+from retention.holding import HoldsInForce, NoHolds
+from retention.holds import Hold, HoldScope
 from retention.plan import plan, stale_reasons
 from retention.policy_compiler import compile_policy
 from retention.snapshot import read_snapshot
@@ -146,6 +147,32 @@ def test_a_plan_counts_what_counting_row_by_row_counts(filled, lake, rows, days)
             assert sum(file.rows for file in partition.drop) == rows_there.num_rows
 
 
+def test_what_a_hold_keeps_is_not_due(filled, lake, rows):
+    """A hold on an agent keeps its spans and their contents, to the row, and nothing of another tenant or agent."""
+    now = rows.NOW + 400 * DAY
+
+    def planned(*holds):
+        held = HoldsInForce(holds)
+        return plan(read_snapshot(lake, POLICY, held, now, tenants=["acme"]), POLICY, held, now, tenant="acme")
+
+    free = planned()
+    spans = rows.read_table(lake, "spans").filter(pa.compute.field("tenant_id") == "acme")
+    parts = rows.read_table(lake, "contents").filter(pa.compute.field("owner_table") == "spans")
+    bots = [row["log_index"] for row in spans.to_pylist() if row["agent_id"] == "bot-2"]
+    theirs = sum(
+        index in bots for index in parts.filter(pa.compute.field("tenant_id") == "acme")["owner_index"].to_pylist()
+    )
+    hold = Hold("h1", "acme", HoldScope(agents=("bot-2",)))
+    held = planned(hold)
+    assert held.holds_hash != free.holds_hash == NoHolds().content_hash
+    assert bots
+    assert theirs
+    assert planned_due(free)["spans"] - planned_due(held)["spans"] == len(bots)
+    assert planned_due(free)["contents"] - planned_due(held)["contents"] == theirs
+    assert planned_due(planned(Hold("h2", "beta", HoldScope(everything=True)))) == planned_due(free)
+    assert planned_due(planned(Hold("h3", "acme", HoldScope(everything=True)))) == {}
+
+
 def test_only_what_matters_is_read(filled, lake, rows, monkeypatch):
     """Columns of times, places and those that a rule names; no file of a day that metadata decide."""
     read = []
@@ -178,7 +205,7 @@ def test_what_is_not_committed_yet_is_not_for_a_plan(filled, lake, rows):
     append(filled, rows.whole_batch("new", time=rows.NOW - 3 * DAY))
     filled.flush()
     live = {table: rows.live_files(lake, table) for table in ("spans", "audit_events", "logs", "contents", "metrics")}
-    inputs = {"policy_hash": POLICY.content_hash, "holds_hash": NoHolds.content_hash}
+    inputs = {"policy_hash": POLICY.content_hash, "holds_hash": NoHolds().content_hash}
     assert stale_reasons(found, **inputs, live=live) == []
     assert stale_reasons(found, **inputs, live=live | {"metrics": []}) != []
     mark = next((lake.journal / filled.shard).glob("committed"))
