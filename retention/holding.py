@@ -49,9 +49,10 @@ class HoldsInForce:
 
     def may_keep(self, table: str, tenant_id: str, day: str) -> tuple[str, ...]:
         """Ids of the holds that may keep a row of a partition, as far as can be told without reading it."""
-        at = date.fromisoformat(day)
         return tuple(
-            hold.id for hold in self._holds if covers_partition(hold, table, tenant_id, at) is not Cover.NOTHING
+            hold.id
+            for hold in self._of(tenant_id)
+            if covers_partition(hold, table, tenant_id, date.fromisoformat(day)) is not Cover.NOTHING
         )
 
     def columns(self, table: str, tenant_id: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from collectors.redact.policy_compiler import strict_policy
 
 CORPUS = Path(os.environ.get("MUNIMENT_CORPUS", Path(__file__).parents[2].parent / "shared" / "data"))
 AGENTS = CORPUS / "otlp" / "agents"
-GOLDEN = Path(__file__).parents[1] / "unit" / "golden" / "redactions_agents.json"
+GOLDEN = Path(__file__).parents[1] / "conformance" / "golden" / "redactions_agents.json"
 pytestmark = pytest.mark.skipif(not AGENTS.is_dir(), reason=f"no corpus of agent traces at {AGENTS}")
 
 YEARS = 10 * 365 * 86_400
