@@ -42,6 +42,7 @@ def snapshots(draw):
         tenant = draw(st.sampled_from(["acme", "bank"]))
         day = draw(st.integers(0, 3))
         cohorts = []
+        owners = []
         for _ in range(draw(st.integers(1, 2))):
             own = START + day * DAY + draw(st.integers(0, DAY - 1))
             received = own + draw(st.integers(-40, 40)) * DAY // 8
@@ -52,6 +53,7 @@ def snapshots(draw):
                 event = draw(st.sampled_from([None, "debug.x"])) if name == "logs" else None
                 of = POLICY.combination(name, tenant, event_name=event)
                 owner = Owner(of, Bounds(age, age), Bounds(received, received))
+                owners.append((name, own, Cohort(of, 1, owner.age, owner.received, (), None)))
             data_class = draw(st.sampled_from([None, "restricted"])) if table == "spans" else None
             event = draw(st.sampled_from(["a.b", "key.rotated"])) if table == "audit_events" else None
             of = POLICY.combination(table, tenant, data_class=data_class, event_name=event)
@@ -64,6 +66,21 @@ def snapshots(draw):
                 Bounds(min(received), max(received)), cohorts=tuple(cohort for _, cohort in cohorts),
             )
         )  # fmt: skip
+        # the records that contents belong to are there too: the same day, and received when their contents were
+        files += [
+            FileState(
+                f"{number}-owner-{at}",
+                name,
+                tenant,
+                str(day),
+                1,
+                100,
+                Bounds(own, own),
+                cohort.received,
+                cohorts=(cohort,),
+            )
+            for at, (name, own, cohort) in enumerate(owners)
+        ]
     return LakeSnapshot(tuple(files))
 
 
