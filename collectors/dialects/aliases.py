@@ -198,6 +198,7 @@ SPAN_COLUMNS: dict[str, tuple[Form, tuple[Alias, ...]]] = {
             "traceloop.association.properties.user_id",
             "langfuse.user.id",
             "langfuse.trace.user_id",
+            "llm.user",
         ),
     ),
     "session_id": (

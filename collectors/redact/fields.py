@@ -63,7 +63,10 @@ _IDENTITY_PARTS = rf"(?:{_PERSONS})[._-]?(?:id|login)|user[._-]?name|login[._-]?
 _IDENTITY = re.compile(rf"(?:.*[._-])?(?:{_IDENTITY_PARTS})", re.IGNORECASE)
 
 KEYED: tuple[tuple[str, str], ...] = (
-    (r"pass[-_. ]?(?:word|wd|phrase)|pwd|passcode", "secret"),
+    (
+        r"pass[-_. ]?(?:word|wd|phrase)|pwd|passcode|(?:db|user|admin|root|smtp|ftp)[-_. ]?pass|security[-_. ]?answer",
+        "secret",
+    ),
     (r"(?:api|access|secret|private|signing|encryption|subscription|account)[-_. ]?keys?", "secret"),
     (r"(?:client|app|shared|webhook|consumer)[-_. ]?secret", "secret"),
     (r"(?:access|refresh|id|auth|bearer|session|api|secret|csrf|oauth)[-_. ]?token", "secret"),

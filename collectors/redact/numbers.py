@@ -171,11 +171,13 @@ def _is_pair(runs: _Runs) -> Bools:
 
 
 def _is_in_word(runs: _Runs) -> Bools:
-    """Digits beside a letter, as in digests; not behind an escaped line break, nor before the x of an extension."""
-    before = runs.at(runs.group_start, -2, 0)
-    escaped = (before[:, 0] == ord("\\")) & np.isin(before[:, 1], list(b"nrt"))
+    """Digits beside a letter, as in digests; not behind an escaped line break or an escape of a URL, nor before the x of an extension."""
+    before = runs.at(runs.group_start, -3, 0)
+    escaped = (before[:, 1] == ord("\\")) & np.isin(before[:, 2], list(b"nrt"))
+    # `%3A4111…`: the second sign of an escape may be a letter
+    escaped |= (before[:, 0] == ord("%")) & np.isin(before[:, 2], list(b"ABCDEFabcdef"))
     after = runs.at(runs.group_end, 0, 1)[:, 0]
-    letters = ((_KINDS[before[:, 1]] == _LETTER) & ~escaped) | (
+    letters = ((_KINDS[before[:, 2]] == _LETTER) & ~escaped) | (
         (_KINDS[after] == _LETTER) & ~np.isin(after, list(b"xX"))
     )
     return np.asarray(letters & (runs.group_end - runs.group_start >= LEAST_DIGITS), np.bool_)

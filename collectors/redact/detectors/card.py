@@ -11,12 +11,16 @@ from collectors.redact.context import IDENTIFIERS, Words
 from collectors.redact.detector import Category, DataClass, Detector, Match
 from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
-_CANDIDATE = re.compile(
-    # the look-behinds hold the first digit: a search for digits is ten times as fast as one that looks behind everywhere
-    r"[0-9](?:(?<![\w.+-].)|(?<=\\[nrt].)|(?<=\D[.:].))"
-    r"(?:[0-9]{11,18}|[0-9]{3}([ -])[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,7}){1,2}|[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5})"
+_REST = (
+    r"(?:[0-9]{11,18}|[0-9]{3}([ .-])[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,7}){1,2}|[0-9]{3}([ .-])[0-9]{6}\2[0-9]{4,5})"
     r"(?![\w-]|\.\d)"
 )
+_CANDIDATE = re.compile(
+    # the look-behinds hold the first digit: a search for digits is ten times as fast as one that looks behind everywhere
+    r"[0-9](?:(?<![\w.+-].)|(?<=\\[nrt].)|(?<=\D[.:].))" + _REST
+)
+_ESCAPED = re.compile(r"(?<=%[0-9A-Fa-f]{2})[0-9]" + _REST)
+"""The same behind an escape of a URL, whose digits stand against those of the number: `card%204111111111111111`."""
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
     r"|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"  # Mastercard
@@ -52,9 +56,15 @@ def passes_luhn(digits: str) -> bool:
 
 
 def _find(text: str) -> Iterator[Match]:
-    for candidate in _CANDIDATE.finditer(text):
+    yield from _cards(text, _CANDIDATE)
+    if "%" in text:
+        yield from _cards(text, _ESCAPED)
+
+
+def _cards(text: str, pattern: re.Pattern[str]) -> Iterator[Match]:
+    for candidate in pattern.finditer(text):
         shown = candidate[0]
-        digits = shown.replace(" ", "").replace("-", "")
+        digits = re.sub("[ .-]", "", shown)
         if passes_luhn(digits) and len(set(digits)) > 1 and _is_card(text, candidate, digits):
             yield Match(candidate.start(), candidate.end())
 
@@ -72,7 +82,7 @@ CARD = Detector(
     name="card",
     category=Category.PCI,
     data_class=DataClass.RESTRICTED,
-    triggers=(r"(?:[0-9][ -]?){11}[0-9]", *UNUSUAL_DIGITS),
+    triggers=(r"(?:[0-9][ .-]?){11}[0-9]", *UNUSUAL_DIGITS),
     find=folded(_find),
     strong=True,
     partial=lambda value: "****" + re.sub(r"\D", "", value)[-4:],

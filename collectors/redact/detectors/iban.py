@@ -20,7 +20,7 @@ _LENGTHS = {
     "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26,
     "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
 }  # fmt: skip
-_EDGE = r"(?:(?<![^\W_].)|(?<=\\[nrt].))"
+_EDGE = r"(?:(?<![^\W_].)|(?<=\\[nrt].)|(?<=%[0-9A-Fa-f]{2}.))"
 """The edge before the one character that was matched already."""
 _CANDIDATE = re.compile(rf"[A-Z]{_EDGE}[A-Z][0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,31}}")
 _ANY_CASE = re.compile(rf"[A-Za-z]{_EDGE}[A-Za-z][0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11,31}}")

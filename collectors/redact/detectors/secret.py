@@ -21,7 +21,7 @@ _ASSIGNMENT = re.compile(
     r"|secret(?:[_-]?(?:access[_-]?)?key)?|(?:api|access|auth|account|private|signing|encryption|master|service|subscription)[ _-]?key|apikey"
     r"|client[_-]?secret|(?:access|auth|refresh|id|session|bearer|api|csrf)[_-]?token|token|credentials?|auth)"
     + _QUOTES
-    + r"(?:=>|:=|[:=]|(?<=[\w]) is (?:now |set to |still )?)"
+    + r"(?:=>|:=|[:=]|(?<=\w)>|(?<=\w) is (?:now |set to |still )?)"
     + _QUOTES
     + r"(?P<value>[^\s\"'`\\,;<>]{6,512})",
     re.IGNORECASE,
@@ -101,7 +101,7 @@ SECRET = Detector(
     data_class=DataClass.RESTRICTED,
     triggers=(
         *(rule.trigger for rule in SECRET_RULES),
-        _ASSIGNED_NAMES + r"[\"'`\\ ]{0,4}[:=][>=\"'`\\ ]{0,5}[^\s\"'`\\,;<>]{6}",
+        _ASSIGNED_NAMES + r"[\"'`\\ ]{0,4}[:=>][>=\"'`\\ ]{0,5}[^\s\"'`\\,;<>]{6}",
         _ASSIGNED_NAMES + r" is (?:now |set to |still )?[\"'`\\]{0,3}[^\s\"'`\\,;<>]{6}",
         r"(?:bearer|basic|token|apikey)[ +][a-z0-9._~+/-]{8}",
     ),

@@ -7,7 +7,7 @@ what Hyperscan looks for. In `pattern` a group `secret`, if there is one, is the
 import re
 from dataclasses import dataclass
 
-_HEAD = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%3D))"
+_HEAD = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 _TAIL = r"(?![A-Za-z0-9_-])"
 
 

@@ -11,7 +11,7 @@ from collectors.redact.detector import NUMBERS, Category, DataClass, Detector, M
 from collectors.redact.folding import UNUSUAL_DIGITS, folded
 
 _CANDIDATE = re.compile(
-    r"[0-8](?:(?<![\w.+-].)|(?<=\\[nrt].)|(?<=[^\d][.:_].))[0-9]{2}(?<!000)(?<!666)([ -]?)(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?![\w-]|\.\d)"
+    r"[0-8](?:(?<![\w.+-].)|(?<=\\[nrt].)|(?<=[^\d][.:_].)|(?<=%[0-9A-Fa-f]{2}.))[0-9]{2}(?<!000)(?<!666)([ -]?)(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?![\w-]|\.\d)"
 )
 _WORDS = Words(
     (r"ssns?(?![a-z])", r"soc(?:ial)?\.? ?_?sec", r"social ?(?:number|#)", r"tax ?payer ?id"), before=64, after=32

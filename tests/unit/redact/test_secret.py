@@ -61,10 +61,13 @@ BEHIND_A_CUE = [
     (f"AccountName=x;AccountKey={VALUE}==;EndpointSuffix=core.windows.net", VALUE + "=="),
     (f"https://hooks.slack.com/services/T000/B000/{VALUE}", f"T000/B000/{VALUE}"),
     (f"DB_PASSWD: {VALUE}", VALUE),
+    ("<password>S3cret!9</password>", "S3cret!9"),
 ]
 NO_SECRETS = [
     "max_tokens: 4096",
     "token: 4096",
+    "<password>required</password>",
+    "if token>max_tokens_of_model",
     "password: required",
     "password is incorrect",
     "api_key=${API_KEY}",
@@ -82,7 +85,7 @@ NO_SECRETS = [
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key[:6])
-@pytest.mark.parametrize("around", ["{}", "key {} leaked", '"{}"', "x={},", r"\n{}\n"])
+@pytest.mark.parametrize("around", ["{}", "key {} leaked", '"{}"', "x={},", r"\n{}\n", "q%20{}%0A"])
 def test_finds_keys_of_providers_whole(key, around):
     """A key is found with all its characters, whatever stands around it."""
     assert key in found(SECRET, around.format(key))

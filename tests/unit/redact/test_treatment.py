@@ -164,7 +164,7 @@ def test_parts_of_contents_are_fields(redacting):
 
 
 KEYED = [
-    ("password", {"password": "hunter2"}, "[SECRET]"), ("ssn", {"ssn": "nearly one"}, "[SSN]"), ("iban", {"iban": "x1"}, "[IBAN]"),
+    ("password", {"password": "hunter2"}, "[SECRET]"), ("pass of a database", {"dbPass": "x y"}, "[SECRET]"), ("answer", {"security_answer": "Rex"}, "[SECRET]"), ("ssn", {"ssn": "nearly one"}, "[SSN]"), ("iban", {"iban": "x1"}, "[IBAN]"),
     ("words before it", {"db.password": "x"}, "[SECRET]"), ("words run together", {"dbUserPassword": "x"}, "[SECRET]"),
     ("a phone as a number", {"phone": 4155550100}, "[PHONE]"), ("a phone of camels", {"homePhoneNumber": "4155550100"}, "[PHONE]"),
     ("an address", {"email": "not one"}, "[EMAIL]"), ("a birthday", {"date_of_birth": "1 May"}, "[DATE_OF_BIRTH]"),
