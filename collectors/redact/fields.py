@@ -6,6 +6,7 @@ need no context look at it, so that trace ids, models and tools stay whole. Ever
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -59,7 +60,10 @@ _IDENTITY_KEYS = frozenset({
     *(alias.key for name in ("on_behalf_of", "subject_id") for alias in AUDIT_COLUMNS[name][1]),
 })  # fmt: skip
 _PERSONS = "user|subject|customer|patient|employee|member|person|applicant|candidate"
-_IDENTITY_PARTS = rf"(?:{_PERSONS})[._-]?(?:id|login)|user[._-]?name|login[._-]?name|on_behalf_of|principal[._-]?name"
+_IDENTITY_PARTS = (
+    rf"(?:{_PERSONS})[._-]?(?:id|login)|user[._-]?(?:name|hash)|login[._-]?name|on_behalf_of|principal[._-]?name"
+    r"|account[._-]?id|pseudo[._-]?id|user|uid|login"
+)
 _IDENTITY = re.compile(rf"(?:.*[._-])?(?:{_IDENTITY_PARTS})", re.IGNORECASE)
 
 KEYED: tuple[tuple[str, str], ...] = (
@@ -90,7 +94,10 @@ KEYED: tuple[tuple[str, str], ...] = (
 )
 """Keys by their last part, and the detector whose finding their values are."""
 
-WHOLE_KEYED: tuple[tuple[str, str], ...] = (("token|secret|apikey", "secret"), ("surname", "person"))
+WHOLE_KEYED: tuple[tuple[str, str], ...] = (
+    ("token|secret|apikey|otp|pin|auth|bearer", "secret"),
+    ("surname", "person"),
+)
 """The same for keys that say so only when nothing stands before them: `token` is a secret, `eos_token` is none."""
 
 _KEYED = tuple(
@@ -164,6 +171,19 @@ def field_of(key: str) -> Field:
     return NAME if _NAME.fullmatch(key) else TEXT
 
 
+def field_at(path: Sequence[str]) -> Field:
+    """What is known of a value under these keys: by the last one, with the one above it, or by a secret that it is part of."""
+    if not path:
+        return TEXT
+    field = field_of(path[-1])
+    if len(path) == 1 or field.role in {Role.IDENTITY, Role.KEYED, Role.ACTOR}:
+        return field
+    if field_of(f"{path[-2]}.{path[-1]}").role is Role.IDENTITY:
+        return IDENTITY
+    above = (field_of(key) for key in path[:-1])
+    return next((one for one in above if one.role is Role.KEYED and one.detector == "secret"), field)
+
+
 # -- what the scanner looks for in place of reading keys
 
 _END = r'\\*"\s{0,2}:'
@@ -171,6 +191,7 @@ KEY_TRIGGERS: tuple[str, ...] = (
     *(rf"(?:{pattern}){_END}" for pattern, _ in KEYED),
     *(rf'"(?:{pattern}){_END}' for pattern, _ in WHOLE_KEYED),
     rf"(?:{_IDENTITY_PARTS}|audit\.actor\.id){_END}",
+    rf"(?:{_PERSONS}){_END}\s{{0,2}}\{{",
 )
 """Keys of JSON text, escaped any number of times, whose values are identities or what the key says."""
 

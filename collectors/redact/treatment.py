@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.redact.detector import Category, DataClass, Detector
-from collectors.redact.fields import TEXT, Field, Role, field_of, is_prose
+from collectors.redact.fields import TEXT, Field, Role, field_at, field_of, is_prose
 from collectors.redact.findings import IDENTITY, WITHHELD, Finding, Findings
 from collectors.redact.json_text import Leaf, Path, is_json, rewrite
 from collectors.redact.policy import FieldRule, TenantPolicy
@@ -171,7 +171,7 @@ class _Work:
             return self._key(leaf.text, leaf.path, level)
         if leaf.path[-1:] == (BYTES_KEY,) and not leaf.is_number:
             return self._bytes(leaf.text, leaf.path[:-1], level)
-        field = field_of(leaf.path[-1]) if leaf.path else TEXT
+        field = field_at(leaf.path)
         if leaf.is_number and field.detector == "secret" and not _NUMERIC_SECRET.search(leaf.path[-1]):
             return leaf.text  # a count or a limit, such as of tokens
         return self.value(leaf.text, leaf.path, field, level, is_number=leaf.is_number)

@@ -394,3 +394,21 @@ def test_a_rule_about_ids_may_reject_the_record(redacting, vault, key):
 def test_a_number_may_be_a_secret(redacting, given, expected):
     """A passcode is one; a number of tokens is none."""
     assert treated(redacting, redacting.redactor(), given)[0] == expected
+
+
+NESTED = [
+    ("a secret's members", {"password": {"value": "qKzndEse3V", "hint": {"a": "x"}}}, {"password": {"value": "[SECRET]", "hint": {"a": "[SECRET]"}}}),
+    ("beside it nothing", {"credentials": {"pass": "hunter2x"}, "note": "hello"}, {"credentials": {"pass": "[SECRET]"}, "note": "hello"}),
+    ("a person's id below the person", {"user": {"id": "bob", "plan": "pro"}}, {"user": {"id": "TOKEN", "plan": "pro"}}),
+    ("an id of something else", {"order": {"id": "bob"}}, {"order": {"id": "bob"}}),
+    ("a user by other names", {"gen_ai.user": "bob", "uid": "bob", "enduser.pseudo.id": "bob"}, {"gen_ai.user": "TOKEN", "uid": "TOKEN", "enduser.pseudo.id": "TOKEN"}),
+    ("one-time codes", {"otp": "481516", "pin": 4815}, {"otp": "[SECRET]", "pin": "[SECRET]"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["without a scan", "scanned"])
+@pytest.mark.parametrize(("given", "expected"), [pytest.param(*case[1:], id=case[0]) for case in NESTED])
+def test_what_stands_above_a_value_counts(redacting, vault, given, expected, small):
+    """Members of a secret are secret, and an id below a person is that person's."""
+    found, _ = treated(redacting, redacting.redactor(vault=vault, small=small), given)
+    assert found == json.loads(json.dumps(expected).replace("TOKEN", vault.token("acme", "bob")))
