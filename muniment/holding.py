@@ -75,6 +75,8 @@ def place_hold(
         check_scope(scope)  # before the vault is asked about tokens: a mistake is named first
     persons = _persons(context, tenant, scope.subjects, values, " ".join(filter(None, (reason, case, who))))
     checked = check_scope(msgspec.structs.replace(scope, subjects=persons.tokens))
+    reason = context.redactor.redact_text(tenant, reason)
+    case = case and context.redactor.redact_text(tenant, case)
     nonce = random_bytes(NONCE_BYTES) if persons.tokens else b""
     with _recording(context, "hold.placed", tenant, decision, "place") as announce:
 
@@ -107,6 +109,7 @@ def release_hold(context: CommandContext, hold_id: str, *, reason: str) -> HoldR
         UnavailableError: it cannot be recorded, or a deletion that runs did not end in time.
     """
     tenant, decision, eyes = _may_release(context, hold_id)
+    reason = context.redactor.redact_text(tenant, reason)
     by = context.principal.recorded_by
     if not eyes.needed:
         with _recording(context, "hold.released", tenant, decision, "release") as announce:
