@@ -210,7 +210,7 @@ def test_what_makes_a_plan_stale():
     """Another policy, other holds, a file that is gone; never a new file, in the same partition or elsewhere."""
     old = file((DUE, DUE))
     found = planned(old)
-    inputs = {"policy_hash": POLICY.content_hash, "holds_hash": NoHolds.content_hash, "live": {"spans": [old.path]}}
+    inputs = {"policy_hash": POLICY.content_hash, "holds_hash": NoHolds().content_hash, "live": {"spans": [old.path]}}
     assert stale_reasons(found, **inputs) == []
     assert stale_reasons(found, **inputs | {"live": {"spans": [old.path, "new"], "logs": ["new"]}}) == []
     assert "another retention policy" in stale_reasons(found, **inputs | {"policy_hash": "sha256:x"})[0]
