@@ -68,7 +68,7 @@ class GroupPipeline:
             records = replace(records, requests=(), transactions=transactions)
         batch = self.redactor.treat(records)
         if batch.records.rejected:
-            decoded = decoded.without(exports, [decoded.sources.refusal(row) for row in batch.records.rejected])
+            decoded = decoded.without(exports, decoded.sources.refusals(batch.records.rejected))
         rejections = self._quarantine_refused(exports, decoded)
         if rejections:
             events = own_event_records(rejections, now_unix_nano=self.clock())

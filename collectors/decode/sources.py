@@ -1,9 +1,12 @@
 """Where the rows of a group's tables came from, for the few that are refused only after decoding."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from collectors.decode.decoded import Decoded
 from collectors.decode.refusals import Reason, Requests
+from collectors.decode.refused_records import MAX_TEXTS
 from collectors.decode.texts import Ints
 from collectors.exports import Refusal
 from warehouse.treated import RejectedRow
@@ -30,28 +33,39 @@ class Sources:
             if len(rows):
                 self.parts.setdefault(table, []).append(_Part(decoded, rows, tuple(exports)))
 
-    def refusal(self, rejected: RejectedRow) -> tuple[int, Refusal]:
-        """The export that a row came with, and its refusal by the redaction policy, with the record's text.
+    def refusals(self, rejected: Iterable[RejectedRow]) -> list[tuple[int, Refusal]]:
+        """For each row the export that it came with and its refusal by the redaction policy, with texts as `refused_records` has them.
 
         Raises:
             LookupError: no such row.
         """
+        requests: dict[int, Requests] = {}
+        texts: Counter[int] = Counter()
+        found = []
+        for one in rejected:
+            part, row = self._source_of(one)
+            # a request is parsed again once, however many of its records are rejected
+            parsed = requests.setdefault(id(part.decoded), Requests(part.decoded.exports))
+            export = part.exports[int(part.decoded.export_of[row])]
+            found.append((export, _refusal(part.decoded, row, one, parsed if texts[export] < MAX_TEXTS else None)))
+            texts[export] += 1
+        return found
+
+    def _source_of(self, rejected: RejectedRow) -> tuple[_Part, int]:
         row = rejected.row
         for part in self.parts.get(rejected.table, []):
             if row < len(part.rows):
-                return _refusal(part, int(part.rows[row]), rejected)
+                return part, int(part.rows[row])
             row -= len(part.rows)
         raise LookupError(f"{rejected.table}: expected a row of the group, got row {rejected.row}")
 
 
-def _refusal(part: _Part, row: int, rejected: RejectedRow) -> tuple[int, Refusal]:
-    decoded = part.decoded
+def _refusal(decoded: Decoded, row: int, rejected: RejectedRow, requests: Requests | None) -> Refusal:
     export = int(decoded.export_of[row])
-    refusal = Refusal(
+    return Refusal(
         signal=decoded.signal,
         reason=Reason.POLICY.value,
         message=f"the redaction policy rejects records with {rejected.reason} in them",
-        record=Requests(decoded.exports).record_text(export, decoded.cut_of(row)),
+        record=None if requests is None else requests.record_text(export, decoded.cut_of(row)),
         event_name=None if decoded.event_names is None else decoded.event_names[row].as_py(),
     )
-    return part.exports[export], refusal
