@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from collectors.redact.assembly import assemble
 from collectors.redact.detector import Detector
-from collectors.redact.fields import COLUMNS, Field, field_of
+from collectors.redact.fields import COLUMNS, Field, field_at, field_of
 from collectors.redact.findings import Findings
 from collectors.redact.group import GroupTreatment
 from collectors.redact.json_text import Path, is_json
@@ -90,7 +90,7 @@ class PolicyRedactor(Redactor):
         inspection = self._inspection(tenant_id, "quarantine", details=False)
         try:
             return inspection.settled(
-                lambda: treat_otlp(text, lambda value, path: inspection.text(value, path, field_of(path[-1]))[0])
+                lambda: treat_otlp(text, lambda value, path: inspection.text(value, path, field_at(path))[0])
             )
         except (ValueError, RecursionError):
             return json.dumps({"withheld": WITHHELD_TEXT})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from collectors.redact.declared import CLASSIFICATION, REGULATION
 from collectors.redact.detector import CAPITAL, NUMBERS, Detector
 from collectors.redact.fields import FAST_IDENTITY_KEYS, FAST_IDENTITY_TRIGGERS, KEY_TRIGGERS
 from collectors.redact.numbers import PATTERNS as NUMBER_PATTERNS
@@ -32,8 +33,7 @@ _ESCAPES = (
 
 Dashes, quotes and dots from U+2014 to U+2026, which models write all the time, and what lies beyond U+FFFF hide nothing.
 """
-DECLARED_KEYS = ("dataclassification", "dataregulation")
-_DECLARED = tuple(rf'{key}\\*"\s{{0,2}}:' for key in DECLARED_KEYS)
+_DECLARED = tuple(rf'{key}\\*"\s{{0,2}}:' for key in (CLASSIFICATION, REGULATION))
 
 _GLOB = re.compile(r"(\*|\?|\[!?\]?[^\]]*\])")
 _GLOB_PARTS = {"*": '[^"]{0,200}', "?": '[^"]', "[": '[^"]'}

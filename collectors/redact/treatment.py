@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.redact.detector import Category, DataClass, Detector
-from collectors.redact.fields import TEXT, Field, Role, field_at, field_of, is_prose
+from collectors.redact.fields import TEXT, Field, Role, field_at, is_prose
 from collectors.redact.findings import IDENTITY, WITHHELD, Finding, Findings
 from collectors.redact.json_text import Leaf, Path, is_json, rewrite
 from collectors.redact.policy import FieldRule, TenantPolicy
@@ -191,7 +191,7 @@ class _Work:
 
     def _bytes(self, text: str, path: Path, level: int) -> str | None:
         """What stands in place of bytes, which JSON has in base64: they are treated as the text that they are, if any."""
-        field = field_of(path[-1]) if path else TEXT
+        field = field_at(path)
         self._is_marked = True  # no scan saw what base64 says
         try:
             plain = base64.b64decode(text, validate=True).decode("utf8", "surrogateescape")

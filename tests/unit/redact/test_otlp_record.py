@@ -141,3 +141,10 @@ def test_what_is_no_otlp_holds_nothing_either(redacting, given):
     found = redacting.redactor().redact_record("acme", json.dumps({"resourceSpans": [given]}))
     assert MAIL not in found
     json.loads(found)
+
+
+def test_members_of_a_secret_are_secret_in_quarantine_too(treat):
+    """What stands above a value counts here as it does in a row."""
+    members = {"kvlistValue": {"values": [{"key": "value", "value": text("qKzndEse3V")}]}}
+    (found,) = span_of(treat(record({"password": members})))["attributes"]
+    assert found["value"]["kvlistValue"]["values"] == [{"key": "value", "value": text("[SECRET]")}]
