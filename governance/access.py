@@ -56,6 +56,7 @@ class Action(StrEnum):
     HOLD_PLACE = "hold.place"
     HOLD_RELEASE = "hold.release"
     RETENTION_PLAN = "retention.plan"
+    RETENTION_APPLY = "retention.apply"
 
 
 class Role(StrEnum):
@@ -107,6 +108,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.POLICY_READ,
                 Action.HOLD_READ,
                 Action.RETENTION_PLAN,
+                Action.RETENTION_APPLY,
             }
         ),
     }

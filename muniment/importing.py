@@ -18,7 +18,7 @@ from warehouse.journal import list_segments
 from warehouse.locks import locked
 from warehouse.quarantine import Quarantine, QuarantineEntry
 from warehouse.shard import is_identity
-from warehouse.writer import Writer, open_writer
+from warehouse.writer import Writer
 
 IMPORT_SHARD = "import"
 _SHARDS = 8
@@ -119,7 +119,7 @@ def drain_imports(context: CommandContext) -> None:
         if not waiting:
             continue
         try:
-            _open(context, name).stop()  # opening a shard replays its journal
+            context.open_writer(name).stop()  # opening a shard replays its journal
         except ShardHeldError:
             _wait_until_gone(waiting)
 
@@ -149,20 +149,7 @@ def _free_writer(context: CommandContext) -> Writer:
     last: ShardHeldError | None = None
     for name in _shard_names():
         try:
-            return _open(context, name)
+            return context.open_writer(name)
         except ShardHeldError as exc:
             last = exc
     raise ShardHeldError(f"{_SHARDS} imports run already: {last}", hint="wait for one of them to end")
-
-
-def _open(context: CommandContext, name: str) -> Writer:
-    return open_writer(
-        context.lake,
-        name,
-        context.claims,
-        open_stores(context.lake),
-        config=context.settings.writer,
-        clock=context.clock,
-        lake_name=context.settings.lake,
-        redactor=context.redactor,
-    )

@@ -24,6 +24,7 @@ from warehouse.subjects import SubjectVault, open_lake_vault
 
 if TYPE_CHECKING:
     from collectors.redact.engine import PolicyRedactor
+    from warehouse.writer import Writer
 
 
 class LateVault:
@@ -102,6 +103,27 @@ class CommandContext:
     def redactor(self) -> "PolicyRedactor":
         """What every record passes before it reaches a disk."""
         return make_redactor(self)
+
+    def open_writer(self, shard: str) -> "Writer":
+        """Take a shard by its name, replay its journal, and start its writer.
+
+        Raises:
+            ShardHeldError: another process writes it.
+            UnavailableError: the tables or the control database cannot be written.
+        """
+        from warehouse.commit import open_stores
+        from warehouse.writer import open_writer
+
+        return open_writer(
+            self.lake,
+            shard,
+            self.claims,
+            open_stores(self.lake),
+            config=self.settings.writer,
+            clock=self.clock,
+            lake_name=self.settings.lake,
+            redactor=self.redactor,
+        )
 
     def check(self, action: Action, tenant: str | None = None) -> None:
         """Ask whether the principal may do this.

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from retention.family_rows import FamilyRows, held_rows, read_rows
 from retention.holding import Holding, Mask
 from retention.lake_state import Bounds, Cohort, FileState, Owner
 from retention.policy import (
@@ -24,13 +23,10 @@ from retention.policy import (
     Combination,
     RetentionPolicy,
 )
-from retention.verdict import CONTENTS, Due, foresee, horizons_of
+from retention.verdict import CONTENTS, Due, foresee, horizons_of, judge
 from warehouse.lake import Lake
-from warehouse.tables import TABLES
 
-METRICS = "metrics"
 _FAMILY_TABLES = (*OWNER_TABLES, CONTENTS)
-_NO_PARTS = TABLES[CONTENTS].file_schema.empty_table()
 _TIMES = ("time_unix_nano", "received_unix_nano")
 _COUNTS = (
     pl.len().alias("rows"),
@@ -55,6 +51,36 @@ class FamilyReader:
 
     def read(self, family: Sequence[FileState]) -> list[FileState]:
         """The files of one tenant and day, with the cohorts of those that could not be decided without."""
+        counted = self._count(self._wanted(family))
+        cohorts: dict[tuple[str, str], list[Cohort]] = {}
+        for each in counted:
+            for number, cohort in zip(each.keys["file"].to_list(), each.cohorts, strict=True):
+                file = each.rows.files[number]
+                cohorts.setdefault((file.table, file.path), []).append(cohort)
+        read = {(file.table, file.path) for each in counted for file in each.rows.files}
+        return [
+            replace(file, cohorts=tuple(cohorts.get((file.table, file.path), ())))
+            if (file.table, file.path) in read
+            else file
+            for file in family
+        ]
+
+    def due_rows(self, family: Sequence[FileState]) -> dict[tuple[str, str], Mask]:
+        """Which rows of the files that could not be decided without are due and kept by no hold, by (table, path)."""
+        found = {}
+        for each in self._count(self._wanted(family)):
+            going = [
+                not cohort.holds and judge(cohort, self._policy, self._now).due is Due.ALL for cohort in each.cohorts
+            ]
+            keys = each.keys.with_columns(going=pl.Series(going, dtype=pl.Boolean))
+            rows = each.frame.join(keys, on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
+            mask = rows.get_column("going").to_numpy()
+            for number, file in enumerate(each.rows.files):
+                found[file.table, file.path] = mask[each.rows.file == number]
+        return found
+
+    def _wanted(self, family: Sequence[FileState]) -> dict[str, FamilyRows]:
+        """Rows of the tables that have a file which could not be decided, and of those that these are matched with."""
         due = foresee(family, self._policy, self._holds, self._now)
         wanted = {table for (table, _), each in due.items() if each is Due.SOME}
         tenant_id, day = family[0].tenant_id, family[0].day
@@ -63,21 +89,12 @@ class FamilyReader:
             # Contents are matched with their records, and a hold on one of the two is a hold on both.
             wanted |= set(OWNER_TABLES) | ({CONTENTS} if held else set())
         files = [file for file in family if file.table in wanted and file.settled]
-        rows = {table: self._rows(table, [file for file in files if file.table == table]) for table in wanted}
-        cohorts = self._cohorts(tenant_id, {table: each for table, each in rows.items() if each is not None})
-        return [
-            replace(file, cohorts=tuple(cohorts.get((file.table, file.path), ()))) if file in files else file
-            for file in family
-        ]
-
-    def _rows(self, table: str, files: Sequence[FileState]) -> "_Rows | None":
-        if not files:
-            return None
-        columns = self._columns(table, files[0].tenant_id)
-        folder = self._lake.table(table)
-        parts = [pq.ParquetFile(folder / file.path, memory_map=True).read(columns=columns) for file in files]
-        numbers = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts])
-        return _Rows(table, files, pa.concat_tables(parts), numbers)
+        by_table = {table: [file for file in files if file.table == table] for table in sorted(wanted)}
+        return {
+            table: read_rows(self._lake, of_table, self._columns(table, tenant_id))
+            for table, of_table in by_table.items()
+            if of_table
+        }
 
     def _columns(self, table: str, tenant_id: str) -> list[str]:
         names = ["time_unix_nano"] if table == CONTENTS else list(_TIMES)
@@ -93,29 +110,27 @@ class FamilyReader:
             names += ["actor_id", "actor_type"] if table == AUDIT_TABLE else ["agent_id"]
         return list(dict.fromkeys([*names, *self._holds.columns(table, tenant_id)]))
 
-    def _cohorts(self, tenant_id: str, rows: Mapping[str, "_Rows"]) -> dict[tuple[str, str], list[Cohort]]:
-        held = self._held(tenant_id, rows)
-        found: dict[tuple[str, str], list[Cohort]] = {}
+    def _count(self, rows: Mapping[str, FamilyRows]) -> list["_Counted"]:
+        """The rows of each table, and the cohorts that they make."""
+        if not rows:
+            return []
+        tenant_id = next(iter(rows.values())).files[0].tenant_id
+        held = held_rows(self._holds, tenant_id, rows)
         combinations: list[Combination] = []
         frames = {table: self._frame(each, tenant_id, combinations, held.codes[table]) for table, each in rows.items()}
         if CONTENTS in frames:
             frames[CONTENTS] = _with_owners(frames[CONTENTS], [frames[name] for name in OWNER_TABLES if name in frames])
         tables = [name for name in rows if name in _FAMILY_TABLES]
-        for table, frame in frames.items():
+        found = []
+        for table, each in frames.items():
             ages = horizons_of(self._policy, tables if table in tables else [table], tenant_id, self._now)
             floors = self._floors(tables if table in tables else [table], tenant_id)
-            counted = (
-                frame.with_columns(
-                    _span("age", ages), _span("received", floors), _span("owner_age", ages).alias("owner_span")
-                )
-                .group_by(_KEYS)
-                .agg(_COUNTS)
-                .sort(_KEYS)
+            frame = each.with_columns(
+                _span("age", ages), _span("received", floors), _span("owner_age", ages).alias("owner_span")
             )
-            for row in counted.iter_rows(named=True):
-                file = rows[table].files[row["file"]]
-                cohort = _cohort(row, combinations, held.names)
-                found.setdefault((table, file.path), []).append(cohort)
+            counted = frame.group_by(_KEYS).agg(_COUNTS).sort(_KEYS)
+            cohorts = [_cohort(row, combinations, held.names) for row in counted.iter_rows(named=True)]
+            found.append(_Counted(rows[table], frame.select(_KEYS), counted.select(_KEYS), cohorts))
         return found
 
     def _floors(self, tables: Sequence[str], tenant_id: str) -> list[int]:
@@ -123,7 +138,7 @@ class FamilyReader:
         return sorted({minimum.keep.horizon(self._now) for minimum in minimums})
 
     def _frame(
-        self, rows: "_Rows", tenant_id: str, combinations: list[Combination], held: npt.NDArray[np.int64]
+        self, rows: FamilyRows, tenant_id: str, combinations: list[Combination], held: npt.NDArray[np.int64]
     ) -> pl.DataFrame:
         """The columns that count: times, and numbers for combination and holds; NULL times are told by the other one."""
         table = rows.table
@@ -166,57 +181,15 @@ class FamilyReader:
             maintain_order="left",
         )  # fmt: skip
 
-    def _held(self, tenant_id: str, rows: Mapping[str, "_Rows"]) -> "_Held":
-        """Which holds keep which rows; of contents, each is asked with its record."""
-        held = _Held({table: len(each.file) for table, each in rows.items()})
-        if METRICS in rows:
-            for hold, mask in self._holds.kept(METRICS, tenant_id, rows[METRICS].columns).items():
-                held.add(hold, {METRICS: mask})
-        parts = rows.get(CONTENTS)
-        for table in OWNER_TABLES:
-            if table not in rows:
-                continue
-            given, places = _NO_PARTS, np.zeros(0, np.int64)
-            if parts is not None:
-                places = np.flatnonzero((pl.Series(parts.columns.column("owner_table")) == table).to_numpy())
-                given = parts.columns.take(pa.array(places))
-            for hold, (records, contents) in self._holds.kept_families(
-                table, tenant_id, rows[table].columns, given
-            ).items():
-                masks: dict[str, Mask] = {table: records}
-                if parts is not None:
-                    masks[CONTENTS] = np.zeros(len(parts.file), np.bool_)
-                    masks[CONTENTS][places] = contents
-                held.add(hold, masks)
-        return held
-
 
 @dataclass(frozen=True)
-class _Rows:
-    """Rows of some files of one table; `file` is each row's number in `files`."""
+class _Counted:
+    """Rows of one table: `frame` holds each row's cohort by its keys, and `keys` and `cohorts` each cohort once."""
 
-    table: str
-    files: Sequence[FileState]
-    columns: pa.Table
-    file: npt.NDArray[np.int64]
-
-
-class _Held:
-    """Sets of holds by number, and the number of each row's set: 0 is the empty one."""
-
-    def __init__(self, rows: Mapping[str, int]) -> None:
-        self.codes = {table: np.zeros(count, np.int64) for table, count in rows.items()}
-        self.names: list[tuple[str, ...]] = [()]
-
-    def add(self, hold: str, masks: Mapping[str, Mask]) -> None:
-        """A hold keeps these rows too."""
-        for table, mask in masks.items():
-            codes = self.codes[table]
-            for code in np.unique(codes[mask]).tolist():
-                wider = tuple(sorted({*self.names[code], hold}))
-                if wider not in self.names:
-                    self.names.append(wider)
-                codes[mask & (codes == code)] = self.names.index(wider)
+    rows: FamilyRows
+    frame: pl.DataFrame
+    keys: pl.DataFrame
+    cohorts: Sequence[Cohort]
 
 
 def _with_owners(contents: pl.DataFrame, owners: Sequence[pl.DataFrame]) -> pl.DataFrame:

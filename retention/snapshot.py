@@ -4,8 +4,9 @@ Read are `shard, log_index` (where contents are matched with their records), the
 names; never a column because it is there. One tenant's day is read at a time, so memory holds no more than that.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,30 +44,77 @@ def read_snapshot(
     Raises:
         UnavailableError: a Delta log or a file cannot be read.
     """
-    # Marks first: what they call settled is then in every log that is opened after them.
-    marks = read_marks(lake)
-    files: list[FileState] = []
-    versions = {}
-    try:
-        for table in TABLES:
-            folder = str(lake.table(table))
-            if DeltaTable.is_deltatable(folder):
-                handle = DeltaTable(folder)
-                versions[table] = handle.version()
-                files += _live_files(handle, table, marks, tenants)
-        files += _quarantine_files(lake, tenants)
-        files = _with_receipts(lake, files)
+    with _reading():
+        files, versions = _list_files(lake, tenants)
         reader = FamilyReader(lake, policy, holds, now_unix_nano)
         found = []
-        for family in LakeSnapshot(tuple(files)).families.values():
+        for family in LakeSnapshot(tuple(_with_receipts(lake, files))).families.values():
             family = _with_owners_receipts(family)  # noqa: PLW2901 - the same files, knowing more
             due = foresee(family, policy, holds, now_unix_nano)
             found += reader.read(family) if Due.SOME in due.values() else family
+    return LakeSnapshot(tuple(found), versions)
+
+
+def list_families(lake: Lake, families: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[FileState]]:
+    """The files that are live now of some tenants' days, by (tenant, day), with the bounds of their receipt.
+
+    Raises:
+        UnavailableError: a Delta log or a file cannot be read.
+    """
+    with _reading():
+        files, _ = _list_files(lake, sorted({tenant for tenant, _ in families}))
+        wanted = set(families)
+        mine = [file for file in files if (file.tenant_id, file.day) in wanted]
+        found = LakeSnapshot(tuple(_with_receipts(lake, mine))).families
+        return {key: _with_owners_receipts(family) for key, family in found.items()}
+
+
+def list_tenant(lake: Lake, tenant_id: str) -> list[FileState]:
+    """The files that are live now of one tenant, without the bounds of their receipt.
+
+    Raises:
+        UnavailableError: a Delta log cannot be read.
+    """
+    with _reading():
+        return _list_files(lake, [tenant_id])[0]
+
+
+def live_paths_by_table(lake: Lake) -> dict[str, set[str]]:
+    """Paths of everything that is live now, by table, and of the files of quarantine.
+
+    Raises:
+        UnavailableError: a Delta log cannot be read.
+    """
+    with _reading():
+        found: dict[str, set[str]] = {}
+        for file in _list_files(lake, None)[0]:
+            found.setdefault(file.table, set()).add(file.path)
+        return found
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
     except (OSError, DeltaError, pa.ArrowException) as exc:
         raise UnavailableError(
             f"retention: the lake cannot be read: {exc}", hint="try again; nothing was deleted"
         ) from exc
-    return LakeSnapshot(tuple(found), versions)
+
+
+def _list_files(lake: Lake, tenants: Collection[str] | None) -> tuple[list[FileState], dict[str, int]]:
+    """Live files, without the bounds of their receipt, and the versions of the tables."""
+    # Marks first: what they call settled is then in every log that is opened after them.
+    marks = read_marks(lake)
+    files: list[FileState] = []
+    versions = {}
+    for table in TABLES:
+        folder = str(lake.table(table))
+        if DeltaTable.is_deltatable(folder):
+            handle = DeltaTable(folder)
+            versions[table] = handle.version()
+            files += _live_files(handle, table, marks, tenants)
+    return files + _quarantine_files(lake, tenants), versions
 
 
 def _live_files(

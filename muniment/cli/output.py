@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,3 +66,13 @@ def file_error(error: OSError) -> MunimentError:
 def on_terminal() -> bool:
     """Whether a person watches: progress is shown to people and kept out of pipes."""
     return sys.stderr.isatty()
+
+
+@contextmanager
+def step_lines(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
+    """A spinner for work that goes in steps, on a terminal; yields `step(of_whom, what)`."""
+    if quiet or not on_terminal():
+        yield lambda _of_whom, _what: None
+        return
+    with notes.status("…") as status:
+        yield lambda of_whom, what: status.update(plain_text(f"{of_whom}: {what}"))

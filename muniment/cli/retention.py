@@ -1,15 +1,16 @@
-"""`muniment retention show|plan`: how long records are kept, and what is due to go."""
+"""`muniment retention show|plan|apply|verify|certificates`: how long records are kept, what is due, and what went."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json
+from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json, step_lines
 from warehouse.errors import InputError
 
 if TYPE_CHECKING:
     from retention.plan import DuePartition, Plan
+    from retention.purge import Purged
 
 _MIB = 1024 * 1024
 _MOST_LISTED = 40
@@ -28,6 +29,14 @@ def register(app: typer.Typer) -> None:
         "muniment retention show --table audit_events --event approval.granted",
     )(show)
     group.command("plan", epilog="Example: muniment retention plan --tenant acme --out plan.json")(plan)
+    group.command(
+        "apply",
+        epilog="Examples: muniment retention apply --tenant acme            (shows what would go)\n\n"
+        "muniment retention plan --out plan.json && muniment retention apply --plan plan.json\n\n"
+        "muniment retention apply --yes                       (what the schedule does)",
+    )(apply)
+    group.command("verify", epilog="Example: muniment retention verify 3f9a2c41")(verify)
+    group.command("certificates", epilog="Example: muniment retention certificates --tenant acme")(certificates)
     app.add_typer(group, name="retention")
 
 
@@ -99,6 +108,145 @@ def plan(
     _print_plan(found)
     if out is not None:
         console.print(f"written to {out}", markup=False)
+
+
+def apply(
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Carry out this plan, which somebody looked at.")
+    ] = None,
+    tenant: OnlyTenant = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Without --plan: carry out what is due now.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Approve, as a second principal, the plan that another one wants applied.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, whatever else is given.")] = False,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Delete what is due, and certify it. Without --plan or --yes it shows what would go and deletes nothing."""
+    from muniment.purging import Waiting, apply_plan, purge_due
+    from muniment.retaining import make_plan
+    from muniment.wiring import command_context
+    from retention.plan import read_plan
+
+    context = command_context(lake)
+    if plan_file is not None and tenant is not None:
+        raise InputError(
+            "retention apply: expected --plan or --tenant, got both: a plan says whose records it is about"
+        )
+    if approve and plan_file is None:
+        raise InputError("retention apply: expected --plan beside --approve, got none", hint="name the plan's file")
+    found = read_plan(_read_file(plan_file)) if plan_file is not None else None
+    if dry_run or (found is None and not yes):
+        shown = found or make_plan(context, tenant)
+        if json_:
+            print_json(_plan_json(shown) | {"applied": False})
+            return
+        _print_plan(shown)
+        console.print("--yes carries it out; --plan FILE carries out one that was written before", style="dim")
+        return
+    with step_lines(quiet=json_) as step:
+        if found is None:
+            done = purge_due(context, tenant, step=step)
+        else:
+            done = apply_plan(context, found, approve=approve, step=step)
+    if isinstance(done, Waiting):
+        if json_:
+            print_json({"applied": False, "request": done.request.id, "plan": done.plan.content_hash})
+        else:
+            line = f"request {done.request.id} waits for a second principal; nothing was deleted"
+            console.print(line, markup=False, soft_wrap=True)
+            console.print(
+                f"they run: muniment retention apply --plan {plan_file} --approve", markup=False, soft_wrap=True
+            )
+        return
+    if json_:
+        print_json({"applied": True, "purges": [_purged_json(each) for each in done]})
+        return
+    for each in done:
+        _print_purged(each)
+    if not done:
+        console.print("nothing was due")
+
+
+def verify(
+    certificate: Annotated[
+        str, typer.Argument(metavar="CERT", help="Its SHA-256, the beginning of that, or its file.")
+    ],
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Search every live file again for what a certificate says is gone. Exit code 1 where some of it is there."""
+    from muniment.purging import rescan_certificate
+    from muniment.wiring import command_context
+
+    document, file, found = rescan_certificate(command_context(lake), certificate)
+    if json_:
+        print_json(
+            {"certificate": file.name, "purge_id": document.purge_id, "clean": found.is_clean, **found.to_json()}
+        )
+    else:
+        read = f"{found.rows:,} rows in {found.files:,} files"
+        said = "none of it is there" if found.is_clean else f"expected none of it, got {found.problems()}"
+        console.print(plain_text(f"purge {document.purge_id}: {said}; read {read}"), soft_wrap=True)
+    if not found.is_clean:
+        raise typer.Exit(1)
+
+
+def certificates(
+    tenant: OnlyTenant = None,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """List certificates and unfinished intents, oldest first."""
+    from rich.table import Table
+
+    from muniment.purging import list_documents
+    from muniment.wiring import command_context
+
+    found = list_documents(command_context(lake), tenant)
+    if json_:
+        print_json([each.to_json() for each in found])
+        return
+    view = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("time", "tenant", "what", "rows", "ordered by", "approved by", "sha256"):
+        view.add_column(title)
+    for each in found:
+        view.add_row(*map(plain_text, each.cells()))
+    console.print(view if found else "no certificates")
+
+
+def _read_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise InputError(f"{file}: cannot be read: {exc.strerror}") from exc
+
+
+def _purged_json(done: "Purged") -> dict[str, Any]:
+    return {
+        "tenant": done.tenant_id,
+        "purge_id": done.purge_id,
+        "certificate": done.certificate.sha256,
+        "file": str(done.certificate.file),
+        "rows": dict(done.rows),
+        "bytes": done.size_bytes,
+        "kept_by_holds": list(done.holds),
+        "resumed": done.resumed,
+        "rescan": done.rescanned.to_json(),
+    }
+
+
+def _print_purged(done: "Purged") -> None:
+    rows = ", ".join(f"{count:,} {table}" for table, count in sorted(done.rows.items())) or "nothing"
+    begun = " (begun before)" if done.resumed else ""
+    console.print(
+        plain_text(f"{done.tenant_id}: purge {done.purge_id}{begun}: {rows}; {done.size_bytes / _MIB:,.1f} MiB freed"),
+        soft_wrap=True,
+    )
+    if done.holds:
+        console.print(plain_text(f"  kept by holds: {', '.join(done.holds)}"), soft_wrap=True)
+    console.print(plain_text(f"  certificate {done.certificate.sha256}"), soft_wrap=True)
 
 
 def _plan_json(found: "Plan") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retention import cohorts
+from retention import family_rows
 from retention.durations import Duration
 from retention.holding import HoldsInForce, NoHolds
 from retention.holds import Hold, HoldScope
@@ -183,7 +183,7 @@ def test_only_what_matters_is_read(filled, lake, rows, monkeypatch):
             read.append(tuple(columns))
             return super().read(columns=columns, **more)
 
-    monkeypatch.setattr(cohorts.pq, "ParquetFile", Spy)
+    monkeypatch.setattr(family_rows.pq, "ParquetFile", Spy)
     simple = compile_policy(Bundle("retention", {"a.yaml": 'retention:\n  - {name: a, tables: ["*"], keep: 40}\n'}))
     old = rows.NOW + 4000 * DAY
     found = plan(read_snapshot(lake, simple, NoHolds(), old, tenants=["acme"]), simple, NoHolds(), old)

@@ -14,6 +14,7 @@ from warehouse.control.records import (
     KeyRecord,
     KeyState,
     PlacedHold,
+    RequestRecord,
     ShardRecord,
     Tenant,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "KeyRecord",
     "KeyState",
     "PlacedHold",
+    "RequestRecord",
     "ShardRecord",
     "Tenant",
 ]

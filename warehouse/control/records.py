@@ -164,3 +164,18 @@ class PlacedHold:
 
     hold: HoldRecord
     came_after: tuple[DeletionRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """Something that waits for a second principal. `subject` names exactly what: a plan's hash, or a subject's reference."""
+
+    id: str
+    kind: str
+    subject: str
+    tenant_id: str | None
+    asked_unix_nano: int
+    asked_by: str
+    approved_unix_nano: int | None = None
+    approved_by: str | None = None
+    closed_unix_nano: int | None = None

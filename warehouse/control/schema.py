@@ -6,7 +6,7 @@ and compare it alike, and no time zone setting of a server can shift it.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
 
-HEAD = "r0003"
+HEAD = "r0004"
 """Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
 
 METADATA = MetaData()
@@ -89,4 +89,18 @@ DELETIONS = Table(
     Column("tenants", Text, nullable=False),
     Column("began_unix_nano", BigInteger, nullable=False),
     Column("ended_unix_nano", BigInteger, nullable=False),
+)
+
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("tenant_id", Text),
+    Column("asked_unix_nano", BigInteger, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("approved_unix_nano", BigInteger),
+    Column("approved_by", Text),
+    Column("closed_unix_nano", BigInteger),
 )

@@ -1,4 +1,4 @@
-"""The control store: tenants, keys, shards, applied policies and holds over one database."""
+"""The control store: tenants, keys, shards, applied policies, holds and requests over one database."""
 
 import secrets
 from pathlib import Path
@@ -11,12 +11,13 @@ from warehouse.control.holds import Holds
 from warehouse.control.keys import Keys
 from warehouse.control.migration import open_migrated
 from warehouse.control.policies import AppliedPolicies
+from warehouse.control.requests import Requests
 from warehouse.control.secret import RandomBytes
 from warehouse.control.shards import Shards
 from warehouse.control.tenants import Tenants
 
 
-class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds):
+class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds, Requests):
     """The control data of one lake. Open it with `open`; safe to use from several threads and processes at once.
 
     Every method raises `ControlUnavailableError` when the database does not answer or cannot write, and works again once

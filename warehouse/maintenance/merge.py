@@ -43,7 +43,7 @@ def merge_files(table: Table, inputs: Sequence[Path], output: Path, *, rows: int
     folder = spill / f"compact-{secrets.token_hex(8)}"
     folder.mkdir(mode=PRIVATE_FOLDER)
     try:
-        written = _write(table, _sorted(table, _read(table, inputs), folder, sort_bytes), output)
+        written = write_groups(table, _sorted(table, _read(table, inputs), folder, sort_bytes), output)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if written != rows:
@@ -61,18 +61,18 @@ def _read(table: Table, inputs: Sequence[Path]) -> Iterator[pa.Table]:
     schema = table.file_schema
     for file in inputs:
         with pq.ParquetFile(file, pre_buffer=False) as parquet:
-            for batch in parquet.iter_batches(batch_size=_batch_rows(parquet.metadata), use_threads=False):
-                yield _conform(pa.table(batch), schema)
+            for batch in parquet.iter_batches(batch_size=read_batch_rows(parquet.metadata), use_threads=False):
+                yield conform(pa.table(batch), schema)
 
 
-def _batch_rows(metadata: pq.FileMetaData) -> int:
+def read_batch_rows(metadata: pq.FileMetaData) -> int:
     """How many rows to read at a time: long contents make few."""
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     row_bytes = max(1, size // max(1, metadata.num_rows))
     return int(min(_READ_ROWS, max(_MIN_READ_ROWS, _READ_BYTES // row_bytes)))
 
 
-def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Add columns that came into the table after the file was written, as NULL."""
     if rows.schema.names == schema.names:
         return rows.cast(schema)
@@ -157,7 +157,7 @@ def _run_batches(file: Path) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([reader.get_batch(number)])
 
 
-def _write(table: Table, parts: Iterable[pa.Table], output: Path) -> int:
+def write_groups(table: Table, parts: Iterable[pa.Table], output: Path) -> int:
     """Write sorted rows, one row group at a time, and return their number."""
     written = 0
     writer: pq.ParquetWriter | None = None

@@ -16,6 +16,7 @@ from warehouse.lake import Lake
 from warehouse.locks import FileLock
 
 _SUFFIX = ".lock"
+COMPACTION_PREFIX = "compact-"
 
 
 @contextmanager
@@ -44,8 +45,12 @@ def sweep_spill(lake: Lake) -> int:
             _remove(lock, file.with_suffix(""))
             swept += 1
     for folder in lake.spill.iterdir() if lake.spill.is_dir() else ():
-        # A lock is made before its folder and removed after it: a folder without one is nobody's.
-        if folder.is_dir() and not folder.with_name(folder.name + _SUFFIX).exists():
+        # A lock is made before its folder and removed after it: a folder without one is nobody's. Compaction's have an age instead.
+        if (
+            folder.is_dir()
+            and not folder.name.startswith(COMPACTION_PREFIX)
+            and not folder.with_name(folder.name + _SUFFIX).exists()
+        ):
             shutil.rmtree(folder, ignore_errors=True)
             swept += 1
     return swept

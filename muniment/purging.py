@@ -1,0 +1,325 @@
+"""Purges as a principal orders them: allowed, approved by a second one where two hold the right, then carried out tenant by tenant.
+
+The scheduled job and the command line call the same function. Each tenant's purge is one of its own, with an intent, a certificate and
+events in the tenant's own log, so that no certificate tells one tenant of another.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from governance.access import Action, Decision
+from muniment.draining import drain_journals
+from muniment.four_eyes import FourEyes, four_eyes
+from muniment.retaining import check_tenant, make_plan, read_holds, read_retention_policy
+from muniment.wiring import CommandContext
+from retention.documents import Documents, StoredDocument
+from retention.plan import DuePartition, Plan, stale_reasons
+from retention.policy import QUARANTINE
+from retention.purge import Ground, Order, Purged, finish_open, purge
+from retention.rescan import Rescanned, rescan
+from retention.selection import select_planned
+from retention.snapshot import live_paths_by_table
+from warehouse.clock import utc_text
+from warehouse.commit import open_stores
+from warehouse.control import RequestRecord
+from warehouse.errors import ConflictError
+from warehouse.ledger.certificates import PurgeCertificate
+from warehouse.maintenance.partition import Partition
+from warehouse.names import LAKE_TENANT
+from warehouse.own_events import OwnEvent
+from warehouse.principals import PrincipalKind
+
+KIND = "retention.apply"
+MOST_ROWS = 2_000_000
+"""Rows of contents in one purge: its certificate names each of their records."""
+
+Step = Callable[[str, str], None]
+"""`step(tenant, what)` hears of each step of a purge once it is durable."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An apply that waits for a second principal."""
+
+    request: RequestRecord
+    plan: Plan
+
+
+def say_nothing(_tenant: str, _step: str) -> None:
+    """For purges that nobody watches."""
+
+
+def apply_plan(
+    context: CommandContext, plan: Plan, *, approve: bool = False, step: Step = say_nothing
+) -> list[Purged] | Waiting:
+    """Carry out a plan that somebody looked at, or ask for the approval that it needs first.
+
+    Purges of its tenants that were begun before and not finished come first.
+
+    Raises:
+        DeniedError: the principal may not, or approves what it asked for itself.
+        ConflictError: the plan's inputs changed, or a hold placed meanwhile keeps some of it: nothing, or nothing more, was deleted.
+        NotFoundError: there is nothing to approve.
+        UnavailableError: a journal could not be drained, a disk or the control database refused.
+    """
+    decision = context.access.check(context.principal, Action.RETENTION_APPLY, plan.tenant)
+    check_tenant(context, plan.tenant)
+    eyes = _eyes(context)
+    asked: RequestRecord | None = None
+    if approve:
+        asked = _approve(context, plan, decision)
+    elif eyes.needed:
+        _expect_fresh(context, plan)
+        return Waiting(_ask(context, plan, decision), plan)
+    done = list(_carry_out(context, plan, eyes, asked, step))
+    if asked is not None:
+        context.control.close_request(asked.id)
+    return done
+
+
+def purge_due(context: CommandContext, tenant: str | None = None, *, step: Step = say_nothing) -> list[Purged]:
+    """Finish what was begun, plan what is due now, and carry it out: what the schedule does. Safe to repeat, and beside another one.
+
+    Raises:
+        As `apply_plan`; four eyes are not asked for, as the policy was put in force by them.
+    """
+    context.check(Action.RETENTION_APPLY, tenant)
+    plan = make_plan(context, tenant)
+    return list(_carry_out(context, plan, FourEyes(needed=False, why="scheduled, by the policy in force"), None, step))
+
+
+def make_ground(context: CommandContext, tenant: str, step: Step = say_nothing) -> Ground:
+    """What purges of one tenant stand on."""
+
+    def record(event: OwnEvent) -> None:
+        context.recorder.record([event])
+
+    def mirror(files: Sequence[Path]) -> None:
+        """Nothing is copied before backup targets can be named in the settings."""
+
+    return Ground(
+        context.lake,
+        context.settings.lake,
+        context.control,
+        open_stores(context.lake),
+        context.clock,
+        record=record,
+        mirror=mirror,
+        step=lambda what: step(tenant, what),
+    )
+
+
+def rescan_certificate(context: CommandContext, name: str) -> tuple[PurgeCertificate, Path, Rescanned]:
+    """Search again for what a certificate says is gone; `name` is its SHA-256, the beginning of that, or a file.
+
+    Raises:
+        DeniedError: the principal may not plan, which reads the same columns.
+        NotFoundError: there is no such certificate.
+        CorruptionError: it is not as it was signed.
+        UnavailableError: the lake cannot be read.
+    """
+    context.check(Action.RETENTION_PLAN)
+    ground = make_ground(context, LAKE_TENANT)
+    signed, file = ground.documents.find(name)
+    document = signed.document
+    if not isinstance(document, PurgeCertificate):
+        raise ConflictError(
+            f"{file}: expected a certificate, got an intent: its purge was not finished",
+            hint="`muniment retention apply` finishes it",
+        )
+    replaced = [each["before"] for each in document.details["files"]]
+    return document, file, rescan(context.lake, document.details["tenant"], document.deleted, replaced)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A certificate, or an intent that has none yet."""
+
+    stored: StoredDocument
+    finished: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        document = self.stored.document
+        return {
+            "sha256": self.stored.sha256,
+            "file": str(self.stored.file),
+            "finished": self.finished,
+            "purge_id": document.purge_id,
+            "tenant": document.details["tenant"],
+            "kind": document.details.get("kind"),
+            "time_unix_nano": int(document.time_unix_nano),
+            "rows": document.details["rows"],
+            "ordered_by": document.ordered_by,
+            "approved_by": document.approved_by,
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """For a table: time, tenant, what, rows, who ordered and approved, SHA-256."""
+        document = self.stored.document
+        rows = ", ".join(f"{count:,} {table}" for table, count in sorted(document.details["rows"].items()))
+        what = str(document.details.get("kind")) if self.finished else "not finished"
+        return (
+            utc_text(int(document.time_unix_nano)),
+            document.details["tenant"],
+            what,
+            rows,
+            document.ordered_by,
+            document.approved_by or "",
+            self.stored.sha256,
+        )
+
+
+def list_documents(context: CommandContext, tenant: str | None) -> list[Listed]:
+    """Certificates, and intents that have none yet, of a tenant or of all, oldest first.
+
+    Raises:
+        DeniedError: the principal may not plan.
+        NotFoundError: there is no such tenant.
+    """
+    context.check(Action.RETENTION_PLAN, tenant)
+    check_tenant(context, tenant)
+    stored = list(Documents(context.lake, context.settings.lake).read())
+    ended = {each.document.intent_sha256 for each in stored if isinstance(each.document, PurgeCertificate)}
+    found = [
+        Listed(each, isinstance(each.document, PurgeCertificate))
+        for each in stored
+        if each.sha256 not in ended and tenant in {None, each.document.details["tenant"]}
+    ]
+    return sorted(found, key=lambda each: int(each.stored.document.time_unix_nano))
+
+
+def _carry_out(
+    context: CommandContext, plan: Plan, eyes: FourEyes, asked: RequestRecord | None, step: Step
+) -> Iterator[Purged]:
+    drain_journals(context)
+    tenants = sorted({partition.tenant for partition in plan.partitions})
+    for tenant in _tenants_to_finish(context, plan.tenant):
+        yield from finish_open(make_ground(context, tenant, step), tenant)
+    if plan.is_empty:
+        return
+    _expect_fresh(context, plan)
+    for tenant in tenants:
+        for partitions in _portions([each for each in plan.partitions if each.tenant == tenant]):
+            done = _purge_some(context, plan, tenant, partitions, _order(context, plan, tenant, eyes, asked), step)
+            if done is not None:
+                yield done
+
+
+def _purge_some(
+    context: CommandContext, plan: Plan, tenant: str, partitions: Sequence[DuePartition], order: Order, step: Step
+) -> Purged | None:
+    policy, holds = read_retention_policy(context.control), read_holds(context.control)
+    days = sorted({partition.day for partition in partitions})
+    locks = [Partition(each.table, tenant, each.day) for each in partitions if each.table != QUARANTINE]
+    if policy.content_hash != plan.policy_hash or holds.content_hash != plan.holds_hash:
+        _expect_fresh(context, plan)
+    return purge(
+        make_ground(context, tenant, step),
+        order,
+        locks,
+        lambda: select_planned(context.lake, plan, policy, holds, tenant, days),
+        holds.content_hash,
+    )
+
+
+def _order(context: CommandContext, plan: Plan, tenant: str, eyes: FourEyes, asked: RequestRecord | None) -> Order:
+    by = context.principal.recorded_by
+    return Order(
+        tenant,
+        plan.content_hash.removeprefix("sha256:"),
+        plan.policy_hash.removeprefix("sha256:"),
+        ordered_by=by if asked is None else asked.asked_by,
+        approved_by=None if asked is None else by,
+        details={
+            "kind": "retention",
+            "four_eyes": eyes.why,
+            "horizon_unix_nano": plan.now_unix_nano,
+            "holds_hash": plan.holds_hash,
+            "kept_back": [
+                {"by": each.by, "name": each.name, "table": each.table, "rows": each.rows, "reason": each.reason}
+                for each in plan.kept
+                if each.tenant == tenant
+            ],
+        },
+    )
+
+
+def _portions(partitions: Sequence[DuePartition]) -> Iterator[list[DuePartition]]:
+    """Days of a tenant in groups whose contents one certificate can list; a day is never divided."""
+    by_day: dict[str, list[DuePartition]] = {}
+    for partition in partitions:
+        by_day.setdefault(partition.day, []).append(partition)
+    portion: list[DuePartition] = []
+    rows = 0
+    for _, each in sorted(by_day.items()):
+        more = sum(
+            file.rows or 0 for partition in each if partition.table == "contents"
+            for file in (*partition.drop, *partition.rewrite)
+        )  # fmt: skip
+        if portion and rows + more > MOST_ROWS:
+            yield portion
+            portion, rows = [], 0
+        portion += each
+        rows += more
+    if portion:
+        yield portion
+
+
+def _tenants_to_finish(context: CommandContext, tenant: str | None) -> list[str]:
+    if tenant is not None:
+        return [tenant]
+    return sorted({LAKE_TENANT, *(each.id for each in context.control.list_tenants())})
+
+
+def _expect_fresh(context: CommandContext, plan: Plan) -> None:
+    reasons = stale_reasons(
+        plan,
+        policy_hash=read_retention_policy(context.control).content_hash,
+        holds_hash=read_holds(context.control).content_hash,
+        live=live_paths_by_table(context.lake),
+    )
+    if reasons:
+        raise ConflictError(
+            f"plan {plan.content_hash}: its inputs changed: {'; '.join(reasons)}",
+            hint="nothing was deleted; make the plan again and look at it: muniment retention plan --out FILE",
+        )
+
+
+def _eyes(context: CommandContext) -> FourEyes:
+    if context.principal.kind is PrincipalKind.JOB:
+        return FourEyes(needed=False, why="scheduled, by the policy in force")
+    return four_eyes(context.settings, context.access, Action.RETENTION_APPLY, context.principal)
+
+
+def _ask(context: CommandContext, plan: Plan, decision: Decision) -> RequestRecord:
+    return context.control.ask(
+        KIND,
+        plan.content_hash,
+        by=context.principal.recorded_by,
+        tenant_id=plan.tenant,
+        announce=lambda request: _record_approval(context, "approval.requested", request, decision),
+    )
+
+
+def _approve(context: CommandContext, plan: Plan, decision: Decision) -> RequestRecord:
+    return context.control.approve_request(
+        KIND,
+        plan.content_hash,
+        by=context.principal.recorded_by,
+        announce=lambda request: _record_approval(context, "approval.granted", request, decision),
+    )
+
+
+def _record_approval(context: CommandContext, event: str, request: RequestRecord, decision: Decision) -> None:
+    fields: dict[str, Any] = {
+        "action": "apply",
+        "resource_type": "retention_plan",
+        "resource_id": request.subject,
+        "approval_id": request.id,
+        "policy_id": decision.policy_id,
+        "policy_version": decision.policy_version,
+    }
+    context.record(event, request.tenant_id or LAKE_TENANT, **fields)

@@ -1,0 +1,120 @@
+"""Intents and certificates of a lake as purges read and write them: signed files in `LAKE/certificates/`, named by their SHA-256.
+
+An intent is open until a certificate names it. Only files that the lake's own keys signed count: nobody else can make a purge begin.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from warehouse.durable import make_folder, replace_file
+from warehouse.errors import CorruptionError, NotFoundError
+from warehouse.lake import Lake
+from warehouse.ledger.certificates import (
+    CERTIFICATE,
+    INTENT,
+    PurgeCertificate,
+    PurgeDocument,
+    PurgeIntent,
+    SignedDocument,
+    open_document,
+    sign_document,
+)
+from warehouse.ledger.errors import CertificateError, NoteError
+from warehouse.ledger.note import Ed25519Verifier
+from warehouse.ledger.signing import read_signing_keys
+
+_KINDS = (INTENT.encode(), CERTIFICATE.encode())
+_FIRST_BYTES = max(map(len, _KINDS)) + 1
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A document and its file, whose name is `sha256`."""
+
+    document: PurgeDocument
+    sha256: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The intents and certificates of one lake."""
+
+    lake: Lake
+    lake_name: str
+
+    def write(self, document: PurgeDocument, now_unix_nano: int) -> StoredDocument:
+        """Sign a document and put it in its place, durably.
+
+        Raises:
+            CorruptionError: the lake's signing keys are gone.
+            CertificateError: it breaks a rule of its format.
+        """
+        signers = read_signing_keys(self.lake.keys).signers(self.signer_name, now_unix_nano)
+        content = sign_document(document, signers)
+        digest = sha256(content).hexdigest()
+        make_folder(self.lake.certificates)
+        replace_file(self.lake.certificates / digest, content)
+        return StoredDocument(document, digest, self.lake.certificates / digest)
+
+    @property
+    def signer_name(self) -> str:
+        """The name under which the lake signs certificates."""
+        return f"{self.lake_name}/certificates"
+
+    def open_intents(self, tenant_id: str) -> list[StoredDocument]:
+        """Intents about a tenant that no certificate ends yet, oldest first."""
+        stored = list(self.read())
+        ended = {each.document.intent_sha256 for each in stored if isinstance(each.document, PurgeCertificate)}
+        found = [
+            each
+            for each in stored
+            if isinstance(each.document, PurgeIntent)
+            and each.document.details.get("tenant") == tenant_id
+            and each.sha256 not in ended
+        ]
+        return sorted(found, key=lambda each: (int(each.document.time_unix_nano), each.sha256))
+
+    def read(self) -> Iterator[StoredDocument]:
+        """Every intent and certificate that this lake signed; other files are passed over."""
+        for file in sorted(self.lake.certificates.glob("*")) if self.lake.certificates.is_dir() else ():
+            if len(file.name) == len(sha256().hexdigest()) and _is_purge_document(file):
+                try:
+                    signed = open_document(file.read_bytes(), self.verifiers())
+                except (CertificateError, NoteError):
+                    continue
+                if signed.document.lake == self.lake_name and signed.file_sha256 == file.name:
+                    yield StoredDocument(signed.document, signed.file_sha256, file)
+
+    def verifiers(self) -> list[Ed25519Verifier]:
+        """What the lake's own keys verify, those that were replaced too."""
+        return read_signing_keys(self.lake.keys).verifiers(self.signer_name)
+
+    def find(self, name: str) -> tuple[SignedDocument, Path]:
+        """A certificate by its SHA-256, the beginning of it, or its file, with its signature checked by the lake's own keys.
+
+        Raises:
+            NotFoundError: there is none, or several begin so.
+            CorruptionError: it is none, or not as it was signed.
+        """
+        path = Path(name)
+        files = [path] if path.is_file() else sorted(self.lake.certificates.glob(f"{path.name}*"))
+        if len(files) != 1:
+            raise NotFoundError(
+                f"certificate: expected one by {name!r}, got {len(files)}",
+                hint=f"they lie in {self.lake.certificates}; `muniment retention certificates` lists them",
+            )
+        try:
+            return open_document(files[0].read_bytes(), self.verifiers()), files[0]
+        except (CertificateError, NoteError) as exc:
+            raise CorruptionError(
+                f"{files[0]}: {exc}", hint="it is not what this lake signed: trust nothing of it"
+            ) from exc
+
+
+def _is_purge_document(file: Path) -> bool:
+    with file.open("rb") as stream:
+        first = stream.read(_FIRST_BYTES).partition(b"\n")[0]
+    return first in _KINDS
