@@ -137,8 +137,10 @@ def _named_live(lake: Lake, replaced: Iterable[str]) -> set[str]:
         base = newest_checkpoint(log)
         if base >= 0:
             file = log / f"{base:020d}.checkpoint.parquet"
-            added = pq.read_table(file, columns=["add.path"], partitioning=None).column("add")
-            found |= wanted & {each["path"] for each in added.drop_null().to_pylist() if each["path"]}
+            added = pq.read_table(file, columns=["add.path"], partitioning=None)
+            # a checkpoint of a table without files has no such column
+            rows = added.column("add").drop_null().to_pylist() if "add" in added.column_names else []
+            found |= wanted & {each["path"] for each in rows if each["path"]}
         for _, entry in log_entries(log):
             for line in entry.read_bytes().splitlines():
                 if line.startswith(b'{"add"'):

@@ -9,6 +9,9 @@ from muniment.cli.output import JsonOption, LakeOption, console, plain_text, pri
 from warehouse.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from muniment.purging import Waiting
     from retention.plan import DuePartition, Plan
     from retention.purge import Purged
 
@@ -138,28 +141,39 @@ def apply(
         raise InputError("retention apply: expected --plan beside --approve, got none", hint="name the plan's file")
     found = read_plan(_read_file(plan_file)) if plan_file is not None else None
     if dry_run or (found is None and not yes):
-        shown = found or make_plan(context, tenant)
-        if json_:
-            print_json(_plan_json(shown) | {"applied": False})
-            return
-        _print_plan(shown)
-        console.print("--yes carries it out; --plan FILE carries out one that was written before", style="dim")
+        _show_plan(found or make_plan(context, tenant), json_=json_)
         return
     with step_lines(quiet=json_) as step:
-        if found is None:
-            done = purge_due(context, tenant, step=step)
-        else:
-            done = apply_plan(context, found, approve=approve, step=step)
+        done: list[Purged] | Waiting
+        done = (
+            purge_due(context, tenant, step=step)
+            if found is None
+            else apply_plan(context, found, approve=approve, step=step)
+        )
     if isinstance(done, Waiting):
-        if json_:
-            print_json({"applied": False, "request": done.request.id, "plan": done.plan.content_hash})
-        else:
-            line = f"request {done.request.id} waits for a second principal; nothing was deleted"
-            console.print(line, markup=False, soft_wrap=True)
-            console.print(
-                f"they run: muniment retention apply --plan {plan_file} --approve", markup=False, soft_wrap=True
-            )
+        _show_waiting(done, plan_file, json_=json_)
+    else:
+        _show_purged(done, json_=json_)
+
+
+def _show_plan(found: "Plan", *, json_: bool) -> None:
+    if json_:
+        print_json(_plan_json(found) | {"applied": False})
         return
+    _print_plan(found)
+    console.print("--yes carries it out; --plan FILE carries out one that was written before", style="dim")
+
+
+def _show_waiting(waiting: "Waiting", plan_file: Path | None, *, json_: bool) -> None:
+    if json_:
+        print_json({"applied": False, "request": waiting.request.id, "plan": waiting.plan.content_hash})
+        return
+    line = f"request {waiting.request.id} waits for a second principal; nothing was deleted"
+    console.print(line, markup=False, soft_wrap=True)
+    console.print(f"they run: muniment retention apply --plan {plan_file} --approve", markup=False, soft_wrap=True)
+
+
+def _show_purged(done: "Sequence[Purged]", *, json_: bool) -> None:
     if json_:
         print_json({"applied": True, "purges": [_purged_json(each) for each in done]})
         return
