@@ -4,8 +4,9 @@ The instants of a plan divide times into spans between them, and rows are counte
 has one answer for all of its rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,10 +80,43 @@ class FamilyReader:
                 found[file.table, file.path] = mask[each.rows.file == number]
         return found
 
+    def kept_back(self, family: Sequence[FileState], tables: Collection[str]) -> "dict[tuple[str, str], KeptRows]":
+        """What keeps each row of the files of some tables from being deleted today, whatever its rule says, by (table, path)."""
+        found = {}
+        for each in self._count(self._read(family, set(tables))):
+            reasons: list[Reason | None] = [None]
+            codes = []
+            for cohort in each.cohorts:
+                reason = self._reason(cohort)
+                if reason not in reasons:
+                    reasons.append(reason)
+                codes.append(reasons.index(reason))
+            keys = each.keys.with_columns(reason=pl.Series(codes, dtype=pl.Int64))
+            rows = each.frame.join(keys, on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
+            of_rows = rows.get_column("reason").to_numpy()
+            for number, file in enumerate(each.rows.files):
+                found[file.table, file.path] = KeptRows(of_rows[each.rows.file == number], tuple(reasons))
+        return found
+
+    def _reason(self, cohort: Cohort) -> "Reason | None":
+        if cohort.holds:
+            return Reason("hold", ", ".join(cohort.holds))
+        answer = self._policy.answer(cohort.combination)
+        if answer.rule is None:
+            return Reason(
+                "evidence", "never expires", "proves what was deleted, by whom, and which logs and keys there are"
+            )
+        floor = answer.floor(self._now)
+        if floor is None or cohort.received.most <= floor.keep.horizon(self._now):
+            return None
+        return Reason("minimum", floor.name, floor.citation)
+
     def _wanted(self, family: Sequence[FileState]) -> dict[str, FamilyRows]:
         """Rows of the tables that have a file which could not be decided, and of those that these are matched with."""
         due = foresee(family, self._policy, self._holds, self._now)
-        wanted = {table for (table, _), each in due.items() if each is Due.SOME}
+        return self._read(family, {table for (table, _), each in due.items() if each is Due.SOME})
+
+    def _read(self, family: Sequence[FileState], wanted: set[str]) -> dict[str, FamilyRows]:
         tenant_id, day = family[0].tenant_id, family[0].day
         held = any(self._holds.may_keep(table, tenant_id, day) for table in wanted)
         if CONTENTS in wanted or (held and wanted & set(_FAMILY_TABLES)):
@@ -180,6 +214,22 @@ class FamilyReader:
             distinct.with_columns(code=pl.Series(codes, dtype=pl.Int64)), on=keys, how="left", nulls_equal=True,
             maintain_order="left",
         )  # fmt: skip
+
+
+class Reason(NamedTuple):
+    """Why a row stays: `kind` is hold, minimum or evidence, `name` which one, `citation` a minimum's law."""
+
+    kind: str
+    name: str
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """Why rows of one file stay: `reasons[codes[n]]` is row n's; None where nothing keeps it."""
+
+    codes: npt.NDArray[np.int64]
+    reasons: tuple[Reason | None, ...]
 
 
 @dataclass(frozen=True)

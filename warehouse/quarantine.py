@@ -6,16 +6,17 @@ decoded nothing is kept but reason, size, type, key id and a keyed digest.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from warehouse.clock import utc_date
-from warehouse.durable import PRIVATE_FILE, make_folder, sync_folder
+from warehouse.durable import PRIVATE_FILE, make_folder, replace_file, sync_folder
 from warehouse.errors import NotFoundError, UnavailableError
 from warehouse.lake import Lake
 
@@ -106,14 +107,59 @@ def mark_replayed(lake: Lake, entry: QuarantineEntry) -> None:
     _append_durably(folder / "replayed.jsonl", [json.dumps({"replayed_id": entry.id})])
 
 
+def drop_entries(lake: Lake, tenant_id: str, entry_ids: Collection[str]) -> int:
+    """Take entries out of a tenant's quarantine for good; returns how many there were. Safe beside collectors that add some.
+
+    Raises:
+        UnavailableError: the disk refused; what was taken out stays so, and the same call goes on.
+    """
+    gone = set(entry_ids)
+    count = 0
+    try:
+        for file in sorted((lake.quarantine / tenant_id).glob("*/*.jsonl")):
+            with _locked(file) as descriptor:
+                lines = os.pread(descriptor, os.fstat(descriptor).st_size, 0).splitlines(keepends=True)
+                stays = [line for line in lines if not gone & _ids(line)]
+                if len(stays) == len(lines):
+                    continue
+                count += sum(
+                    "reason" in (_parse(line.decode(errors="replace")) or ()) for line in lines if gone & _ids(line)
+                )
+                if stays:
+                    replace_file(file, b"".join(stays))
+                else:
+                    file.unlink()
+                    sync_folder(file.parent)
+    except OSError as exc:
+        raise UnavailableError(f"quarantine cannot be written: {exc.strerror or exc}") from exc
+    return count
+
+
+def _ids(line: bytes) -> set[object]:
+    value = _parse(line.decode(errors="replace")) or {}
+    return {value.get("id"), value.get("replayed_id")} - {None}
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[int]:
+    """The file open for appending and locked, under its name: whoever takes entries out puts another file in its place."""
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.fstat(descriptor).st_ino == file.stat().st_ino:
+                    yield descriptor
+                    return
+        finally:
+            os.close(descriptor)
+
+
 def _append_durably(file: Path, lines: list[str]) -> None:
     try:
         make_folder(file.parent)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
-        try:
+        with _locked(file) as descriptor:
             _write_lines(descriptor, lines)
-        finally:
-            os.close(descriptor)
         sync_folder(file.parent)
     except OSError as exc:
         raise UnavailableError(f"quarantine cannot be written: {exc.strerror or exc}") from exc
