@@ -52,6 +52,7 @@ class Action(StrEnum):
     POLICY_APPLY = "policy.apply"
     SUBJECT_REVEAL = "subject.reveal"
     SUBJECT_SHRED = "subject.shred"
+    SUBJECT_ERASE = "subject.erase"
     HOLD_READ = "hold.read"
     HOLD_PLACE = "hold.place"
     HOLD_RELEASE = "hold.release"

@@ -107,6 +107,22 @@ def mark_replayed(lake: Lake, entry: QuarantineEntry) -> None:
     _append_durably(folder / "replayed.jsonl", [json.dumps({"replayed_id": entry.id})])
 
 
+def entries_with(lake: Lake, tenant_id: str, words: Collection[str]) -> list[str]:
+    """Ids of a tenant's entries in which any of these words stands, whatever its case."""
+    needles = [word.casefold() for word in words]
+    return [
+        entry.id
+        for entry in read_quarantine(lake, [tenant_id])
+        if any(needle in text for text in _texts(entry) for needle in needles)
+    ]
+
+
+def _texts(entry: QuarantineEntry) -> Iterator[str]:
+    for text in (entry.record, entry.message, entry.event_name):
+        if text is not None:
+            yield text.casefold()
+
+
 def drop_entries(lake: Lake, tenant_id: str, entry_ids: Collection[str]) -> int:
     """Take entries out of a tenant's quarantine for good; returns how many there were. Safe beside collectors that add some.
 

@@ -1,0 +1,380 @@
+"""Erases a person from a tenant, as a principal orders it: found, told what stays and why, approved, deleted, searched, certified.
+
+Invariants:
+- Nobody is named outside the vault: events, certificates, requests and notes hold `subject_ref`, SHA-256 over a nonce that the officer
+  gets and nobody keeps.
+- A note in `LAKE/keys`, beside the vault and without the value, carries an erasure from its request to its end: through a second
+  principal's approval, through crashes, and on while a hold or a law keeps some of it.
+- The person's key goes last, once nothing that a hold or a law keeps needs it.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rfc8785
+
+from governance.access import Action
+from muniment.draining import drain_journals
+from muniment.four_eyes import four_eyes
+from muniment.purging import Step, make_ground, say_nothing
+from muniment.retaining import read_holds, read_retention_policy
+from muniment.subjects import NONCE_BYTES, shred_subject
+from muniment.wiring import CommandContext
+from retention.absence import Absence, search_everywhere
+from retention.doomed import doom
+from retention.erasure import Erasure, FoundFile, Staying, decide
+from retention.purge import Order, Purged, finish_open, purge
+from warehouse.control import RequestRecord
+from warehouse.control.part import check_text
+from warehouse.control.secret import RandomBytes
+from warehouse.durable import replace_file, sync_folder
+from warehouse.errors import ConflictError, CorruptionError, DeniedError, InputError, NotFoundError
+from warehouse.ledger.key_destruction import reference
+from warehouse.maintenance.partition import Partition
+from warehouse.quarantine import drop_entries, entries_with
+from warehouse.subjects import is_token, normal_form
+
+KIND = "erasure"
+_ROUNDS = 5
+_ID_BYTES = 6
+
+Search = Callable[[CommandContext, str, Sequence[str]], list[FoundFile]]
+"""`search(context, tenant, words)`: the rows in which any of these words, tokens or values, stands."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """An erasure that was ordered and has not ended. `request` is the id of the request that a second principal approves."""
+
+    id: str
+    tenant: str
+    token: str
+    subject_ref: str
+    reason: str
+    ordered_by: str
+    four_eyes: str
+    request: str | None = None
+    approved_by: str | None = None
+    kept_since_unix_nano: int | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom an erasure is about: the token, and the value where the vault knows it or somebody gave it."""
+
+    tenant: str
+    token: str
+    value: str | None
+
+    @property
+    def words(self) -> list[str]:
+        """What is searched for."""
+        return [self.token] if self.value is None else [self.token, self.value]
+
+
+@dataclass(frozen=True)
+class ErasurePlan:
+    """What an erasure would do now."""
+
+    person: Person
+    erasure: Erasure
+    quarantine: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines, without the person."""
+        return {
+            "tenant": self.person.tenant,
+            "rows_going": self.erasure.rows_going,
+            "files": len(self.erasure.going),
+            "staying": msgspec.to_builtins(self.erasure.staying),
+            "quarantine_entries": self.quarantine,
+            "key_destroyed": not self.erasure.keeps_key,
+        }
+
+
+@dataclass(frozen=True)
+class Erased:
+    """An erasure as far as it came. `key_certificate` is None where the key stays because of `staying`."""
+
+    note: Note
+    purges: tuple[Purged, ...]
+    staying: tuple[Staying, ...]
+    quarantine: int
+    absence: Absence
+    key_certificate: str | None
+    nonce: str | None = None
+
+
+def find_person(context: CommandContext, tenant: str, subject: str) -> Person:
+    """Who is meant by a token, or by a value that records name; the latter gets its token where it has none.
+
+    Raises:
+        DeniedError: the principal may not erase.
+        NotFoundError: no such tenant, or a token that the vault does not know.
+    """
+    context.check(Action.SUBJECT_ERASE, tenant)
+    context.control.tenant(tenant)
+    if is_token(subject):
+        if not context.vault.known(tenant, [subject]):
+            raise NotFoundError(
+                f"--subject: expected a token of tenant {tenant}, got one that the vault does not know",
+                hint="another tenant's, or its key was destroyed: then nothing can be found by it any more; give the value instead",
+            )
+        return Person(tenant, subject, _value_of(context, tenant, subject))
+    value = normal_form(subject)
+    if not value:
+        raise InputError("--subject: expected a token or a value, got nothing")
+    return Person(tenant, context.vault.tokens(tenant, [value])[0], value)
+
+
+def plan_erasure(context: CommandContext, person: Person, search: Search) -> ErasurePlan:
+    """What erasing a person would do now; deletes nothing.
+
+    Raises:
+        DeniedError: the principal may not erase.
+        UnavailableError: the lake cannot be read.
+    """
+    context.check(Action.SUBJECT_ERASE, person.tenant)
+    found = search(context, person.tenant, person.words)
+    policy, holds = read_retention_policy(context.control), read_holds(context.control)
+    erasure = decide(context.lake, policy, holds, context.clock(), found)
+    return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words)))
+
+
+def order_erasure(
+    context: CommandContext,
+    person: Person,
+    *,
+    reason: str,
+    announce_nonce: Callable[[str], None],
+    random_bytes: RandomBytes = secrets.token_bytes,
+) -> tuple[Note, RequestRecord | None]:
+    """Record that a person is to be erased. A request comes back where a second principal has to approve it first.
+
+    `announce_nonce` gets the nonce by which `subject_ref` can be recognised, in hexadecimal, before anything is done.
+
+    Raises:
+        DeniedError: the principal may not.
+        InputError: the reason names the person.
+        UnavailableError: it cannot be recorded.
+    """
+    decision = context.access.check(context.principal, Action.SUBJECT_ERASE, person.tenant)
+    check_text(reason, "--reason")
+    if person.value and person.value.casefold() in reason.casefold():
+        raise InputError("--reason: expected one that does not name the subject, which is to be forgotten")
+    eyes = four_eyes(context.settings, context.access, Action.SUBJECT_ERASE, context.principal)
+    nonce = random_bytes(NONCE_BYTES)
+    ref = reference(nonce, person.value or person.token)
+    by = context.principal.recorded_by
+    note = Note(f"e{random_bytes(_ID_BYTES).hex()}", person.tenant, person.token, ref, reason, by, eyes.why)
+    _record(context, "erasure.requested", note, policy_id=decision.policy_id, policy_version=decision.policy_version)
+    announce_nonce(nonce.hex())
+    request = None
+    if eyes.needed:
+        request = context.control.ask(KIND, note.id, by=by, tenant_id=person.tenant)
+        note = replace(note, request=request.id)
+    _write(context, note)
+    return note, request
+
+
+def approve_erasure(context: CommandContext, request_id: str) -> Note:
+    """Approve, as another principal, what waits; the note that comes back can be carried out.
+
+    Raises:
+        NotFoundError: nothing waits under this id.
+        DeniedError: the principal may not, or asked for it itself.
+    """
+    found = [note for note in read_notes(context) if note.request == request_id]
+    if not found:
+        raise NotFoundError(f"erasure: no request {request_id} waits for approval")
+    note = found[0]
+    context.check(Action.SUBJECT_ERASE, note.tenant)
+    four_eyes(context.settings, context.access, Action.SUBJECT_ERASE, context.principal)
+    approved = replace(note, approved_by=context.principal.recorded_by)
+    context.control.approve_request(
+        KIND,
+        note.id,
+        by=context.principal.recorded_by,
+        announce=lambda request: _record(context, "approval.granted", approved, approval_id=request.id),
+    )
+    _write(context, approved)
+    return approved
+
+
+def carry_out(
+    context: CommandContext,
+    note: Note,
+    search: Search,
+    *,
+    value: str | None = None,
+    step: Step = say_nothing,
+) -> Erased:
+    """Erase what may go, search everywhere, and destroy the person's key where nothing needs it; safe to repeat.
+
+    Raises:
+        DeniedError: the principal may not, or the erasure was not approved.
+        ConflictError: a hold placed meanwhile keeps some of it, or new records about the person came faster than they could be erased.
+        CorruptionError: what was erased was found again.
+        UnavailableError: a journal could not be drained, a disk or database refused; run it again.
+    """
+    context.check(Action.SUBJECT_ERASE, note.tenant)
+    if note.request is not None and note.approved_by is None:
+        raise DeniedError(
+            f"erasure {note.id} waits for a second principal", hint=f"they run: muniment erase --approve {note.request}"
+        )
+    drain_journals(context)
+    finished = finish_open(make_ground(context, note.tenant, step), note.tenant)
+    person = Person(note.tenant, note.token, value or _value_of(context, note.tenant, note.token))
+    purges = [*finished]
+    for _ in range(_ROUNDS):
+        plan = plan_erasure(context, person, search)
+        if not plan.erasure.going:
+            break
+        purges += _purge(context, note, plan, search, step)
+        drain_journals(context)
+    else:
+        raise ConflictError(
+            f"erasure {note.id}: records about this person came in while it was carried out, {_ROUNDS} times",
+            hint="stop what sends them, then run it again",
+        )
+    entries = entries_with(context.lake, note.tenant, person.words)
+    dropped = drop_entries(context.lake, note.tenant, entries)
+    absence = search_everywhere(context.lake, note.tenant, person.words, staying=plan.erasure.masks)
+    if not absence.is_clean:
+        raise CorruptionError(
+            f"erasure {note.id}: expected the person to be found nowhere, got {absence.problems()}",
+            hint="the erasure stays open: run it again; `muniment erase --list` shows it",
+        )
+    return _end(context, note, Erased(note, tuple(purges), plan.erasure.staying, dropped, absence, None), plan.erasure)
+
+
+def finish_erasures(context: CommandContext, search: Search, *, step: Step = say_nothing) -> list[Erased]:
+    """Carry on every erasure that may be: those that a crash cut off, and those of which a hold or a law kept something.
+
+    Raises:
+        As `carry_out`.
+    """
+    ready = [note for note in read_notes(context) if note.request is None or note.approved_by is not None]
+    return [carry_out(context, note, search, step=step) for note in ready]
+
+
+def read_notes(context: CommandContext) -> list[Note]:
+    """Erasures that have not ended, oldest first.
+
+    Raises:
+        CorruptionError: a note cannot be read.
+    """
+    found = []
+    for file in sorted(context.lake.keys.glob("erasing-*.json"), key=lambda file: file.stat().st_mtime_ns):
+        try:
+            found.append(Note(**json.loads(file.read_bytes())))
+        except (ValueError, TypeError) as exc:
+            raise CorruptionError(f"{file}: expected the note of an erasure, got {type(exc).__name__}") from exc
+    return found
+
+
+def _purge(context: CommandContext, note: Note, plan: ErasurePlan, search: Search, step: Step) -> Iterator[Purged]:
+    """One purge over all that goes. The rows are chosen again under the locks of their partitions."""
+    policy, holds = read_retention_policy(context.control), read_holds(context.control)
+    partitions = {Partition(file.table, note.tenant, file.day) for file in plan.erasure.going}
+    said = {**plan.to_json(), "subject_ref": note.subject_ref, "holds_hash": holds.content_hash}
+    order = Order(
+        note.tenant,
+        reference(b"", rfc8785.dumps(said).decode()),
+        policy.content_hash.removeprefix("sha256:"),
+        ordered_by=note.ordered_by,
+        approved_by=note.approved_by,
+        details={
+            "kind": KIND,
+            "erasure": note.id,
+            "subject_ref": note.subject_ref,
+            "reason": note.reason,
+            "four_eyes": note.four_eyes,
+            "holds_hash": holds.content_hash,
+            "staying": msgspec.to_builtins(plan.erasure.staying),
+        },
+    )
+
+    def choose() -> Any:
+        found = [
+            file
+            for file in search(context, note.tenant, plan.person.words)
+            if Partition(file.table, note.tenant, file.day) in partitions
+        ]
+        return doom(context.lake, note.tenant, decide(context.lake, policy, holds, context.clock(), found).going)
+
+    done = purge(make_ground(context, note.tenant, step), order, sorted(partitions), choose, holds.content_hash)
+    if done is not None:
+        yield done
+
+
+def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) -> Erased:
+    """Destroy the key where nothing needs it, record how far it came, and keep the note where something stays."""
+    attributes = {
+        "muniment.subject_ref": note.subject_ref,
+        "muniment.erasure": note.id,
+        "muniment.erasure.certificates": [each.certificate.sha256 for each in erased.purges],
+        "muniment.erasure.staying": [f"{each.by} {each.name}: {each.rows} of {each.table}" for each in erased.staying],
+        "muniment.erasure.search": erased.absence.to_json(),
+    }
+    if erasure.keeps_key:
+        kept = replace(note, kept_since_unix_nano=note.kept_since_unix_nano or context.clock())
+        _write(context, kept)
+        if note.kept_since_unix_nano is None or erased.purges:
+            _record(context, "erasure.completed", kept, attributes=attributes)
+        _close(context, note)
+        return replace(erased, note=kept)
+    nonces: list[str] = []
+    if context.vault.known(note.tenant, [note.token]):
+        shredded = shred_subject(
+            context, tenant=note.tenant, token=note.token, reason=note.reason, announce_nonce=nonces.append
+        )
+        erased = replace(erased, key_certificate=shredded.certificate_sha256)
+    _record(context, "erasure.completed", note, attributes=attributes)
+    _close(context, note)
+    file = _file(context, note)
+    file.unlink(missing_ok=True)
+    sync_folder(file.parent)
+    return replace(erased, nonce=nonces[0] if nonces else None)
+
+
+def _close(context: CommandContext, note: Note) -> None:
+    if note.request is not None:
+        context.control.close_request(note.request)
+
+
+def _record(context: CommandContext, event: str, note: Note, **fields: Any) -> None:
+    attributes = fields.pop("attributes", None) or {
+        "muniment.subject_ref": note.subject_ref,
+        "muniment.erasure": note.id,
+    }
+    context.record(
+        event,
+        note.tenant,
+        action="erase",
+        resource_type="subject",
+        resource_id=note.id,
+        reason=note.reason,
+        attributes={**attributes, "muniment.four_eyes": note.four_eyes, "muniment.approved_by": note.approved_by},
+        **fields,
+    )
+
+
+def _value_of(context: CommandContext, tenant: str, token: str) -> str | None:
+    try:
+        return context.vault.reveal(tenant, token)
+    except (CorruptionError, NotFoundError):
+        return None
+
+
+def _file(context: CommandContext, note: Note) -> Path:
+    return context.lake.keys / f"erasing-{note.id}.json"
+
+
+def _write(context: CommandContext, note: Note) -> None:
+    replace_file(_file(context, note), json.dumps(asdict(note)).encode())
