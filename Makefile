@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 LAKE ?= demo-lake
 
-.PHONY: help setup demo up test test-all lint format bench bench-quick bench-redact lock docs clean
+.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench: .venv/.dev ## every benchmark, half an hour; writes benchmarks/.cache/res
 
 bench-quick: .venv/.dev ## the same with less of everything, some minutes
 	@$(BIN)/python -m benchmarks --quick
+
+bench-purge: .venv/.dev ## purges, expiries and erasures in a lake of 5 million spans
+	@$(BIN)/python -m benchmarks purge
 
 bench-redact: .venv/.dev ## what the detectors of personal data find, and what they cost
 	@$(BIN)/python -m benchmarks.redact

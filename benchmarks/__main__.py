@@ -17,6 +17,7 @@ from benchmarks import (
     latency,
     parts,
     prove,
+    purge,
     query,
     redact,
     small_requests,
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "commitments": commitments.run,
     "verify": verify.run,
     "prove": prove.run,
+    "purge": purge.run,
     "redact": redact.run,
     "vault": vault.run,
 }
