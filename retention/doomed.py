@@ -116,10 +116,9 @@ def _content_parts(tenant_id: str, parts: Sequence[pl.DataFrame]) -> tuple[Conte
         return ()
     owners = (
         pl.concat(parts)
-        .unique()
-        .sort("shard", "owner_index", "part")
-        .group_by("shard", "owner_index", maintain_order=True)
-        .agg("part")
+        .group_by("shard", "owner_index")
+        .agg(pl.col("part").unique().sort())
+        .sort("shard", "owner_index")
     )
     return tuple(
         ContentParts(tenant_id, shard, index, tuple(names))

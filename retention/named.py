@@ -1,10 +1,12 @@
 """Which rows intents and certificates name, found by their keys: log indices in runs, content parts one by one."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from retention.family_rows import FamilyRows
 from retention.holding import Mask
@@ -42,14 +44,15 @@ def named_rows(rows: FamilyRows, runs: Bounds) -> Mask:
 
 def parts_of(deleted: Deleted) -> pl.DataFrame:
     """The content parts of a deletion, one a row: shard, owner_index, part."""
+    counts = np.fromiter((len(each.parts) for each in deleted.contents), np.int64, len(deleted.contents))
+    owners = np.fromiter((each.owner_index for each in deleted.contents), np.int64, len(deleted.contents))
+    shards = pa.array([each.shard for each in deleted.contents], pa.string())
+    parts = pa.array(list(chain.from_iterable(each.parts for each in deleted.contents)), pa.string())
+    places = np.repeat(np.arange(len(counts)), counts)
     return pl.DataFrame(
-        {
-            "shard": [each.shard for each in deleted.contents],
-            "owner_index": [each.owner_index for each in deleted.contents],
-            "part": [list(each.parts) for each in deleted.contents],
-        },
-        schema={"shard": pl.String, "owner_index": pl.Int64, "part": pl.List(pl.String)},
-    ).explode("part")
+        {"shard": pl.Series(shards.take(pa.array(places))), "owner_index": owners[places], "part": pl.Series(parts)},
+        schema={"shard": pl.String, "owner_index": pl.Int64, "part": pl.String},
+    )
 
 
 def named_parts(rows: FamilyRows, parts: pl.DataFrame) -> Mask:

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import rfc8785
 
 from warehouse.ledger.errors import CertificateError, NoteError
 from warehouse.ledger.note import NoteSigner, NoteVerifier, Signature, open_note, parse_note, sign_note
@@ -27,6 +26,7 @@ MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 """Room for two million runs of scattered rows."""
 
 LedgeredTable = Literal["spans", "audit_events", "logs"]
+_CANONICAL = msgspec.json.Encoder(order="sorted")
 _MAX_JSON_INTEGER = (1 << 53) - 1
 """RFC 8785 §3.2.2.3: integers beyond it are not the same in every reader."""
 
@@ -127,7 +127,7 @@ def sign_document(document: PurgeDocument, signers: Sequence[NoteSigner]) -> byt
     _check(document)
     kind = INTENT if isinstance(document, PurgeIntent) else CERTIFICATE
     # ASCII escapes would not be canonical; control characters are escaped in JSON, so the note's rule holds
-    return sign_note(f"{kind}\n{rfc8785.dumps(msgspec.to_builtins(document)).decode()}\n", signers)
+    return sign_note(f"{kind}\n{canonical_json(document).decode()}\n", signers)
 
 
 def open_document(content: bytes, verifiers: Iterable[NoteVerifier]) -> SignedDocument:
@@ -211,6 +211,35 @@ class PurgedIndices:
         return self.tables[place] if place >= 0 and index <= self.lasts[place] else None
 
 
+def canonical_json(document: PurgeDocument) -> bytes:
+    """Canonical JSON (RFC 8785) of a document that holds no number with a fraction.
+
+    For such values it is JSON without white space, with sorted keys and the shortest escapes, which msgspec writes a hundred times
+    faster than a canonicaliser in Python. Keys are ASCII, so that the orders by code point and by UTF-16 are one.
+
+    Raises:
+        CertificateError: `details` hold a fraction, an integer that not every reader has exactly, or a key outside ASCII.
+    """
+    _check_plain(document.details)
+    return _CANONICAL.encode(document)
+
+
+def _check_plain(value: Any) -> None:
+    match value:
+        case bool() | str() | None:
+            return
+        case int() if abs(value) <= _MAX_JSON_INTEGER:
+            return
+        case dict() if all(isinstance(key, str) and key.isascii() for key in value):
+            for each in value.values():
+                _check_plain(each)
+        case list() | tuple():
+            for each in value:
+                _check_plain(each)
+        case _:
+            raise CertificateError(f"details: expected texts and integers that JSON can hold, got {value!r:.100}")
+
+
 def runs_of(table: LedgeredTable, tenant: str, shard: str, indices: np.ndarray) -> tuple[Run, ...]:
     """Exact runs over the indices of deleted rows of one table in one log, in any order."""
     if not len(indices):
@@ -235,10 +264,10 @@ def _parse(text: str) -> PurgeDocument:
         raise CertificateError(f"certificate: expected {' or '.join(_KINDS)} in the first line, got {kind[:60]!r}")
     try:
         document = msgspec.json.decode(line, type=_KINDS[kind])
-        canonical = rfc8785.dumps(msgspec.to_builtins(document)).decode()
+        canonical = canonical_json(document)
     except (msgspec.MsgspecError, ValueError) as exc:
         raise CertificateError(f"{kind}: {exc}") from exc
-    if canonical != line:
+    if canonical != line.encode():
         raise CertificateError(f"{kind}: expected canonical JSON (RFC 8785), one field a name, got another spelling")
     _check(document)
     return document
