@@ -9,7 +9,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,9 @@ _POOL_REQUESTS = 128
 _POOL_SPANS = 512
 _SEED = 21
 _FORMAT = 1
+Treatment = Callable[[RecordSet, str, int], RecordSet]
+"""`treat(records, tenant, day)`: records as they are put into the lake; `day` counts from the first one."""
+
 _IDEAL_MEMORY = "6GB"
 _IDEAL_GROUP_ROWS = 16_384
 """DuckDB's default of 122,880 makes the lookup of a trace two to three times slower and the scan hardly faster."""
@@ -76,22 +79,29 @@ def query_lake(spans: int) -> QueryLake:
 
 def _make(folder: Path, spans: int) -> dict[str, object]:
     started = time.monotonic()
-    lake, _ = set_up_lake(folder / "lake", name="bench", clock=system_clock)
-    stores = open_stores(lake)
-    make_folder(lake.journal / SHARD)
-    total, trace_ids = _fill(lake, stores, spans)
-    print(f"query lake: {total:,} spans committed after {time.monotonic() - started:.0f} s", flush=True)
-    config = MaintenanceConfig(settled_merge_files=2, removed_grace_seconds=0)
-    report = run_maintenance(lake, stores, config=config, clock=system_clock)
-    if report.failures:
-        raise RuntimeError(f"maintenance: {report.failures}")
-    print(f"query lake: compacted after {time.monotonic() - started:.0f} s", flush=True)
+    lake, total, trace_ids = make_compacted(folder, spans)
     _write_ideal(lake, folder)
     print(f"query lake: ideal file written after {time.monotonic() - started:.0f} s", flush=True)
     return {"format": _FORMAT, "spans": total, "trace_ids": trace_ids}
 
 
-def _fill(lake: Lake, stores: Mapping[str, DeltaStore], spans: int) -> tuple[int, list[str]]:
+def make_compacted(folder: Path, spans: int, treat: Treatment | None = None) -> tuple[Lake, int, list[str]]:
+    """A new lake below `folder`, filled and compacted, how many spans it holds, and some trace ids."""
+    started = time.monotonic()
+    lake, _ = set_up_lake(folder / "lake", name="bench", clock=system_clock)
+    stores = open_stores(lake)
+    make_folder(lake.journal / SHARD)
+    total, trace_ids = _fill(lake, stores, spans, treat or (lambda records, _tenant, _day: records))
+    print(f"lake: {total:,} spans committed after {time.monotonic() - started:.0f} s", flush=True)
+    config = MaintenanceConfig(settled_merge_files=2, removed_grace_seconds=0)
+    report = run_maintenance(lake, stores, config=config, clock=system_clock)
+    if report.failures:
+        raise RuntimeError(f"maintenance: {report.failures}")
+    print(f"lake: compacted after {time.monotonic() - started:.0f} s", flush=True)
+    return lake, total, trace_ids
+
+
+def _fill(lake: Lake, stores: Mapping[str, DeltaStore], spans: int, treat: Treatment) -> tuple[int, list[str]]:
     pool = _Pool(np.random.default_rng(_SEED))
     part_spans = max(1, round(spans / (len(TENANTS) * DAYS * SEGMENTS_A_DAY * SPANS_PER_TRACE))) * SPANS_PER_TRACE
     today = system_clock() // NANOS_PER_DAY
@@ -102,7 +112,7 @@ def _fill(lake: Lake, stores: Mapping[str, DeltaStore], spans: int) -> tuple[int
         start = (today - DAYS + day) * NANOS_PER_DAY + part * NANOS_PER_DAY // SEGMENTS_A_DAY
         batches: dict[str, list[pa.RecordBatch]] = {}
         for tenant in TENANTS:
-            records = pool.take(part_spans, tenant, start)
+            records = treat(pool.take(part_spans, tenant, start), tenant, day)
             after = sequence(
                 records, shard=SHARD, segment=segment, metric_row=0, next_index=after.next_index,
                 random_bytes=secrets.token_bytes,
