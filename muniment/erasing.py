@@ -10,7 +10,7 @@ Invariants:
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import rfc8785
 from governance.access import Action
 from muniment.draining import drain_journals
 from muniment.four_eyes import four_eyes
-from muniment.purging import Step, make_ground, say_nothing
+from muniment.purging import Step, make_ground, purge_due, say_nothing
 from muniment.retaining import read_holds, read_retention_policy
 from muniment.subjects import NONCE_BYTES, shred_subject
 from muniment.wiring import CommandContext
@@ -29,6 +29,8 @@ from retention.absence import Absence, search_everywhere
 from retention.doomed import doom
 from retention.erasure import Erasure, FoundFile, Staying, decide
 from retention.purge import Order, Purged, finish_open, purge
+from retention.subject_finds import SubjectTerms
+from retention.subject_search import search_subject
 from warehouse.control import RequestRecord
 from warehouse.control.part import check_text
 from warehouse.control.secret import RandomBytes
@@ -43,13 +45,13 @@ KIND = "erasure"
 _ROUNDS = 5
 _ID_BYTES = 6
 
-Search = Callable[[CommandContext, str, Sequence[str]], list[FoundFile]]
-"""`search(context, tenant, words)`: the rows in which any of these words, tokens or values, stands."""
-
 
 @dataclass(frozen=True)
 class Note:
-    """An erasure that was ordered and has not ended. `request` is the id of the request that a second principal approves."""
+    """An erasure that was ordered and has not ended. `request` is the id of the request that a second principal approves.
+
+    `texts` says that all texts are searched, as was ordered, for values that redaction missed.
+    """
 
     id: str
     tenant: str
@@ -61,6 +63,7 @@ class Note:
     request: str | None = None
     approved_by: str | None = None
     kept_since_unix_nano: int | None = None
+    texts: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Person:
     tenant: str
     token: str
     value: str | None
+    texts: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -110,7 +114,7 @@ class Erased:
     nonce: str | None = None
 
 
-def find_person(context: CommandContext, tenant: str, subject: str) -> Person:
+def find_person(context: CommandContext, tenant: str, subject: str, *, texts: bool = False) -> Person:
     """Who is meant by a token, or by a value that records name; the latter gets its token where it has none.
 
     Raises:
@@ -125,14 +129,14 @@ def find_person(context: CommandContext, tenant: str, subject: str) -> Person:
                 f"--subject: expected a token of tenant {tenant}, got one that the vault does not know",
                 hint="another tenant's, or its key was destroyed: then nothing can be found by it any more; give the value instead",
             )
-        return Person(tenant, subject, _value_of(context, tenant, subject))
+        return Person(tenant, subject, _value_of(context, tenant, subject), texts)
     value = normal_form(subject)
     if not value:
         raise InputError("--subject: expected a token or a value, got nothing")
-    return Person(tenant, context.vault.tokens(tenant, [value])[0], value)
+    return Person(tenant, context.vault.tokens(tenant, [value])[0], value, texts)
 
 
-def plan_erasure(context: CommandContext, person: Person, search: Search) -> ErasurePlan:
+def plan_erasure(context: CommandContext, person: Person) -> ErasurePlan:
     """What erasing a person would do now; deletes nothing.
 
     Raises:
@@ -140,7 +144,7 @@ def plan_erasure(context: CommandContext, person: Person, search: Search) -> Era
         UnavailableError: the lake cannot be read.
     """
     context.check(Action.SUBJECT_ERASE, person.tenant)
-    found = search(context, person.tenant, person.words)
+    found = _search(context, person)
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
     erasure = decide(context.lake, policy, holds, context.clock(), found)
     return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words)))
@@ -160,10 +164,16 @@ def order_erasure(
 
     Raises:
         DeniedError: the principal may not.
+        ConflictError: an erasure of this person has not ended.
         InputError: the reason names the person.
         UnavailableError: it cannot be recorded.
     """
     decision = context.access.check(context.principal, Action.SUBJECT_ERASE, person.tenant)
+    if any((note.tenant, note.token) == (person.tenant, person.token) for note in read_notes(context)):
+        raise ConflictError(
+            "erase: an erasure of this person was ordered before and has not ended",
+            hint="`muniment erase --list` shows it; `muniment erase --resume` carries it on",
+        )
     check_text(reason, "--reason")
     if person.value and person.value.casefold() in reason.casefold():
         raise InputError("--reason: expected one that does not name the subject, which is to be forgotten")
@@ -171,7 +181,9 @@ def order_erasure(
     nonce = random_bytes(NONCE_BYTES)
     ref = reference(nonce, person.value or person.token)
     by = context.principal.recorded_by
-    note = Note(f"e{random_bytes(_ID_BYTES).hex()}", person.tenant, person.token, ref, reason, by, eyes.why)
+    note = Note(
+        f"e{random_bytes(_ID_BYTES).hex()}", person.tenant, person.token, ref, reason, by, eyes.why, texts=person.texts
+    )
     _record(context, "erasure.requested", note, policy_id=decision.policy_id, policy_version=decision.policy_version)
     announce_nonce(nonce.hex())
     request = None
@@ -209,7 +221,6 @@ def approve_erasure(context: CommandContext, request_id: str) -> Note:
 def carry_out(
     context: CommandContext,
     note: Note,
-    search: Search,
     *,
     value: str | None = None,
     step: Step = say_nothing,
@@ -229,13 +240,13 @@ def carry_out(
         )
     drain_journals(context)
     finished = finish_open(make_ground(context, note.tenant, step), note.tenant)
-    person = Person(note.tenant, note.token, value or _value_of(context, note.tenant, note.token))
+    person = Person(note.tenant, note.token, value or _value_of(context, note.tenant, note.token), note.texts)
     purges = [*finished]
     for _ in range(_ROUNDS):
-        plan = plan_erasure(context, person, search)
+        plan = plan_erasure(context, person)
         if not plan.erasure.going:
             break
-        purges += _purge(context, note, plan, search, step)
+        purges += _purge(context, note, plan, step)
         drain_journals(context)
     else:
         raise ConflictError(
@@ -253,14 +264,29 @@ def carry_out(
     return _end(context, note, Erased(note, tuple(purges), plan.erasure.staying, dropped, absence, None), plan.erasure)
 
 
-def finish_erasures(context: CommandContext, search: Search, *, step: Step = say_nothing) -> list[Erased]:
+def finish_erasures(context: CommandContext, tenant: str | None = None, *, step: Step = say_nothing) -> list[Erased]:
     """Carry on every erasure that may be: those that a crash cut off, and those of which a hold or a law kept something.
 
     Raises:
         As `carry_out`.
     """
-    ready = [note for note in read_notes(context) if note.request is None or note.approved_by is not None]
-    return [carry_out(context, note, search, step=step) for note in ready]
+    ready = [
+        note
+        for note in read_notes(context)
+        if (note.request is None or note.approved_by is not None) and tenant in {None, note.tenant}
+    ]
+    return [carry_out(context, note, step=step) for note in ready]
+
+
+def run_retention(
+    context: CommandContext, tenant: str | None = None, *, step: Step = say_nothing
+) -> tuple[list[Purged], list[Erased]]:
+    """What the schedule does: purge what is due, then carry on erasures, now that more of what kept them may be gone.
+
+    Raises:
+        As `purge_due` and `carry_out`.
+    """
+    return purge_due(context, tenant, step=step), finish_erasures(context, tenant, step=step)
 
 
 def read_notes(context: CommandContext) -> list[Note]:
@@ -278,7 +304,7 @@ def read_notes(context: CommandContext) -> list[Note]:
     return found
 
 
-def _purge(context: CommandContext, note: Note, plan: ErasurePlan, search: Search, step: Step) -> Iterator[Purged]:
+def _purge(context: CommandContext, note: Note, plan: ErasurePlan, step: Step) -> Iterator[Purged]:
     """One purge over all that goes. The rows are chosen again under the locks of their partitions."""
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
     partitions = {Partition(file.table, note.tenant, file.day) for file in plan.erasure.going}
@@ -302,9 +328,7 @@ def _purge(context: CommandContext, note: Note, plan: ErasurePlan, search: Searc
 
     def choose() -> Any:
         found = [
-            file
-            for file in search(context, note.tenant, plan.person.words)
-            if Partition(file.table, note.tenant, file.day) in partitions
+            file for file in _search(context, plan.person) if Partition(file.table, note.tenant, file.day) in partitions
         ]
         return doom(context.lake, note.tenant, decide(context.lake, policy, holds, context.clock(), found).going)
 
@@ -363,6 +387,11 @@ def _record(context: CommandContext, event: str, note: Note, **fields: Any) -> N
         attributes={**attributes, "muniment.four_eyes": note.four_eyes, "muniment.approved_by": note.approved_by},
         **fields,
     )
+
+
+def _search(context: CommandContext, person: Person) -> list[FoundFile]:
+    terms = SubjectTerms.of(person.words)
+    return search_subject(context.lake, person.tenant, terms, texts=person.texts).found_files
 
 
 def _value_of(context: CommandContext, tenant: str, token: str) -> str | None:

@@ -127,7 +127,8 @@ def apply(
     json_: JsonOption = False,
 ) -> None:
     """Delete what is due, and certify it. Without --plan or --yes it shows what would go and deletes nothing."""
-    from muniment.purging import Waiting, apply_plan, purge_due
+    from muniment.erasing import run_retention
+    from muniment.purging import Waiting, apply_plan
     from muniment.retaining import make_plan
     from muniment.wiring import command_context
     from retention.plan import read_plan
@@ -146,7 +147,7 @@ def apply(
     with step_lines(quiet=json_) as step:
         done: list[Purged] | Waiting
         done = (
-            purge_due(context, tenant, step=step)
+            run_retention(context, tenant, step=step)[0]
             if found is None
             else apply_plan(context, found, approve=approve, step=step)
         )
