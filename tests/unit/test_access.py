@@ -30,11 +30,13 @@ status.read        o a s j
 policy.read        o a s j
 policy.apply       o
 subject.reveal     o
-subject.shred      o
+subject.shred      o j
+subject.erase      o j
 hold.read          o a j
 hold.place         o
 hold.release       o
 retention.plan     o a j
+retention.apply    o j
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),
