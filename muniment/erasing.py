@@ -29,6 +29,7 @@ from retention.absence import Absence, search_everywhere
 from retention.doomed import doom
 from retention.erasure import Erasure, FoundFile, Staying, decide
 from retention.purge import Order, Purged, finish_open, purge
+from retention.set_aside import drop_journals, journals_with
 from retention.subject_finds import SubjectTerms
 from retention.subject_search import search_subject
 from warehouse.control import RequestRecord
@@ -229,8 +230,8 @@ def carry_out(
 
     Raises:
         DeniedError: the principal may not, or the erasure was not approved.
-        ConflictError: a hold placed meanwhile keeps some of it, or new records about the person came faster than they could be erased.
-        CorruptionError: what was erased was found again.
+        ConflictError: a hold placed meanwhile keeps some of it.
+        CorruptionError: the person is found still: in texts that were not searched, in something put back, or new records come in.
         UnavailableError: a journal could not be drained, a disk or database refused; run it again.
     """
     context.check(Action.SUBJECT_ERASE, note.tenant)
@@ -241,27 +242,22 @@ def carry_out(
     drain_journals(context)
     finished = finish_open(make_ground(context, note.tenant, step), note.tenant)
     person = Person(note.tenant, note.token, value or _value_of(context, note.tenant, note.token), note.texts)
-    purges = [*finished]
+    purges, dropped = [*finished], 0
     for _ in range(_ROUNDS):
         plan = plan_erasure(context, person)
-        if not plan.erasure.going:
-            break
-        purges += _purge(context, note, plan, step)
-        drain_journals(context)
-    else:
-        raise ConflictError(
-            f"erasure {note.id}: records about this person came in while it was carried out, {_ROUNDS} times",
-            hint="stop what sends them, then run it again",
-        )
-    entries = entries_with(context.lake, note.tenant, person.words)
-    dropped = drop_entries(context.lake, note.tenant, entries)
-    absence = search_everywhere(context.lake, note.tenant, person.words, staying=plan.erasure.masks)
-    if not absence.is_clean:
-        raise CorruptionError(
-            f"erasure {note.id}: expected the person to be found nowhere, got {absence.problems()}",
-            hint="the erasure stays open: run it again; `muniment erase --list` shows it",
-        )
-    return _end(context, note, Erased(note, tuple(purges), plan.erasure.staying, dropped, absence, None), plan.erasure)
+        purges += _purge(context, note, plan, step) if plan.erasure.going else ()
+        dropped += drop_entries(context.lake, note.tenant, entries_with(context.lake, note.tenant, person.words))
+        drop_journals(journals_with(context.lake, person.words))
+        step(note.tenant, "searching everywhere")
+        erasure = plan_erasure(context, person).erasure
+        absence = search_everywhere(context.lake, note.tenant, person.words, staying=erasure.masks)
+        if absence.is_clean and not erasure.going:
+            return _end(context, note, Erased(note, tuple(purges), erasure.staying, dropped, absence, None), erasure)
+        drain_journals(context)  # records about this person that came in meanwhile
+    raise CorruptionError(
+        f"erasure {note.id}: expected the person to be found nowhere, got {absence.problems() or 'records that came in'}",
+        hint="stop what sends records about them, then `muniment erase --resume`; with --search-texts, where texts name them",
+    )
 
 
 def finish_erasures(context: CommandContext, tenant: str | None = None, *, step: Step = say_nothing) -> list[Erased]:

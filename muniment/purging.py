@@ -17,9 +17,10 @@ from muniment.wiring import CommandContext
 from retention.documents import Documents, StoredDocument
 from retention.plan import DuePartition, Plan, stale_reasons
 from retention.policy import QUARANTINE
-from retention.purge import Ground, Order, Purged, finish_open, purge
+from retention.purge import RECORDED_BY, Ground, Order, Purged, finish_open, purge
 from retention.rescan import Rescanned, rescan
 from retention.selection import select_planned
+from retention.set_aside import drop_journals, expired_journals
 from retention.snapshot import live_paths_by_table
 from warehouse.clock import utc_text
 from warehouse.commit import open_stores
@@ -195,6 +196,7 @@ def _carry_out(
     context: CommandContext, plan: Plan, eyes: FourEyes, asked: RequestRecord | None, step: Step
 ) -> Iterator[Purged]:
     drain_journals(context)
+    _drop_old_journals(context)
     tenants = sorted({partition.tenant for partition in plan.partitions})
     for tenant in _tenants_to_finish(context, plan.tenant):
         yield from finish_open(make_ground(context, tenant, step), tenant)
@@ -206,6 +208,21 @@ def _carry_out(
             done = _purge_some(context, plan, tenant, partitions, _order(context, plan, tenant, eyes, asked), step)
             if done is not None:
                 yield done
+
+
+def _drop_old_journals(context: CommandContext) -> None:
+    """Copies of journals that were set aside have an end too; recorded first, in the lake's own log."""
+    folders = expired_journals(context.lake, context.clock())
+    for folder in folders:
+        event = OwnEvent(
+            LAKE_TENANT,
+            "retention.purged",
+            RECORDED_BY,
+            fields={"action": "drop", "resource_type": "journal", "resource_id": folder.name},
+            attributes={"muniment.purge.ordered_by": context.principal.recorded_by},
+        )
+        context.recorder.record([event])
+    drop_journals(folders)
 
 
 def _purge_some(
