@@ -78,8 +78,15 @@ class Person:
 
     @property
     def words(self) -> list[str]:
-        """What is searched for."""
+        """What identity columns are asked for, as a whole."""
         return [self.token] if self.value is None else [self.token, self.value]
+
+    @property
+    def words_in_texts(self) -> list[str]:
+        """What is looked for within texts. A value such as `42` or `alice` means others there too, unless somebody orders it."""
+        if self.value is not None and (self.texts or "@" in self.value):
+            return [self.token, self.value]
+        return [self.token]
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ class Erased:
     quarantine: int
     absence: Absence
     key_certificate: str | None
+    value_searched: bool = False
     nonce: str | None = None
 
 
@@ -148,7 +156,7 @@ def plan_erasure(context: CommandContext, person: Person) -> ErasurePlan:
     found = _search(context, person)
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
     erasure = decide(context.lake, policy, holds, context.clock(), found)
-    return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words)))
+    return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words_in_texts)))
 
 
 def order_erasure(
@@ -246,13 +254,17 @@ def carry_out(
     for _ in range(_ROUNDS):
         plan = plan_erasure(context, person)
         purges += _purge(context, note, plan, step) if plan.erasure.going else ()
-        dropped += drop_entries(context.lake, note.tenant, entries_with(context.lake, note.tenant, person.words))
-        drop_journals(journals_with(context.lake, person.words))
+        dropped += drop_entries(
+            context.lake, note.tenant, entries_with(context.lake, note.tenant, person.words_in_texts)
+        )
+        drop_journals(journals_with(context.lake, person.words_in_texts))
         step(note.tenant, "searching everywhere")
         erasure = plan_erasure(context, person).erasure
-        absence = search_everywhere(context.lake, note.tenant, person.words, staying=erasure.masks)
+        absence = search_everywhere(context.lake, note.tenant, person.words_in_texts, staying=erasure.masks)
         if absence.is_clean and not erasure.going:
-            return _end(context, note, Erased(note, tuple(purges), erasure.staying, dropped, absence, None), erasure)
+            searched = len(person.words_in_texts) > 1
+            done = Erased(note, tuple(purges), erasure.staying, dropped, absence, None, value_searched=searched)
+            return _end(context, note, done, erasure)
         drain_journals(context)  # records about this person that came in meanwhile
     raise CorruptionError(
         f"erasure {note.id}: expected the person to be found nowhere, got {absence.problems() or 'records that came in'}",
@@ -387,7 +399,8 @@ def _record(context: CommandContext, event: str, note: Note, **fields: Any) -> N
 
 def _search(context: CommandContext, person: Person) -> list[FoundFile]:
     terms = SubjectTerms.of(person.words)
-    return search_subject(context.lake, person.tenant, terms, texts=person.texts).found_files
+    texts = person.texts or len(person.words_in_texts) > 1
+    return search_subject(context.lake, person.tenant, terms, texts=texts).found_files
 
 
 def _value_of(context: CommandContext, tenant: str, token: str) -> str | None:

@@ -166,6 +166,11 @@ def _show_erased(done: "Erased", *, json_: bool, nonce: str | None = None) -> No
         f"searched again: {searched.rows:,} rows decoded, {searched.decoded_bytes / 1e6:,.1f} MB; found nothing else",
         markup=False,
     )
+    if not done.value_searched:
+        console.print(
+            "texts were searched for the token alone: the value may mean others too; --search-texts looks for it as well",
+            soft_wrap=True,
+        )
 
 
 def _erased_json(done: "Erased") -> dict[str, Any]:
@@ -181,6 +186,7 @@ def _erased_json(done: "Erased") -> dict[str, Any]:
         "staying": msgspec.to_builtins(done.staying),
         "key_certificate": done.key_certificate,
         "search": done.absence.to_json(),
+        "value_searched": done.value_searched,
     }
 
 
