@@ -34,7 +34,9 @@ def erase(
             help="The person's token, or a value that names them; - reads the value from standard input.",
         ),
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for the record; name no person in it.")
+    ] = "request of the person",
     yes: Annotated[bool, typer.Option("--yes", help="Carry it out; without, only show it.")] = False,
     search_texts: Annotated[
         bool,
@@ -84,10 +86,6 @@ def erase(
     if not yes:
         _show_plan(plan_erasure(context, person), json_=json_)
         return
-    if reason is None:
-        raise InputError(
-            "erase: expected --reason beside --yes", hint="it stands in the certificate; name no person in it"
-        )
     nonces: list[str] = []
     note, request = order_erasure(context, person, reason=reason, announce_nonce=nonces.append)
     if not json_:
@@ -133,7 +131,7 @@ def _show_plan(plan: "ErasurePlan", *, json_: bool) -> None:
     _show_staying(plan.erasure.staying)
     console.print("the person's key stays as long as something above is kept" if plan.erasure.keeps_key else
                   "the person's key would be destroyed")  # fmt: skip
-    console.print("nothing was deleted; --yes --reason TEXT carries it out", style="dim")
+    console.print("nothing was deleted; --yes carries it out, --reason TEXT says why", style="dim")
 
 
 def _show_staying(staying: "Sequence[Staying]") -> None:
