@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from governance.access import Action, Decision
 from muniment.draining import drain_journals
 from muniment.four_eyes import FourEyes, four_eyes
 from muniment.retaining import check_tenant, make_plan, read_holds, read_retention_policy
 from muniment.wiring import CommandContext
-from retention.documents import Documents, StoredDocument
+from retention.documents import Documents
 from retention.plan import DuePartition, Plan, stale_reasons
 from retention.policy import QUARANTINE
-from retention.purge import RECORDED_BY, Ground, Order, Purged, finish_open, purge
+from retention.purge import RECORDED_BY, Ground, HeldMeanwhileError, Order, Purged, finish_open, purge
 from retention.rescan import Rescanned, rescan
-from retention.selection import select_planned
+from retention.selection import select_due, select_planned
 from retention.set_aside import drop_journals, expired_journals
 from retention.snapshot import live_paths_by_table
-from warehouse.clock import utc_text
 from warehouse.commit import open_stores
 from warehouse.control import RequestRecord
-from warehouse.errors import ConflictError
+from warehouse.errors import ConflictError, DeniedError
 from warehouse.ledger.certificates import PurgeCertificate
 from warehouse.maintenance.partition import Partition
 from warehouse.names import LAKE_TENANT
@@ -35,6 +36,8 @@ from warehouse.principals import PrincipalKind
 KIND = "retention.apply"
 MOST_ROWS = 2_000_000
 """Rows of contents in one purge: its certificate names each of their records."""
+
+_MORE_ATTEMPTS = 4
 
 Step = Callable[[str, str], None]
 """`step(tenant, what)` hears of each step of a purge once it is durable."""
@@ -57,7 +60,8 @@ def apply_plan(
 ) -> list[Purged] | Waiting:
     """Carry out a plan that somebody looked at, or ask for the approval that it needs first.
 
-    Purges of its tenants that were begun before and not finished come first.
+    Purges of its tenants that were begun before and not finished come first. A plan that a crash cut off is carried on: what of it was
+    intended is not planned again.
 
     Raises:
         DeniedError: the principal may not, or approves what it asked for itself.
@@ -72,9 +76,9 @@ def apply_plan(
     if approve:
         asked = _approve(context, plan, decision)
     elif eyes.needed:
-        _expect_fresh(context, plan)
+        _expect_fresh(context, plan, plan.partitions)
         return Waiting(_ask(context, plan, decision), plan)
-    done = list(_carry_out(context, plan, eyes, asked, step))
+    done = _carry_out(context, plan, eyes, asked, step)
     if asked is not None:
         context.control.close_request(asked.id)
     return done
@@ -84,11 +88,36 @@ def purge_due(context: CommandContext, tenant: str | None = None, *, step: Step 
     """Finish what was begun, plan what is due now, and carry it out: what the schedule does. Safe to repeat, and beside another one.
 
     Raises:
-        As `apply_plan`; four eyes are not asked for, as the policy was put in force by them.
+        DeniedError: the principal may not, or is a person where it takes two: a job needs one, as the policy was put in force by two.
+        ConflictError: a hold placed meanwhile keeps some of it, or the files changed again and again.
+        UnavailableError: as `apply_plan`.
     """
     context.check(Action.RETENTION_APPLY, tenant)
-    plan = make_plan(context, tenant)
-    return list(_carry_out(context, plan, FourEyes(needed=False, why="scheduled, by the policy in force"), None, step))
+    check_tenant(context, tenant)
+    eyes = _eyes(context)
+    if eyes.needed:
+        raise DeniedError(
+            "retention apply --yes: expected a plan that a second principal approves, as two hold the right, got none",
+            hint="write a plan, look at it and ask: muniment retention plan --out FILE, "
+            "muniment retention apply --plan FILE",
+        )
+    drain_journals(context)
+    _drop_old_journals(context)
+    done = _finish_begun(context, tenant, step)
+    for last in (False,) * _MORE_ATTEMPTS + (True,):
+        plan = make_plan(context, tenant)
+        try:
+            for each in _purge_rest(context, plan, plan.partitions, eyes, None, step, exact=False):
+                done.append(each)
+        except HeldMeanwhileError:
+            raise
+        except ConflictError:
+            # another policy or a hold came into force since the plan was made
+            if last:
+                raise
+            continue
+        return done
+    raise AssertionError("the last attempt returns or raises")
 
 
 def make_ground(context: CommandContext, tenant: str, step: Step = say_nothing) -> Ground:
@@ -134,78 +163,55 @@ def rescan_certificate(context: CommandContext, name: str) -> tuple[PurgeCertifi
     return document, file, rescan(context.lake, document.details["tenant"], document.deleted, replaced)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A certificate, or an intent that has none yet."""
-
-    stored: StoredDocument
-    finished: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """For machines."""
-        document = self.stored.document
-        return {
-            "sha256": self.stored.sha256,
-            "file": str(self.stored.file),
-            "finished": self.finished,
-            "purge_id": document.purge_id,
-            "tenant": document.details["tenant"],
-            "kind": document.details.get("kind"),
-            "time_unix_nano": int(document.time_unix_nano),
-            "rows": document.details["rows"],
-            "ordered_by": document.ordered_by,
-            "approved_by": document.approved_by,
-        }
-
-    def cells(self) -> tuple[str, ...]:
-        """For a table: time, tenant, what, rows, who ordered and approved, SHA-256."""
-        document = self.stored.document
-        rows = ", ".join(f"{count:,} {table}" for table, count in sorted(document.details["rows"].items()))
-        what = str(document.details.get("kind")) if self.finished else "not finished"
-        return (
-            utc_text(int(document.time_unix_nano)),
-            document.details["tenant"],
-            what,
-            rows,
-            document.ordered_by,
-            document.approved_by or "",
-            self.stored.sha256,
-        )
-
-
-def list_documents(context: CommandContext, tenant: str | None) -> list[Listed]:
-    """Certificates, and intents that have none yet, of a tenant or of all, oldest first.
-
-    Raises:
-        DeniedError: the principal may not plan.
-        NotFoundError: there is no such tenant.
-    """
-    context.check(Action.RETENTION_PLAN, tenant)
-    check_tenant(context, tenant)
-    stored = list(Documents(context.lake, context.settings.lake).read())
-    ended = {each.document.intent_sha256 for each in stored if isinstance(each.document, PurgeCertificate)}
-    found = [
-        Listed(each, isinstance(each.document, PurgeCertificate))
-        for each in stored
-        if each.sha256 not in ended and tenant in {None, each.document.details["tenant"]}
-    ]
-    return sorted(found, key=lambda each: int(each.stored.document.time_unix_nano))
-
-
 def _carry_out(
     context: CommandContext, plan: Plan, eyes: FourEyes, asked: RequestRecord | None, step: Step
-) -> Iterator[Purged]:
+) -> list[Purged]:
     drain_journals(context)
     _drop_old_journals(context)
-    tenants = sorted({partition.tenant for partition in plan.partitions})
-    for tenant in _tenants_to_finish(context, plan.tenant):
-        yield from finish_open(make_ground(context, tenant, step), tenant)
-    if plan.is_empty:
-        return
-    _expect_fresh(context, plan)
-    for tenant in tenants:
-        for partitions in _portions([each for each in plan.partitions if each.tenant == tenant]):
-            done = _purge_some(context, plan, tenant, partitions, _order(context, plan, tenant, eyes, asked), step)
+    done = _finish_begun(context, plan.tenant, step)
+    intended = _intended(context, plan)
+    rest = [each for each in plan.partitions if (each.tenant, each.day) not in intended]
+    if rest:
+        done += _purge_rest(context, plan, rest, eyes, asked, step, exact=True)
+    return done
+
+
+def _finish_begun(context: CommandContext, tenant: str | None, step: Step) -> list[Purged]:
+    begun = Documents(context.lake, context.settings.lake).begun(tenant)
+    open_ones = sorted(name for name, each in begun.items() if each.unfinished or each.unrecorded)
+    return [each for name in open_ones for each in finish_open(make_ground(context, name, step), name)]
+
+
+def _intended(context: CommandContext, plan: Plan) -> set[tuple[str, str]]:
+    """Tenants' days of a plan that intents of this very plan name: what was to go of them went, or a hold kept it."""
+    digest = plan.content_hash.removeprefix("sha256:")
+    begun = Documents(context.lake, context.settings.lake).begun(plan.tenant)
+    return {
+        (tenant, day)
+        for tenant, each in begun.items()
+        for intent in each.intended
+        if intent.document.plan_sha256 == digest
+        for day in intent.document.details["planned_days"]
+    }
+
+
+def _purge_rest(
+    context: CommandContext,
+    plan: Plan,
+    rest: Sequence[DuePartition],
+    eyes: FourEyes,
+    asked: RequestRecord | None,
+    step: Step,
+    *,
+    exact: bool,
+) -> Iterator[Purged]:
+    """Purge some partitions of a plan, tenant by tenant: `exact` as somebody looked at it, or whatever files hold the rows by now."""
+    if exact:
+        _expect_fresh(context, plan, rest)
+    for tenant in sorted({partition.tenant for partition in rest}):
+        for partitions in _portions([each for each in rest if each.tenant == tenant]):
+            order = _order(context, plan, partitions, eyes, asked)
+            done = _purge_some(context, plan, partitions, order, step, exact=exact)
             if done is not None:
                 yield done
 
@@ -226,23 +232,35 @@ def _drop_old_journals(context: CommandContext) -> None:
 
 
 def _purge_some(
-    context: CommandContext, plan: Plan, tenant: str, partitions: Sequence[DuePartition], order: Order, step: Step
+    context: CommandContext, plan: Plan, partitions: Sequence[DuePartition], order: Order, step: Step, *, exact: bool
 ) -> Purged | None:
+    tenant = order.tenant_id
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
     days = sorted({partition.day for partition in partitions})
     locks = [Partition(each.table, tenant, each.day) for each in partitions if each.table != QUARANTINE]
     if policy.content_hash != plan.policy_hash or holds.content_hash != plan.holds_hash:
-        _expect_fresh(context, plan)
+        _expect_fresh(context, plan, partitions)
     return purge(
         make_ground(context, tenant, step),
         order,
         locks,
-        lambda: select_planned(context.lake, plan, policy, holds, tenant, days),
+        lambda: (
+            select_planned(context.lake, plan, policy, holds, tenant, days)
+            if exact
+            else select_due(context.lake, plan, policy, holds, partitions)
+        ),
         holds.content_hash,
     )
 
 
-def _order(context: CommandContext, plan: Plan, tenant: str, eyes: FourEyes, asked: RequestRecord | None) -> Order:
+def _order(
+    context: CommandContext,
+    plan: Plan,
+    partitions: Sequence[DuePartition],
+    eyes: FourEyes,
+    asked: RequestRecord | None,
+) -> Order:
+    tenant = partitions[0].tenant
     by = context.principal.recorded_by
     return Order(
         tenant,
@@ -253,6 +271,7 @@ def _order(context: CommandContext, plan: Plan, tenant: str, eyes: FourEyes, ask
         details={
             "kind": "retention",
             "four_eyes": eyes.why,
+            "planned_days": sorted({partition.day for partition in partitions}),
             "horizon_unix_nano": plan.now_unix_nano,
             "holds_hash": plan.holds_hash,
             "kept_back": [
@@ -285,15 +304,9 @@ def _portions(partitions: Sequence[DuePartition]) -> Iterator[list[DuePartition]
         yield portion
 
 
-def _tenants_to_finish(context: CommandContext, tenant: str | None) -> list[str]:
-    if tenant is not None:
-        return [tenant]
-    return sorted({LAKE_TENANT, *(each.id for each in context.control.list_tenants())})
-
-
-def _expect_fresh(context: CommandContext, plan: Plan) -> None:
+def _expect_fresh(context: CommandContext, plan: Plan, partitions: Sequence[DuePartition]) -> None:
     reasons = stale_reasons(
-        plan,
+        msgspec.structs.replace(plan, partitions=tuple(partitions)),
         policy_hash=read_retention_policy(context.control).content_hash,
         holds_hash=read_holds(context.control).content_hash,
         live=live_paths_by_table(context.lake),

@@ -66,6 +66,10 @@ class FamilyReader:
             for file in family
         ]
 
+    def foresee(self, family: Sequence[FileState]) -> dict[tuple[str, str], Due]:
+        """How much of each file is due, by (table, path), as far as can be told without its rows."""
+        return foresee(family, self._policy, self._holds, self._now)
+
     def due_rows(self, family: Sequence[FileState]) -> dict[tuple[str, str], Mask]:
         """Which rows of the files that could not be decided without are due and kept by no hold, by (table, path)."""
         found = {}
@@ -113,7 +117,7 @@ class FamilyReader:
 
     def _wanted(self, family: Sequence[FileState]) -> dict[str, FamilyRows]:
         """Rows of the tables that have a file which could not be decided, and of those that these are matched with."""
-        due = foresee(family, self._policy, self._holds, self._now)
+        due = self.foresee(family)
         return self._read(family, {table for (table, _), each in due.items() if each is Due.SOME})
 
     def _read(self, family: Sequence[FileState], wanted: set[str]) -> dict[str, FamilyRows]:

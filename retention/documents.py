@@ -1,10 +1,13 @@
 """Intents and certificates of a lake as purges read and write them: signed files in `LAKE/certificates/`, named by their SHA-256.
 
 An intent is open until a certificate names it. Only files that the lake's own keys signed count: nobody else can make a purge begin.
+
+A certificate excuses nothing before an event in the log names it. Until that event is durable a mark in `unrecorded/`, made before the
+certificate, says that somebody has to see to it still.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from warehouse.ledger.signing import read_signing_keys
 
 _KINDS = (INTENT.encode(), CERTIFICATE.encode())
 _FIRST_BYTES = max(map(len, _KINDS)) + 1
+_UNRECORDED = "unrecorded"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,15 @@ class StoredDocument:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A tenant's purges, oldest first: all intents, those without a certificate, and certificates that no event names yet."""
+
+    intended: list[StoredDocument] = field(default_factory=list)
+    unfinished: list[StoredDocument] = field(default_factory=list)
+    unrecorded: list[StoredDocument] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Documents:
     """The intents and certificates of one lake."""
 
@@ -46,7 +59,7 @@ class Documents:
     lake_name: str
 
     def write(self, document: PurgeDocument, now_unix_nano: int) -> StoredDocument:
-        """Sign a document and put it in its place, durably.
+        """Sign a document and put it in its place, durably. A certificate counts as unrecorded until `note_recorded`.
 
         Raises:
             CorruptionError: the lake's signing keys are gone.
@@ -56,6 +69,9 @@ class Documents:
         content = sign_document(document, signers)
         digest = sha256(content).hexdigest()
         make_folder(self.lake.certificates)
+        if isinstance(document, PurgeCertificate):
+            make_folder(self._marks)
+            replace_file(self._marks / digest, b"")
         replace_file(self.lake.certificates / digest, content)
         return StoredDocument(document, digest, self.lake.certificates / digest)
 
@@ -64,23 +80,34 @@ class Documents:
         """The name under which the lake signs certificates."""
         return f"{self.lake_name}/certificates"
 
-    def open_intents(self, tenant_id: str) -> list[StoredDocument]:
-        """Intents about a tenant that no certificate ends yet, oldest first."""
-        stored = list(self.read())
+    @property
+    def _marks(self) -> Path:
+        return self.lake.certificates / _UNRECORDED
+
+    def note_recorded(self, certificate: StoredDocument) -> None:
+        """Note that an event in the log names a certificate; safe to repeat."""
+        (self._marks / certificate.sha256).unlink(missing_ok=True)
+
+    def begun(self, tenant_id: str | None = None) -> "dict[str, Begun]":
+        """What was begun and has not ended, by tenant: of one or of all. Reads every document once."""
+        stored = [each for each in self.read() if tenant_id in {None, each.document.details.get("tenant")}]
+        marked = {file.name for file in self._marks.glob("*")}
         ended = {each.document.intent_sha256 for each in stored if isinstance(each.document, PurgeCertificate)}
-        found = [
-            each
-            for each in stored
-            if isinstance(each.document, PurgeIntent)
-            and each.document.details.get("tenant") == tenant_id
-            and each.sha256 not in ended
-        ]
-        return sorted(found, key=lambda each: (int(each.document.time_unix_nano), each.sha256))
+        found: dict[str, Begun] = {}
+        for each in sorted(stored, key=lambda each: (int(each.document.time_unix_nano), each.sha256)):
+            begun = found.setdefault(each.document.details["tenant"], Begun())
+            if isinstance(each.document, PurgeIntent):
+                begun.intended.append(each)
+                if each.sha256 not in ended:
+                    begun.unfinished.append(each)
+            elif each.sha256 in marked:
+                begun.unrecorded.append(each)
+        return found
 
     def read(self) -> Iterator[StoredDocument]:
         """Every intent and certificate that this lake signed; other files are passed over."""
         for file in sorted(self.lake.certificates.glob("*")) if self.lake.certificates.is_dir() else ():
-            if len(file.name) == len(sha256().hexdigest()) and _is_purge_document(file):
+            if len(file.name) == len(sha256().hexdigest()) and file.is_file() and _is_purge_document(file):
                 try:
                     signed = open_document(file.read_bytes(), self.verifiers())
                 except (CertificateError, NoteError):
@@ -100,7 +127,11 @@ class Documents:
             CorruptionError: it is none, or not as it was signed.
         """
         path = Path(name)
-        files = [path] if path.is_file() else sorted(self.lake.certificates.glob(f"{path.name}*"))
+        files = (
+            [path]
+            if path.is_file()
+            else [file for file in sorted(self.lake.certificates.glob(f"{path.name}*")) if file.is_file()]
+        )
         if len(files) != 1:
             raise NotFoundError(
                 f"certificate: expected one by {name!r}, got {len(files)}",

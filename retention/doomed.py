@@ -127,7 +127,7 @@ def _content_parts(tenant_id: str, parts: Sequence[pl.DataFrame]) -> tuple[Conte
 
 
 def minus(of: Deleted, kept: Deleted) -> Deleted:
-    """What of a deletion is left without what was kept. Metrics are taken away by file."""
+    """What of a deletion is left without what was kept."""
     held = _index_arrays(kept.runs)
     runs: list[Run] = []
     for (table, tenant, shard), mine in _index_arrays(of.runs).items():
@@ -139,11 +139,15 @@ def minus(of: Deleted, kept: Deleted) -> Deleted:
         left = tuple(part for part in each.parts if part not in kept_parts.get((each.shard, each.owner_index), ()))
         if left:
             contents.append(ContentParts(each.tenant, each.shard, each.owner_index, left))
-    kept_files = {points.file for points in kept.metrics}
+    kept_points = {points.file: points.count for points in kept.metrics}
     return Deleted(
         ordered_runs(runs),
         tuple(contents) if kept_parts else of.contents,
-        tuple(points for points in of.metrics if points.file not in kept_files),
+        tuple(
+            MetricPoints(points.tenant, points.file, rest)
+            for points in of.metrics
+            if (rest := points.count - kept_points.get(points.file, 0)) > 0
+        ),
     )
 
 

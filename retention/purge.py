@@ -9,24 +9,29 @@ Invariants:
 - A hold that was placed before the commits keeps what it covers: the purge is refused. An intent that was begun is finished without
   what a hold placed since then covers, and the certificate lists that as kept.
 - A certificate says what is gone only after the search found none of it.
-- Repeating is safe: an intent has one certificate at most.
+- Repeating is safe, and so are two at once: a tenant has one purge at a time, and an intent one certificate at most.
 """
 
-import secrets
+import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from retention.cleaning import Cleaned, clean
-from retention.documents import Documents, StoredDocument
-from retention.doomed import NOTHING, Doomed, minus
+from retention.certifying import (
+    RECORDED_BY,
+    certify,
+    intend,
+    intent_of,
+    intent_partitions,
+    record_intent,
+    record_late,
+)
+from retention.documents import Begun, StoredDocument
+from retention.doomed import Doomed
+from retention.ground import Ground, Order, Outcome, Purged
 from retention.holding import HoldsInForce
 from retention.holds import holds_of
 from retention.policy import QUARANTINE
-from retention.rescan import Rescanned, rescan
 from retention.rewriting import (
     Replaced,
     TableRewrite,
@@ -35,85 +40,26 @@ from retention.rewriting import (
     prepare,
     quarantine_replaced,
 )
-from retention.roots import log_roots
-from retention.selection import held_of, select_intended
-from warehouse.clock import Clock
-from warehouse.control import ControlStore, Deletion
-from warehouse.delta import DeltaStore
-from warehouse.errors import ConflictError, CorruptionError, UnavailableError
+from retention.selection import Intended, held_of, select_intended
+from warehouse.control import Deletion
+from warehouse.durable import make_folder
+from warehouse.errors import ConflictError, UnavailableError
 from warehouse.lake import Lake
-from warehouse.ledger.certificates import Deleted, PurgeCertificate, PurgeIntent
+from warehouse.ledger.certificates import PurgeIntent
+from warehouse.locks import locked
+from warehouse.maintenance.log import removed_paths
 from warehouse.maintenance.partition import Partition
-from warehouse.own_events import OwnEvent
+from warehouse.maintenance.plan import live_paths
 from warehouse.tables import TABLES
 
-RECORDED_BY = "muniment:retention"
+__all__ = ["RECORDED_BY", "Choose", "Ground", "HeldMeanwhileError", "Order", "Purged", "finish_open", "purge"]
+
 _ATTEMPTS = 5
 _LOCK_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 
 Choose = Callable[[], Doomed]
 """Chooses the rows that go, of the files that are live now; it is asked again where the files changed meanwhile."""
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What purges of one lake stand on.
-
-    Attributes:
-        record: makes an event of Muniment's own durable, or raises `UnavailableError`.
-        mirror: copies intents and certificates to every backup target, durably, or raises `UnavailableError`.
-        step: hears of each step once it is durable.
-    """
-
-    lake: Lake
-    lake_name: str
-    control: ControlStore
-    stores: Mapping[str, DeltaStore]
-    clock: Clock
-    record: Callable[[OwnEvent], None]
-    mirror: Callable[[Sequence[Path]], None]
-    step: Callable[[str], None] = field(default=lambda _name: None)
-    random_name: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
-
-    @property
-    def documents(self) -> Documents:
-        """The lake's intents and certificates."""
-        return Documents(self.lake, self.lake_name)
-
-    def holds(self) -> HoldsInForce:
-        """The holds in force now."""
-        return HoldsInForce(holds_of(self.control.list_holds()))
-
-
-@dataclass(frozen=True)
-class Order:
-    """What somebody ordered: whose records go, by which plan and policy, and who answers for it.
-
-    `details` go into intent and certificate as they are.
-    """
-
-    tenant_id: str
-    plan_sha256: str
-    policy_sha256: str
-    ordered_by: str
-    approved_by: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Purged:
-    """One purge that ended: its certificate, and what it took and kept. Sizes in bytes."""
-
-    tenant_id: str
-    purge_id: str
-    certificate: StoredDocument
-    rows: Mapping[str, int]
-    size_bytes: int
-    kept: Deleted
-    holds: tuple[str, ...]
-    rescanned: Rescanned
-    resumed: bool = False
 
 
 def purge(
@@ -126,6 +72,13 @@ def purge(
         UnavailableError: the disk or the control database refused; the next purge of the tenant goes on from there.
         CorruptionError: rows that were deleted were found again.
     """
+    with _alone(ground.lake, order.tenant_id):
+        return _purge(ground, order, partitions, choose, holds_hash)
+
+
+def _purge(
+    ground: Ground, order: Order, partitions: Collection[Partition], choose: Choose, holds_hash: str
+) -> Purged | None:
     with _holding(ground.lake, partitions):
         doomed = choose()
         if doomed.is_empty:
@@ -134,7 +87,7 @@ def purge(
         intent: StoredDocument | None = None
         try:
             quarantined = quarantine_replaced(ground.lake, doomed.by_table.get(QUARANTINE, []))
-            intent = _intend(ground, order, doomed)
+            intent = intend(ground, order, doomed)
             _delete(ground, intent, rewrites, doomed, holds_hash)
         except BaseException as exc:
             for rewrite in rewrites:
@@ -144,7 +97,8 @@ def purge(
             quarantined = None
     if quarantined is None:
         return _resume(ground, intent)
-    return _finish(ground, intent, Outcome(_all_replaced(rewrites, quarantined)))
+    replaced = _all_replaced(rewrites, quarantined)
+    return certify(ground, intent, Outcome(replaced, gone=tuple(each.before for each in replaced)))
 
 
 def finish_open(ground: Ground, tenant_id: str) -> list[Purged]:
@@ -155,36 +109,29 @@ def finish_open(ground: Ground, tenant_id: str) -> list[Purged]:
         UnavailableError: as for `purge`.
         CorruptionError: as for `purge`.
     """
-    return [_resume(ground, intent) for intent in ground.documents.open_intents(tenant_id)]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a purge ended, beside what its intent says already."""
-
-    replaced: tuple[Replaced, ...] = ()
-    kept: Deleted = NOTHING
-    holds: tuple[str, ...] = ()
-    resumed: bool = False
+    with _alone(ground.lake, tenant_id):
+        begun = ground.documents.begun(tenant_id).get(tenant_id, Begun())
+        late = [record_late(ground, certificate) for certificate in begun.unrecorded]
+        return late + [_resume(ground, intent) for intent in begun.unfinished]
 
 
 def _resume(ground: Ground, intent: StoredDocument) -> Purged:
-    document = _intent_of(intent)
-    _record_intent(ground, intent)  # it may have died before it was recorded
+    document = intent_of(intent)
+    record_intent(ground, intent)  # it may have died before it was recorded
     for _ in range(_ATTEMPTS):
         try:
             with _holding(ground.lake, intent_partitions(document)):
                 outcome = _resume_once(ground, intent)
         except ConflictError:
             continue
-        return _finish(ground, intent, outcome)
+        return certify(ground, intent, outcome)
     raise ConflictError(
         f"purge {document.purge_id}: files changed {_ATTEMPTS} times while it was finished", hint="apply again"
     )
 
 
 def _resume_once(ground: Ground, intent: StoredDocument) -> Outcome:
-    document = _intent_of(intent)
+    document = intent_of(intent)
     details = document.details
     holds = ground.holds()
     found = select_intended(
@@ -198,14 +145,40 @@ def _resume_once(ground: Ground, intent: StoredDocument) -> Outcome:
         for rewrite in rewrites:
             rewrite.discard()
         raise
-    return Outcome(_all_replaced(rewrites, quarantined), found.kept, found.holds, resumed=True)
+    replaced = _all_replaced(rewrites, quarantined)
+    return _outcome_of_both(ground, document, replaced, found)
+
+
+def _outcome_of_both(ground: Ground, document: PurgeIntent, replaced: tuple[Replaced, ...], found: Intended) -> Outcome:
+    """What became of an intent's files before and after the crash. The caller holds the partitions' locks."""
+    now = {each.before for each in replaced}
+    planned = [Replaced(**each) for each in document.details["files"]]
+    earlier: list[Replaced] = []
+    gone, points = set(now), set(now)
+    for table in sorted({each.table for each in planned}):
+        mine = [each for each in planned if each.table == table and each.before not in now]
+        if table == QUARANTINE:
+            earlier += mine
+            gone |= {each.before for each in mine}
+            continue
+        store = ground.stores[table]
+        removed, deleted = removed_paths(store.log), removed_paths(store.log, with_data=True)
+        live = live_paths(store.fresh())
+        mine = [each for each in mine if each.before not in live]
+        gone |= {each.before for each in mine}
+        # the rest was compacted into a file that was replaced now
+        earlier += [each for each in mine if each.before in deleted or each.before not in removed]
+        points |= {each.before for each in mine if each.before in deleted}
+    return Outcome(
+        replaced, tuple(earlier), tuple(sorted(gone)), frozenset(points), found.kept, found.holds, resumed=True
+    )
 
 
 def _delete(
     ground: Ground, intent: StoredDocument, rewrites: Sequence[TableRewrite], doomed: Doomed, holds_hash: str
 ) -> None:
     """Commit every table under the lock that placing a hold takes too, then take the replaced files from the disk."""
-    document = _intent_of(intent)
+    document = intent_of(intent)
     with ground.control.deleting(f"purge {document.purge_id}", [doomed.tenant_id]) as deletion:
         _expect_free(ground, doomed, deletion, holds_hash)
         for rewrite in rewrites:
@@ -238,61 +211,6 @@ def _prepare(ground: Ground, doomed: Doomed) -> list[TableRewrite]:
     return rewrites
 
 
-def _intend(ground: Ground, order: Order, doomed: Doomed) -> StoredDocument:
-    """Sign, copy and record what is about to go."""
-    details = {
-        **order.details,
-        "tenant": order.tenant_id,
-        "days": sorted({file.day for file in doomed.files}),
-        "partitions": sorted({f"{file.table}/{file.day}" for file in doomed.files if file.table != QUARANTINE}),
-        "quarantine": sorted(file.path for file in doomed.files if file.table == QUARANTINE),
-        "rows": doomed.rows,
-        "roots_before": log_roots(ground.lake, order.tenant_id),
-    }
-    now = ground.clock()
-    intent = PurgeIntent(
-        lake=ground.lake_name,
-        purge_id=f"p{secrets.token_hex(8)}",
-        time_unix_nano=str(now),
-        plan_sha256=order.plan_sha256,
-        policy_sha256=order.policy_sha256,
-        ordered_by=order.ordered_by,
-        approved_by=order.approved_by,
-        deleted=doomed.deleted,
-        details=details,
-    )
-    stored = ground.documents.write(intent, now)
-    ground.step("intent written")
-    ground.mirror([stored.file])
-    ground.step("intent copied")
-    _record_intent(ground, stored)
-    ground.step("intended")
-    return stored
-
-
-def _record_intent(ground: Ground, intent: StoredDocument) -> None:
-    document = _intent_of(intent)
-    ground.record(_event(document, "retention.intended", {"muniment.intent": intent.sha256}))
-
-
-def _event(document: PurgeIntent | PurgeCertificate, name: str, attributes: Mapping[str, Any]) -> OwnEvent:
-    said = {
-        "muniment.purge.plan": document.plan_sha256,
-        "muniment.purge.policy": document.policy_sha256,
-        "muniment.purge.ordered_by": document.ordered_by,
-        "muniment.purge.approved_by": document.approved_by,
-        "muniment.purge.rows": document.details.get("rows"),
-        **attributes,
-    }
-    return OwnEvent(
-        document.details["tenant"],
-        name,
-        RECORDED_BY,
-        fields={"action": "purge", "resource_type": "purge", "resource_id": document.purge_id},
-        attributes={key: value for key, value in said.items() if value is not None},
-    )
-
-
 def _expect_free(ground: Ground, doomed: Doomed, deletion: Deletion, holds_hash: str) -> None:
     """See that no hold which the choice did not know keeps any of these rows.
 
@@ -314,108 +232,16 @@ class HeldMeanwhileError(ConflictError):
     """A hold that was placed while a purge ran keeps some of what was to go."""
 
 
-def _finish(ground: Ground, intent: StoredDocument, outcome: Outcome) -> Purged:
-    """Take what is dead from the disk, search for it, and certify. The partitions' locks are free by now."""
-    document = _intent_of(intent)
-    tenant_id = document.details["tenant"]
-    cleaned = clean(ground.lake, ground.stores, intent_partitions(document))
-    ground.step("cleaned")
-    deleted = minus(document.deleted, outcome.kept) if outcome.kept != NOTHING else document.deleted
-    if outcome.resumed:
-        deleted = _established(deleted, outcome)
-    names = [each.before for each in outcome.replaced]
-    found = rescan(ground.lake, tenant_id, deleted, names)
-    if not found.is_clean:
-        raise CorruptionError(
-            f"purge {document.purge_id}: expected none of what was deleted, got {found.problems()}",
-            hint="somebody put files back while it ran; apply again",
-        )
-    ground.step("searched")
-    now = ground.clock()
-    certificate = PurgeCertificate(
-        lake=ground.lake_name,
-        purge_id=document.purge_id,
-        time_unix_nano=str(now),
-        intent_sha256=intent.sha256,
-        plan_sha256=document.plan_sha256,
-        policy_sha256=document.policy_sha256,
-        ordered_by=document.ordered_by,
-        approved_by=document.approved_by,
-        deleted=deleted,
-        kept=outcome.kept,
-        details=_certificate_details(ground, document, outcome, cleaned, found),
-    )
-    stored = ground.documents.write(certificate, now)
-    ground.step("certificate written")
-    ground.mirror([stored.file])
-    ground.record(_event(certificate, "retention.purged", {"muniment.certificate": stored.sha256}))
-    ground.step("certified")
-    return Purged(
-        tenant_id,
-        document.purge_id,
-        stored,
-        certificate.details["rows"],
-        sum(each.before_bytes - each.after_bytes for each in outcome.replaced),
-        outcome.kept,
-        outcome.holds,
-        found,
-        outcome.resumed,
-    )
+@contextmanager
+def _alone(lake: Lake, tenant_id: str) -> Iterator[None]:
+    """Be the only purge of a tenant.
 
-
-def _established(deleted: Deleted, outcome: Outcome) -> Deleted:
-    """Without metrics of which nobody can tell after a crash whether they went, or were compacted into another file."""
-    gone = {each.before for each in outcome.replaced if each.table == "metrics"}
-    return Deleted(deleted.runs, deleted.contents, tuple(each for each in deleted.metrics if each.file in gone))
-
-
-def _certificate_details(
-    ground: Ground, document: PurgeIntent, outcome: Outcome, cleaned: Cleaned, found: Rescanned
-) -> dict[str, Any]:
-    kept = {"holds": list(outcome.holds), "rows": _named_rows(outcome.kept)} if outcome.holds else {}
-    rows = dict(document.details["rows"])
-    for table, count in _named_rows(outcome.kept).items():
-        rows[table] = rows.get(table, 0) - count
-    return {
-        **document.details,
-        "rows": {table: count for table, count in rows.items() if count},
-        "kept_by_holds": kept,
-        "files": [each.to_json() for each in outcome.replaced],
-        "bytes_before": sum(each.before_bytes for each in outcome.replaced),
-        "bytes_after": sum(each.after_bytes for each in outcome.replaced),
-        "dead_files_deleted": dict(cleaned.files),
-        "roots_after": log_roots(ground.lake, document.details["tenant"]),
-        "rescan": found.to_json(),
-        "resumed": outcome.resumed,
-    }
-
-
-def _named_rows(deleted: Deleted) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for run in deleted.runs:
-        found[run.table] = found.get(run.table, 0) + run.last - run.first + 1
-    if deleted.contents:
-        found["contents"] = sum(len(each.parts) for each in deleted.contents)
-    if deleted.metrics:
-        found["metrics"] = sum(each.count for each in deleted.metrics)
-    return found
-
-
-def intent_partitions(document: PurgeIntent | PurgeCertificate) -> list[Partition]:
-    """The partitions of which a document's rows were."""
-    tenant_id = document.details["tenant"]
-    return [Partition(*_table_and_day(each, tenant_id)) for each in document.details["partitions"]]
-
-
-def _table_and_day(text: str, tenant_id: str) -> tuple[str, str, str]:
-    table, _, day = text.partition("/")
-    return table, tenant_id, day
-
-
-def _intent_of(stored: StoredDocument) -> PurgeIntent:
-    if not isinstance(stored.document, PurgeIntent):
-        raise TypeError(f"expected an intent, got {type(stored.document).__name__}")
-    return stored.document
+    Raises:
+        UnavailableError: another one did not end in time.
+    """
+    make_folder(lake.run)
+    with locked(lake.run / f"purge-{tenant_id}.lock", holder=f"pid {os.getpid()}", timeout_seconds=_LOCK_SECONDS):
+        yield
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from warehouse.ledger.certificates import Deleted
 from warehouse.maintenance.log import log_entries, newest_checkpoint
 from warehouse.tables import TABLES
 
+_MORE_ATTEMPTS = 4
+
 
 @dataclass(frozen=True)
 class Rescanned:
@@ -72,6 +74,19 @@ class Rescanned:
             "oldest_readable_versions": dict(self.oldest_versions),
         }
 
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> "Rescanned":
+        """As a certificate says it."""
+        return cls(
+            said["files_read"],
+            said["rows_read"],
+            said["bytes_of_files"],
+            said["rows_found"],
+            tuple(said["files_on_disk"]),
+            tuple(said["files_named"]),
+            said["oldest_readable_versions"],
+        )
+
 
 def rescan(lake: Lake, tenant_id: str, deleted: Deleted, replaced: Collection[str]) -> Rescanned:
     """Look for rows of a deletion in every live file of a tenant, and for the files that it replaced. Changes nothing.
@@ -80,13 +95,27 @@ def rescan(lake: Lake, tenant_id: str, deleted: Deleted, replaced: Collection[st
         UnavailableError: a file cannot be read.
     """
     named = _Named(runs_by_table(deleted), parts_of(deleted))
+    for last in (False,) * _MORE_ATTEMPTS + (True,):
+        try:
+            return _search(lake, tenant_id, named, replaced)
+        except FileNotFoundError as exc:
+            # a compaction replaced it since the files were listed: its rows are in a file of the next listing
+            if last:
+                raise UnavailableError(f"{exc.filename or exc}: is gone", hint="search again") from exc
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _search(lake: Lake, tenant_id: str, named: "_Named", replaced: Collection[str]) -> Rescanned:
     found: dict[str, int] = {}
     files = [file for file in list_tenant(lake, tenant_id) if file.table != QUARANTINE]
     rows = 0
     for file in files:
-        keys = _keys(file.table)
         try:
-            columns = pq.ParquetFile(lake.table(file.table) / file.path, memory_map=True).read(columns=keys)
+            columns = pq.ParquetFile(lake.table(file.table) / file.path, memory_map=True).read(
+                columns=_keys(file.table)
+            )
+        except FileNotFoundError:
+            raise
         except (OSError, pa.ArrowException) as exc:
             raise UnavailableError(f"{file.table}/{file.path}: cannot be read: {exc}", hint="search again") from exc
         rows += columns.num_rows

@@ -56,6 +56,11 @@ class Replaced:
         """As a certificate has it."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
+    @classmethod
+    def planned(cls, file: DoomedFile) -> "Replaced":
+        """As an intent has it: before anything was written or read whole."""
+        return cls(file.table, file.path, file.size_bytes, file.rows, file.count)
+
 
 @dataclass(frozen=True)
 class TableRewrite:
@@ -136,7 +141,7 @@ def prepare(
 
 
 def delete_files(folder: Path, paths: Iterable[str]) -> None:
-    """Delete files below a folder, durably; those that are gone already count as deleted. Emptied folders go too.
+    """Delete files below a folder, durably; those that are gone already count as deleted.
 
     Raises:
         UnavailableError: the disk refused.
@@ -176,7 +181,7 @@ def quarantine_replaced(lake: Lake, files: Sequence[DoomedFile]) -> list[Replace
 
 def _rewrite(store: DeltaStore, file: DoomedFile, random_name: RandomName) -> tuple[Replaced, Part | None]:
     source = store.folder / file.path
-    done = Replaced(file.table, file.path, file.size_bytes, file.rows, file.count)
+    done = Replaced.planned(file)
     if file.going is None:
         return replace(done, before_footer_sha256=_footer_sha256(source)), None
     partition = Partition(file.table, file.tenant_id, file.day)

@@ -11,14 +11,14 @@ import numpy as np
 
 from retention.cohorts import FamilyReader
 from retention.doomed import Doomed, DoomedFile, doom
-from retention.family_rows import FamilyRows, held_rows, read_rows
+from retention.family_rows import METRICS, FamilyRows, held_rows, read_rows
 from retention.holding import Holding, Mask
 from retention.lake_state import FileState
 from retention.named import named_parts, named_rows, parts_of, runs_by_table
-from retention.plan import Plan
+from retention.plan import DuePartition, Plan
 from retention.policy import OWNER_TABLES, QUARANTINE, RetentionPolicy
-from retention.snapshot import list_families
-from retention.verdict import CONTENTS, Due, foresee
+from retention.snapshot import list_families, reading
+from retention.verdict import CONTENTS, Due
 from warehouse.errors import ConflictError
 from warehouse.lake import Lake
 from warehouse.ledger.certificates import Deleted
@@ -26,6 +26,7 @@ from warehouse.ledger.certificates import Deleted
 _FAMILY_TABLES = (*OWNER_TABLES, CONTENTS)
 
 
+@reading()
 def select_planned(
     lake: Lake, plan: Plan, policy: RetentionPolicy, holds: Holding, tenant_id: str, days: Collection[str]
 ) -> Doomed:
@@ -35,26 +36,50 @@ def select_planned(
         ConflictError: a file of the plan is not live any more, or what is due of it is not what the plan says.
         UnavailableError: a file cannot be read.
     """
-    now = int(plan.now_unix_nano)
     planned = {
         (partition.table, file.path): file.rows_due
         for partition in plan.partitions
         if partition.tenant == tenant_id and partition.day in days
         for file in (*partition.drop, *partition.rewrite)
     }
-    reader = FamilyReader(lake, policy, holds, now)
+    reader = FamilyReader(lake, policy, holds, int(plan.now_unix_nano))
     chosen: list[DoomedFile] = []
     for family in list_families(lake, [(tenant_id, day) for day in days]).values():
-        wanted = {(file.table, file.path) for file in family} & planned.keys()
-        due = foresee(family, policy, holds, now)
-        undecided = any(due[key] is Due.SOME for key in wanted)
-        masks = reader.due_rows(family) if undecided else {}
-        for file in family:
-            key = (file.table, file.path)
-            if key in wanted and due[key] is not Due.NONE:
-                chosen.append(_doomed(file, masks.get(key) if due[key] is Due.SOME else None))
+        chosen += _due_files(reader, family, {(file.table, file.path) for file in family} & planned.keys())
     _expect_as_planned(planned, chosen)
     return doom(lake, tenant_id, chosen)
+
+
+@reading()
+def select_due(
+    lake: Lake, plan: Plan, policy: RetentionPolicy, holds: Holding, partitions: Sequence[DuePartition]
+) -> Doomed:
+    """The rows that are due in some partitions of one tenant at a plan's instant, whichever files hold them now.
+
+    Raises:
+        UnavailableError: a file cannot be read.
+    """
+    tenant_id = partitions[0].tenant
+    places = {(partition.table, partition.day) for partition in partitions}
+    reader = FamilyReader(lake, policy, holds, int(plan.now_unix_nano))
+    chosen: list[DoomedFile] = []
+    for family in list_families(lake, [(tenant_id, day) for day in sorted({day for _, day in places})]).values():
+        wanted = {(file.table, file.path) for file in family if (file.table, file.day) in places}
+        chosen += _due_files(reader, family, wanted)
+    return doom(lake, tenant_id, chosen)
+
+
+def _due_files(
+    reader: FamilyReader, family: Sequence[FileState], wanted: Collection[tuple[str, str]]
+) -> list[DoomedFile]:
+    """What is due of some files of a family, by (table, path)."""
+    due = reader.foresee(family)
+    masks = reader.due_rows(family) if any(due[key] is Due.SOME for key in wanted) else {}
+    return [
+        _doomed(file, masks.get(key) if due[key] is Due.SOME else None)
+        for file in family
+        if (key := (file.table, file.path)) in wanted and due[key] is not Due.NONE
+    ]
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,7 @@ class Intended:
     holds: tuple[str, ...]
 
 
+@reading()
 def select_intended(
     lake: Lake,
     deleted: Deleted,
@@ -77,8 +103,8 @@ def select_intended(
 ) -> Intended:
     """The rows that an intent names and that are there still, apart from those that a hold keeps.
 
-    Metrics have no index: of them a file goes as a whole, where it is live still under the name that the intent has and all of its
-    rows were to go. Files of quarantine are given by their paths.
+    Metrics have no index: of them those points go whose file is live still under the name that the intent has, where all of its
+    points were to go. Files of quarantine are given by their paths.
 
     Raises:
         UnavailableError: a file cannot be read.
@@ -90,26 +116,33 @@ def select_intended(
     kept: list[DoomedFile] = []
     named: set[str] = set()
     for family in list_families(lake, [(tenant_id, day) for day in days]).values():
-        settled = [file for file in family if file.settled and file.table in _FAMILY_TABLES]
+        settled = [
+            file for file in family if file.settled and (file.table in _FAMILY_TABLES or _is_whole(file, metrics))
+        ]
         rows = _read(lake, settled, holds, tenant_id)
         held = held_rows(holds, tenant_id, rows)
         for table, each in rows.items():
-            mask = named_parts(each, parts) if table == CONTENTS else named_rows(each, runs.get(table, {}))
+            if table == METRICS:
+                mask = np.ones(len(each.file), np.bool_)
+            else:
+                mask = named_parts(each, parts) if table == CONTENTS else named_rows(each, runs.get(table, {}))
             codes = held.codes[table]
             for code in np.unique(codes[mask]).tolist():
                 named |= set(held.names[code])
             going += _doomed_files(each, mask & (codes == 0))
             kept += _doomed_files(each, mask & (codes != 0))
         for file in family:
-            if file.table == "metrics" and file.path in metrics and file.rows == metrics[file.path]:
-                blocking = holds.may_keep(file.table, tenant_id, file.day)
-                named |= set(blocking)
-                (kept if blocking else going).append(_doomed(file, None))
             if file.table == QUARANTINE and file.path in quarantine:
                 going.append(_doomed(file, None))
     return Intended(doom(lake, tenant_id, going), doom(lake, tenant_id, kept).deleted, tuple(sorted(named)))
 
 
+def _is_whole(file: FileState, metrics: Mapping[str, int]) -> bool:
+    """Whether a file is one of metrics that was to go whole: of another nobody can tell which of its points were to."""
+    return file.table == METRICS and file.rows is not None and file.rows == metrics.get(file.path)
+
+
+@reading()
 def held_of(lake: Lake, doomed: Doomed, holds: Holding) -> dict[str, int]:
     """How many of the rows that are to go each hold keeps; empty where none keeps any.
 
@@ -142,7 +175,7 @@ def _read(lake: Lake, files: Sequence[FileState], holds: Holding, tenant_id: str
     """Keys and the columns that holds ask for, of these files by table."""
     found = {}
     for table in sorted({file.table for file in files}):
-        keys = ["time_unix_nano"] if table == "metrics" else ["shard", "log_index"]
+        keys = ["time_unix_nano"] if table == METRICS else ["shard", "log_index"]
         keys = ["shard", "owner_table", "owner_index", "part"] if table == CONTENTS else keys
         columns = list(dict.fromkeys([*keys, *holds.columns(table, tenant_id)]))
         found[table] = read_rows(lake, [file for file in files if file.table == table], columns)

@@ -44,7 +44,7 @@ def read_snapshot(
     Raises:
         UnavailableError: a Delta log or a file cannot be read.
     """
-    with _reading():
+    with reading():
         files, versions = _list_files(lake, tenants)
         reader = FamilyReader(lake, policy, holds, now_unix_nano)
         found = []
@@ -61,7 +61,7 @@ def list_families(lake: Lake, families: Collection[tuple[str, str]]) -> dict[tup
     Raises:
         UnavailableError: a Delta log or a file cannot be read.
     """
-    with _reading():
+    with reading():
         files, _ = _list_files(lake, sorted({tenant for tenant, _ in families}))
         wanted = set(families)
         mine = [file for file in files if (file.tenant_id, file.day) in wanted]
@@ -75,7 +75,7 @@ def list_tenant(lake: Lake, tenant_id: str) -> list[FileState]:
     Raises:
         UnavailableError: a Delta log cannot be read.
     """
-    with _reading():
+    with reading():
         return _list_files(lake, [tenant_id])[0]
 
 
@@ -85,7 +85,7 @@ def live_paths_by_table(lake: Lake) -> dict[str, set[str]]:
     Raises:
         UnavailableError: a Delta log cannot be read.
     """
-    with _reading():
+    with reading():
         found: dict[str, set[str]] = {}
         for file in _list_files(lake, None)[0]:
             found.setdefault(file.table, set()).add(file.path)
@@ -93,7 +93,12 @@ def live_paths_by_table(lake: Lake) -> dict[str, set[str]]:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
+    """Say of whatever cannot be read that the lake cannot be.
+
+    Raises:
+        UnavailableError: a Delta log or a file cannot be read.
+    """
     try:
         yield
     except (OSError, DeltaError, pa.ArrowException) as exc:

@@ -216,7 +216,7 @@ def certificates(
     """List certificates and unfinished intents, oldest first."""
     from rich.table import Table
 
-    from muniment.purging import list_documents
+    from muniment.certificates import list_documents
     from muniment.wiring import command_context
 
     found = list_documents(command_context(lake), tenant)
@@ -225,7 +225,7 @@ def certificates(
         return
     view = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("time", "tenant", "what", "rows", "ordered by", "approved by", "sha256"):
-        view.add_column(title)
+        view.add_column(title, no_wrap=title in {"time", "sha256"})
     for each in found:
         view.add_row(*map(plain_text, each.cells()))
     console.print(view if found else "no certificates")

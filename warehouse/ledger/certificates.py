@@ -218,10 +218,14 @@ def canonical_json(document: PurgeDocument) -> bytes:
     faster than a canonicaliser in Python. Keys are ASCII, so that the orders by code point and by UTF-16 are one.
 
     Raises:
-        CertificateError: `details` hold a fraction, an integer that not every reader has exactly, or a key outside ASCII.
+        CertificateError: `details` hold a fraction, an integer that not every reader has exactly, or a key outside ASCII; or a text
+            is not Unicode.
     """
     _check_plain(document.details)
-    return _CANONICAL.encode(document)
+    try:
+        return _CANONICAL.encode(document)
+    except UnicodeEncodeError as exc:
+        raise CertificateError(f"certificate: expected Unicode text, got {exc.object!r:.100}") from exc
 
 
 def _check_plain(value: Any) -> None:

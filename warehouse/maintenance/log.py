@@ -27,9 +27,16 @@ def application_ids(log: Path, version: int) -> set[str]:
     return {action["appId"] for action in _actions(log, "txn", version) if action["appId"] is not None}
 
 
-def removed_paths(log: Path) -> set[str]:
-    """Every file that the log says was removed, whatever its time: grace is counted by another clock than ours."""
-    return {action["path"] for action in _actions(log, "remove", None) if action["path"] is not None}
+def removed_paths(log: Path, *, with_data: bool = False) -> set[str]:
+    """Every file that the log says was removed, whatever its time: grace is counted by another clock than ours.
+
+    `with_data` leaves out those that a compaction replaced, whose rows are in another file.
+    """
+    return {
+        action["path"]
+        for action in _actions(log, "remove", None)
+        if action["path"] is not None and (action["dataChange"] or not with_data)
+    }
 
 
 def _actions(log: Path, kind: str, version: int | None) -> Iterator[dict[str, Any]]:
