@@ -30,12 +30,12 @@ def register(app: typer.Typer) -> None:
     app.command(
         "backup",
         epilog="Examples: muniment backup\n\nmuniment backup /mnt/backup/acme\n\n"
-        "muniment backup --keys /root/acme.keys --passphrase-file /root/passphrase",
+        "muniment backup --keys /secure/acme.keys --passphrase-file /secure/passphrase",
     )(backup)
     app.command(
         "restore",
         epilog="Examples: muniment restore /mnt/backup/acme --to lake --vkey acme.vkey\n\n"
-        "muniment restore /mnt/backup/acme --to lake --keys /root/acme.keys --passphrase-file /root/passphrase",
+        "muniment restore /mnt/backup/acme --to lake --keys /secure/acme.keys --passphrase-file /secure/passphrase",
     )(restore)
 
 
