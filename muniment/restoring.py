@@ -7,7 +7,6 @@ Invariants. What a certificate names does not come back. No log is continued: al
 a new identity and signs with a new key. What was lost is recorded in the new lake's own log (`lake.restored`), so `verify` tells it.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from warehouse.backup.keys_file import KeyBundle, write_secrets
 from warehouse.backup.lost import Lost, find_lost
 from warehouse.backup.making import ON_SERVER, Progress
 from warehouse.backup.opening import MirroredDocuments, OpenedBackup, open_backup, read_documents
-from warehouse.backup.reapply import Reapplied, named_tenants, reapply_certificates
+from warehouse.backup.reapply import Reapplied, drop_quarantine, reapply_certificates
 from warehouse.backup.staging import Staging, Step
 from warehouse.clock import Clock, utc_text
 from warehouse.control.part import check_text
@@ -187,12 +186,12 @@ def _settle(
     context = _context(lake, done, options, clock)
     done.reapplied = reapply_certificates(lake, list(done.certificates.values()), clock=clock, progress=progress)
     done.subject_keys = context.vault.destroy_by_id([each.key_id for each in done.documents.destructions.values()])
-    for tenant in sorted(named_tenants(done.certificates.values())):
-        if (folder := lake.quarantine / tenant).is_dir():
-            shutil.rmtree(folder)
-            done.notes.append(
-                f"quarantine of {tenant}: not restored, since certificates do not say which entries were erased"
-            )
+    known = done.opened.manifest.documents
+    forgotten = [each.tenant for name, each in done.documents.destructions.items() if name not in known]
+    for tenant in drop_quarantine(lake, done.certificates.values(), forgotten):
+        done.notes.append(
+            f"quarantine of {tenant} is not restored: nobody can say which of its entries were erased since"
+        )
     reason = f"restored from the backup of {utc_text(done.time_unix_nano)}"
     for shard in context.control.list_shards():
         if shard.closed_unix_nano is None:

@@ -7,6 +7,7 @@ certificate names, all of that tenant's day go. Afterwards the tables are looked
 
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
@@ -23,16 +23,18 @@ from warehouse.backup.delta_log import live_actions
 from warehouse.clock import Clock
 from warehouse.commit import open_stores
 from warehouse.delta import DeltaStore
-from warehouse.durable import sync_file, sync_folders
+from warehouse.durable import sync_folder, sync_folders
 from warehouse.errors import CorruptionError
 from warehouse.lake import Lake
 from warehouse.ledger.certificates import ContentParts, MetricPoints, PurgeCertificate, PurgedIndices
 from warehouse.maintenance.cleanup import checkpoint
+from warehouse.maintenance.filter import filter_file
 from warehouse.maintenance.footer import describe_file
-from warehouse.maintenance.merge import read_rows, write_rows
 from warehouse.sequence import LEDGERED
 
 CONTENTS, METRICS = "contents", "metrics"
+_BY_AGE = "retention"
+"""Kind of a certificate, in its details, of a purge that deletes whole files of the quarantine and names them."""
 _NANOS_PER_MILLI = 1_000_000
 _DAY = re.compile(r"(?P<partition>tenant_id=(?P<tenant>[^/]+)/day=[^/]+)/[^/]+$")
 
@@ -124,6 +126,31 @@ def named_tenants(certificates: Iterable[PurgeCertificate]) -> set[str]:
     return found
 
 
+def drop_quarantine(lake: Lake, certificates: Iterable[PurgeCertificate], forgotten: Iterable[str]) -> list[str]:
+    """Delete from the restored quarantine what was deleted after the backup; returns tenants of which all went.
+
+    A purge by age names its files. An erasure takes entries out of files and does not say which, so of a tenant in which somebody was
+    erased, or a key destroyed (`forgotten`), nothing is left.
+    """
+    whole = set(forgotten)
+    for certificate in certificates:
+        details = certificate.details
+        if details.get("kind") != _BY_AGE or not isinstance(details.get("quarantine"), list):
+            whole |= named_tenants([certificate])
+            continue
+        for path in details["quarantine"]:
+            file = lake.quarantine / str(path)
+            if lake.quarantine.resolve() in file.resolve().parents and file.exists():
+                file.unlink()
+                sync_folder(file.parent)
+    dropped = [tenant for tenant in sorted(whole) if (lake.quarantine / tenant).is_dir()]
+    for tenant in dropped:
+        shutil.rmtree(lake.quarantine / tenant)
+    if dropped:
+        sync_folder(lake.quarantine)
+    return dropped
+
+
 def _part_frame(listed: Iterable[ContentParts]) -> pl.DataFrame:
     rows = [(each.shard, each.owner_index, part, True) for each in listed for part in each.parts]
     schema = {"shard": pl.Utf8, "owner_index": pl.Int64, "part": pl.Utf8, "named": pl.Boolean}
@@ -192,8 +219,7 @@ class _Rewriting:
         path = folder / file["path"]
         # named as a rewrite, so that the orphan sweep knows what a crash leaves of it
         output = path.with_name(f"compact-{secrets.token_hex(16)}.parquet")
-        write_rows(self.store.table, _kept(read_rows(self.store.table, [path]), ~mask), output)
-        sync_file(output)
+        filter_file(self.store.table, path, output, stays=~mask)
         partition = file["partition"]
         part = describe_file(
             self.store.table, folder, output, tenant_id=str(partition["tenant_id"]), day=str(partition["day"])
@@ -224,12 +250,3 @@ class _Rewriting:
     def _count(self, rows: int) -> None:
         name = self.store.table.name
         self.done.rows[name] = self.done.rows.get(name, 0) + rows
-
-
-def _kept(parts: Iterable[pa.Table], keep: np.ndarray) -> Iterable[pa.Table]:
-    at = 0
-    for part in parts:
-        yield part.filter(pa.array(keep[at : at + part.num_rows]))
-        at += part.num_rows
-    if at != len(keep):
-        raise CorruptionError(f"expected {len(keep)} rows of a file, got {at}")
