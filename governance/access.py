@@ -35,6 +35,8 @@ class Action(StrEnum):
 
     LAKE_INIT = "lake.init"
     LAKE_DEMO = "lake.demo"
+    LAKE_BACKUP = "lake.backup"
+    LAKE_RESTORE = "lake.restore"
     TENANT_READ = "tenant.read"
     TENANT_MANAGE = "tenant.manage"
     KEY_READ = "key.read"

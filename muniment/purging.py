@@ -14,6 +14,7 @@ import msgspec
 from governance.access import Action, Decision
 from muniment.draining import drain_journals
 from muniment.four_eyes import FourEyes, four_eyes
+from muniment.mirroring import mirror_files
 from muniment.retaining import check_tenant, make_plan, read_holds, read_retention_policy
 from muniment.wiring import CommandContext
 from retention.documents import Documents
@@ -127,7 +128,7 @@ def make_ground(context: CommandContext, tenant: str, step: Step = say_nothing) 
         context.recorder.record([event])
 
     def mirror(files: Sequence[Path]) -> None:
-        """Nothing is copied before backup targets can be named in the settings."""
+        mirror_files(context, files)
 
     return Ground(
         context.lake,

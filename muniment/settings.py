@@ -13,6 +13,7 @@ import yaml
 from collectors.config import ImportLimitsConfig, LimitsConfig, ReceiversConfig
 from collectors.intake import IntakeConfig
 from muniment.telemetry import TelemetryConfig
+from warehouse.backup.config import BackupConfig
 from warehouse.errors import SettingsError
 from warehouse.lake import Lake
 from warehouse.ledger.errors import NoteError
@@ -62,6 +63,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     writer: WriterConfig = msgspec.field(default_factory=WriterConfig)
     query: QuerySettings = msgspec.field(default_factory=QuerySettings)
     maintenance: MaintenanceConfig = msgspec.field(default_factory=MaintenanceConfig)
+    backup: BackupConfig = msgspec.field(default_factory=BackupConfig)
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0

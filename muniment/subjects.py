@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from governance.access import Action
+from muniment.mirroring import mirror_files
 from muniment.wiring import CommandContext
 from warehouse.control.part import check_text
 from warehouse.control.secret import RandomBytes
@@ -131,13 +132,14 @@ def shred_subject(
     Raises:
         DeniedError: the principal may not.
         ConflictError: `keeper` refuses.
-        UnavailableError: it cannot be recorded, the vault does not answer, or another deletion did not end in time.
+        UnavailableError: it cannot be recorded, the vault or a backup target does not answer, or another deletion did not end in time.
     """
     decision = _decide(context, Action.SUBJECT_SHRED, tenant)
     check_text(reason, "--reason")
     with _alone(context):
         key = subject_to_shred(context, tenant=tenant, token=token, value=None)
         keeper(tenant, token)
+        mirror_files(context, [])  # a backup target that is away is noticed before the key is gone
         nonce = random_bytes(NONCE_BYTES)
         value = _readable(context, tenant, token)
         if value and value.casefold() in reason.casefold():
@@ -200,6 +202,7 @@ def _certify(
     )
     signers = read_signing_keys(context.lake.keys).signers(f"{context.settings.lake}/certificates", context.clock())
     digest = write_certificate(context.lake, sign_destruction(document, signers))
+    mirror_files(context, [context.lake.certificates / digest])
     _record(context, "erasure.completed", note, attributes={"muniment.certificate": digest})
     _drop(file)
     return Shredded(note.token, document, digest, context.lake.certificates / digest)

@@ -29,7 +29,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "erasure": ("requested", "completed"),
     "incident": ("opened", "updated", "closed"),
     "key": ("rotated", "issued", "revoked"),
-    "lake": ("restored",),
+    "lake": ("restored", "backed_up"),
     "log": ("opened", "heads"),
     "collector": ("started", "stopped", "heartbeat"),
     "control": ("reviewed",),

@@ -24,7 +24,12 @@ def read_marks(lake: Lake) -> dict[str, int]:
 
 def write_mark(folder: Path, segment: int) -> None:
     """Move the mark of the shard in `folder`, durably."""
-    replace_file(folder / MARK_FILE, json.dumps({"segment": segment}).encode())
+    replace_file(folder / MARK_FILE, mark_text(segment))
+
+
+def mark_text(segment: int) -> bytes:
+    """Bytes of a mark's file."""
+    return json.dumps({"segment": segment}).encode()
 
 
 def read_mark(folder: Path) -> int:

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from muniment import __version__
 from muniment.cli import (
+    backup,
     collect,
     demo,
     doctor,
@@ -66,6 +67,7 @@ for module in (
     verify,
     subjects,
     holds,
+    backup,
 ):
     module.register(app)
 

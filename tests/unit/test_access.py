@@ -14,6 +14,8 @@ USER, KEY, JOB, OIDC = PrincipalKind.LOCAL_USER, PrincipalKind.API_KEY, Principa
 MATRIX = """
 lake.init          o
 lake.demo          o
+lake.backup        o
+lake.restore       o
 tenant.read        o a s j
 tenant.manage      o
 key.read           o a

@@ -107,14 +107,27 @@ def read_signing_keys(folder: Path) -> SigningKeys:
     """
     file = folder / KEY_FILE
     try:
-        keys = tuple(_key(entry) for entry in json.loads(file.read_bytes())["keys"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        content = file.read_bytes()
+    except OSError:
+        content = b""
+    return parse_keys(content, str(file))
+
+
+def parse_keys(content: bytes, where: str) -> SigningKeys:
+    """Read what `write_keys` wrote; `where` names it in messages.
+
+    Raises:
+        CorruptionError: it is something else.
+    """
+    try:
+        keys = tuple(_key(entry) for entry in json.loads(content)["keys"])
+    except (ValueError, KeyError, TypeError) as exc:
         raise CorruptionError(
-            f"{file}: expected the lake's signing keys, got {type(exc).__name__}",
+            f"{where}: expected the lake's signing keys, got {type(exc).__name__}",
             hint="restore the file from the backup of the keys, or make a new key with `muniment ledger rotate-key`",
         ) from exc
     if not keys or keys[0].ends_unix_nano is not None:
-        raise CorruptionError(f"{file}: expected a key in force at its beginning, got none")
+        raise CorruptionError(f"{where}: expected a key in force at its beginning, got none")
     return SigningKeys(keys)
 
 

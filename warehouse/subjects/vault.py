@@ -9,7 +9,7 @@ Invariants:
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -193,6 +193,23 @@ class SubjectVault:
             exc.add_note("the key is destroyed, its traces in the file may not be: repeat what you did")
             raise
         return destroyed
+
+    def destroy_by_id(self, key_ids: Collection[str]) -> int:
+        """Destroy the keys of these ids, as certificates name them; how many were there. Safe to repeat.
+
+        Raises:
+            VaultUnavailableError: nothing was destroyed; or it was, and `scrub` is still to be done.
+        """
+        wanted = set(key_ids)
+        with self._database.read() as connection:
+            rows = (
+                connection.execute(select(SUBJECTS.c.tenant_id, SUBJECTS.c.token, SUBJECTS.c.key)).all()
+                if wanted
+                else ()
+            )
+            found = [(row.tenant_id, row.token) for row in rows if key_id(row.key) in wanted]
+        destroyed = [self.destroy(tenant_id, token) for tenant_id, token in found]
+        return sum(key is not None for key in destroyed)
 
     def scrub(self) -> None:
         """Rid a SQLite file of every trace of destroyed keys; a server has ways of its own (docs/design/subjects.md)."""
