@@ -30,6 +30,7 @@ status.read        o a s j
 policy.read        o a s j
 policy.apply       o
 subject.reveal     o
+subject.report     o
 subject.shred      o
 hold.read          o a j
 hold.place         o
