@@ -29,6 +29,7 @@ from retention.subject_matching import ACTING, match_named, match_texts, named_c
 from retention.verdict import CONTENTS
 from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
+from warehouse.maintenance.merge import read_batch_rows
 from warehouse.quarantine import entries_with
 
 AUDIT_EVENTS = "audit_events"
@@ -69,7 +70,7 @@ def search_subject(
                 ) from exc
         except (OSError, pa.ArrowException) as exc:
             raise UnavailableError(f"subject search: {exc}", hint="try again; nothing was changed") from exc
-    raise AssertionError
+    raise AssertionError  # the last attempt raises
 
 
 @dataclass
@@ -117,7 +118,9 @@ class _Search:
     def _look(self, file: FileState) -> _Found:
         parts: list[tuple[int, dict[str, Mask], Mask]] = []
         with open_file(self._path(file)) as parquet:
-            for start, batch in _batches(parquet, self._columns(parquet, file.table)):
+            # a text may be long, the columns that redaction fills are not
+            rows = read_batch_rows(parquet.metadata) if self.texts else _BATCH_ROWS
+            for start, batch in _batches(parquet, self._columns(parquet, file.table), rows):
                 found, clear = match_named(file.table, batch, self.terms)
                 if self.texts:
                     in_texts, clear_texts = match_texts(batch, self.terms)
@@ -198,9 +201,9 @@ def _owners(finds: Iterable[FileFinds]) -> dict[str, pl.DataFrame]:
     return {day: pl.concat(keys) for day, keys in by_day.items()}
 
 
-def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _batches(parquet: pq.ParquetFile, columns: Sequence[str], rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     start = 0
-    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns), use_threads=False):
+    for batch in parquet.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
         yield start, batch
         start += batch.num_rows
 

@@ -247,6 +247,30 @@ def test_refusals(muniment, tmp_path, name, words, given, message):
     assert message in said
 
 
+def test_nobody(muniment, tmp_path):
+    """Of somebody whom no record names there is a report too, which says so, on record; no token is made for them."""
+    out = tmp_path / "nobody.zip"
+    code, said, _ = muniment(
+        "subject",
+        "report",
+        "--tenant",
+        "acme",
+        "--value",
+        "-",
+        "--out",
+        out,
+        "--search-texts",
+        given="nobody@example.org",
+    )
+    assert code == 0
+    assert "nothing in" in said
+    with zipfile.ZipFile(out) as archive:
+        assert set(archive.namelist()) == {"README.txt", "report.html", "vkeys.txt", "manifest.json"}
+        assert "  nothing\n" in archive.read("README.txt").decode()
+    assert len(exports(muniment)) == 1
+    assert muniment("subject", "find", "--tenant", "acme", given="nobody@example.org")[0] == NO
+
+
 def test_file_that_is_there(muniment, token, tmp_path):
     """A file that is there is not replaced."""
     out = tmp_path / "a.zip"
