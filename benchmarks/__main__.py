@@ -21,6 +21,7 @@ from benchmarks import (
     query,
     redact,
     small_requests,
+    subject_search,
     tenants,
     vault,
     verify,
@@ -49,6 +50,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "verify": verify.run,
     "prove": prove.run,
     "purge": purge.run,
+    "subjects": subject_search.run,
     "redact": redact.run,
     "vault": vault.run,
 }

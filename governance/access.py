@@ -53,6 +53,7 @@ class Action(StrEnum):
     POLICY_READ = "policy.read"
     POLICY_APPLY = "policy.apply"
     SUBJECT_REVEAL = "subject.reveal"
+    SUBJECT_REPORT = "subject.report"
     SUBJECT_SHRED = "subject.shred"
     SUBJECT_ERASE = "subject.erase"
     HOLD_READ = "hold.read"

@@ -22,12 +22,14 @@ import pyarrow.parquet as pq
 from retention.holding import Mask
 from retention.lake_state import FileState
 from retention.policy import OWNER_TABLES, QUARANTINE
+from retention.row_groups import open_file, take_rows
 from retention.snapshot import list_tenant
 from retention.subject_finds import OWNER, FileFinds, Positions, SubjectFinds, SubjectTerms, union
 from retention.subject_matching import ACTING, match_named, match_texts, named_columns, only_acts
 from retention.verdict import CONTENTS
 from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
+from warehouse.maintenance.merge import read_batch_rows
 from warehouse.quarantine import entries_with
 
 AUDIT_EVENTS = "audit_events"
@@ -68,7 +70,7 @@ def search_subject(
                 ) from exc
         except (OSError, pa.ArrowException) as exc:
             raise UnavailableError(f"subject search: {exc}", hint="try again; nothing was changed") from exc
-    raise AssertionError
+    raise AssertionError  # the last attempt raises
 
 
 @dataclass
@@ -115,8 +117,10 @@ class _Search:
 
     def _look(self, file: FileState) -> _Found:
         parts: list[tuple[int, dict[str, Mask], Mask]] = []
-        with _open(self._path(file)) as parquet:
-            for start, batch in _batches(parquet, self._columns(parquet, file.table)):
+        with open_file(self._path(file)) as parquet:
+            # a text may be long, the columns that redaction fills are not
+            rows = read_batch_rows(parquet.metadata) if self.texts else _BATCH_ROWS
+            for start, batch in _batches(parquet, self._columns(parquet, file.table), rows):
                 found, clear = match_named(file.table, batch, self.terms)
                 if self.texts:
                     in_texts, clear_texts = match_texts(batch, self.terms)
@@ -146,12 +150,12 @@ class _Search:
         """Events in which the person acted are read whole: whether they are named there once more decides whether the event goes."""
         acted = union(found.columns[name] for name in ACTING if name in found.columns)
         names = [each.name for each in parquet.schema_arrow if pa.types.is_string(each.type) or each.name == "subjects"]
-        rows = _take(parquet, acted, names)
+        rows = take_rows(parquet, acted, names)
         return acted[only_acts(rows, self.terms)]
 
     def _finds(self, file: FileState, found: _Found) -> FileFinds:
-        with _open(self._path(file)) as parquet:
-            keys = _take(parquet, union(found.columns.values()), list(_KEYS[file.table]))
+        with open_file(self._path(file)) as parquet:
+            keys = take_rows(parquet, union(found.columns.values()), list(_KEYS[file.table]))
             return FileFinds(
                 file.table,
                 file.tenant_id,
@@ -171,7 +175,7 @@ class _Search:
         for file in files:
             if file.table != CONTENTS or file.day not in owners:
                 continue
-            with _open(self._path(file)) as parquet:
+            with open_file(self._path(file)) as parquet:
                 owned = pl.DataFrame(parquet.read(columns=list(_OWNED))).with_row_index("row")
             rows = owned.join(owners[file.day], on=_OWNED, how="semi").get_column("row").sort().to_numpy()
             if len(rows):
@@ -197,14 +201,9 @@ def _owners(finds: Iterable[FileFinds]) -> dict[str, pl.DataFrame]:
     return {day: pl.concat(keys) for day, keys in by_day.items()}
 
 
-def _open(file: Path) -> pq.ParquetFile:
-    # Neither mapped nor read ahead: what lies between the columns asked for is most of the file.
-    return pq.ParquetFile(file, memory_map=False, pre_buffer=False)
-
-
-def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _batches(parquet: pq.ParquetFile, columns: Sequence[str], rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     start = 0
-    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns), use_threads=False):
+    for batch in parquet.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
         yield start, batch
         start += batch.num_rows
 
@@ -217,19 +216,3 @@ def _either(one: Mask | None, other: Mask | None) -> Mask:
 
 def _joined(parts: Iterable[tuple[int, Mask]]) -> Positions:
     return union([np.flatnonzero(mask) + start for start, mask in parts])
-
-
-def _take(parquet: pq.ParquetFile, positions: Positions, columns: list[str]) -> pa.RecordBatch:
-    """Some columns of some rows; only the row groups that hold them are read."""
-    taken = []
-    start = 0
-    for group in range(parquet.num_row_groups):
-        end = start + parquet.metadata.row_group(group).num_rows
-        mine = positions[(positions >= start) & (positions < end)] - start
-        if len(mine):
-            taken.append(parquet.read_row_group(group, columns=columns, use_threads=False).take(pa.array(mine)))
-        start = end
-    if not taken:
-        schema = pa.schema([parquet.schema_arrow.field(name) for name in columns])
-        return pa.RecordBatch.from_arrays([pa.nulls(0, each.type) for each in schema], schema=schema)
-    return pa.concat_tables(taken).combine_chunks().to_batches()[0]

@@ -1,11 +1,22 @@
-"""`muniment reveal` and `muniment subject find|shred`: whose a token is, and that nobody may know it any more."""
+"""`muniment reveal` and `muniment subject find|shred`: whose a token is, and that nobody may know it any more.
 
-import sys
+`muniment subject report` is a module of its own.
+"""
+
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from muniment.cli.output import JsonOption, LakeOption, TenantOption, console, notes, plain_text, print_json
+from muniment.cli.subject_report import (
+    REPORT_EXAMPLES,
+    AttributeOption,
+    TextsOption,
+    parse_attribute,
+    print_counts,
+    read_value,
+    report,
+)
 
 if TYPE_CHECKING:  # at run time it would make every command wait for the lake's libraries
     from muniment.subjects import Shredded
@@ -22,7 +33,8 @@ def register(app: typer.Typer) -> None:
         epilog="Example: muniment reveal sub_vrngydrr3ln74lrifoxdwt26nq --tenant acme --reason 'ticket 4711'",
     )(reveal)
     group = typer.Typer(help="People behind tokens: found, and forgotten for good.", no_args_is_help=True)
-    group.command("find", epilog="Example: muniment subject find --tenant acme < value.txt")(find)
+    group.command("find", epilog="Example: muniment subject find --tenant acme --where < value.txt")(find)
+    group.command("report", epilog=REPORT_EXAMPLES)(report)
     group.command(
         "shred",
         epilog="Examples: muniment subject shred --value - --tenant acme --reason 'request 12' < value.txt\n\n"
@@ -48,26 +60,43 @@ def reveal(
 def find(
     tenant: TenantOption,
     source: Annotated[str, typer.Argument(metavar="[-]", help="Only standard input: arguments can be seen.")] = "-",
+    where: Annotated[bool, typer.Option("--where", help="Count the rows that name the person, by table.")] = False,
+    search_texts: TextsOption = False,
+    attribute: AttributeOption = None,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> int:
     """Print the token of a value, which is read from standard input; exit code 1 where the tenant has none."""
     from muniment.subjects import find_subject
     from muniment.wiring import command_context
+    from retention.subject_finds import SubjectTerms
+    from retention.subject_search import search_subject
     from warehouse.errors import InputError
+
+    attributes = [parse_attribute(each) for each in attribute or ()]
+    if (search_texts or attributes) and not where:
+        raise InputError("--search-texts and --attribute: expected --where with them, got none")
 
     if source != "-":
         raise InputError(
             "value: expected it on standard input, got an argument, which other users of this machine can see",
             hint="muniment subject find --tenant T < FILE",
         )
-    token = find_subject(command_context(lake), tenant=tenant, value=_read_value())
+    context = command_context(lake)
+    value = read_value()
+    token = find_subject(context, tenant=tenant, value=value)
+    terms = SubjectTerms.of([value] if token is None else [token, value], attributes)
+    finds = search_subject(context.lake, tenant, terms, texts=search_texts or bool(attributes)) if where else None
     if json_:
-        print_json({"tenant": tenant, "token": token})
-    elif token is None:
+        counts = {} if finds is None else {"where": [count.to_json() for count in finds.counts()]}
+        print_json({"tenant": tenant, "token": token, **counts})
+        return 0 if token else EXIT_NO
+    if token is None:
         notes.print(f"tenant {tenant} has no token of this value: never seen, or its key was destroyed", markup=False)
     else:
         typer.echo(token)
+    if finds is not None:
+        print_counts(finds)
     return 0 if token else EXIT_NO
 
 
@@ -89,7 +118,7 @@ def shred(
     from muniment.wiring import command_context
 
     context = command_context(lake)
-    given = _read_value() if value == "-" else value
+    given = read_value() if value == "-" else value
     for done in finish_shreddings(context, tenant) if yes else ():
         if done.token == token:
             _print_done(done, None, as_json=json_)
@@ -138,12 +167,6 @@ def _print_done(done: "Shredded", nonce: str | None, *, as_json: bool) -> None:
         _say("An earlier shredding was interrupted after its key was destroyed; it is finished now.")
     _say(f"Key {document.key_id} of tenant {document.tenant} is destroyed; reading it back was refused.")
     _say(f"Certificate: {done.file}")
-
-
-def _read_value() -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt("value", hide_input=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _say(message: str) -> None:

@@ -32,6 +32,7 @@ status.read        o a s j
 policy.read        o a s j
 policy.apply       o
 subject.reveal     o
+subject.report     o
 subject.shred      o j
 subject.erase      o j
 hold.read          o a j

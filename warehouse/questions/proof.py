@@ -118,14 +118,16 @@ def find_record(session: "QuerySession", tenant: str, shard: str, index: int) ->
     return found[0] if found else None
 
 
-def prove_record(log: ProvableLog, index: int, record: FoundRecord) -> TlogProof:
+def prove_record(log: ProvableLog, index: int, record: FoundRecord, tiles: LogTiles | None = None) -> TlogProof:
     """The self-contained proof of a record: its salt and text, its place, the path to the signed root, the checkpoint.
+
+    `tiles` are the log's own where several proofs are made of it.
 
     Raises:
         ProofError: the record is not what the log holds at that index: it was altered.
         TileError: a tile is missing or damaged.
     """
-    tiles = LogTiles(log.folder)
+    tiles = tiles or LogTiles(log.folder)
     expected = tiles.entries(index, index + 1)
     got = commitment(record.salt, record.text)
     if got != expected:
