@@ -113,7 +113,6 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.HOLD_READ,
                 Action.RETENTION_PLAN,
                 Action.RETENTION_APPLY,
-                Action.SUBJECT_SHRED,
                 Action.SUBJECT_ERASE,
             }
         ),

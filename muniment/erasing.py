@@ -39,6 +39,7 @@ from warehouse.durable import replace_file, sync_folder
 from warehouse.errors import ConflictError, CorruptionError, DeniedError, InputError, NotFoundError
 from warehouse.ledger.key_destruction import reference
 from warehouse.maintenance.partition import Partition
+from warehouse.principals import PrincipalKind
 from warehouse.quarantine import drop_entries, entries_with
 from warehouse.subjects import is_token, normal_form
 
@@ -120,7 +121,6 @@ class Erased:
     absence: Absence
     key_certificate: str | None
     value_searched: bool = False
-    nonce: str | None = None
 
 
 def find_person(context: CommandContext, tenant: str, subject: str, *, texts: bool = False) -> Person:
@@ -178,6 +178,8 @@ def order_erasure(
         UnavailableError: it cannot be recorded.
     """
     decision = context.access.check(context.principal, Action.SUBJECT_ERASE, person.tenant)
+    if context.principal.kind is PrincipalKind.JOB:
+        raise DeniedError("erase: expected a person to order it, got a job, which only carries on what was ordered")
     if any((note.tenant, note.token) == (person.tenant, person.token) for note in read_notes(context)):
         raise ConflictError(
             "erase: an erasure of this person was ordered before and has not ended",
@@ -363,10 +365,15 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
             _record(context, "erasure.completed", kept, attributes=attributes)
         _close(context, note)
         return replace(erased, note=kept)
-    nonces: list[str] = []
     if context.vault.known(note.tenant, [note.token]):
         shredded = shred_subject(
-            context, tenant=note.tenant, token=note.token, reason=note.reason, announce_nonce=nonces.append
+            context,
+            tenant=note.tenant,
+            token=note.token,
+            reason=note.reason,
+            announce_nonce=lambda _nonce: None,  # the officer has the one of `subject_ref`
+            action=Action.SUBJECT_ERASE,
+            subject_ref=note.subject_ref,
         )
         erased = replace(erased, key_certificate=shredded.certificate_sha256)
     _record(context, "erasure.completed", note, attributes=attributes)
@@ -374,7 +381,7 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
     file = _file(context, note)
     file.unlink(missing_ok=True)
     sync_folder(file.parent)
-    return replace(erased, nonce=nonces[0] if nonces else None)
+    return erased
 
 
 def _close(context: CommandContext, note: Note) -> None:

@@ -93,14 +93,21 @@ def find_subject(context: CommandContext, *, tenant: str, value: str) -> str | N
     return token
 
 
-def subject_to_shred(context: CommandContext, *, tenant: str, token: str | None, value: str | None) -> SubjectKey:
+def subject_to_shred(
+    context: CommandContext,
+    *,
+    tenant: str,
+    token: str | None,
+    value: str | None,
+    action: Action = Action.SUBJECT_SHRED,
+) -> SubjectKey:
     """The key that a shredding of this token, or of the token of this value, would destroy.
 
     Raises:
         DeniedError: the principal may not.
         NotFoundError: the tenant has no such token; its key may have been destroyed before.
     """
-    _decide(context, Action.SUBJECT_SHRED, tenant)
+    _decide(context, action, tenant)
     if (token is None) == (value is None):
         raise InputError("subject: expected a token or --value, one of the two")
     if value is not None:
@@ -124,8 +131,12 @@ def shred_subject(
     announce_nonce: Callable[[str], None],
     keeper: Keeper = nothing_keeps,
     random_bytes: RandomBytes = secrets.token_bytes,
+    action: Action = Action.SUBJECT_SHRED,
+    subject_ref: str | None = None,
 ) -> Shredded:
-    """Destroy the key behind a token, for good. Call `finish_shreddings` first.
+    """Destroy the key behind a token, for good. Call `finish_shreddings` first. `action` is the right under which that is ordered.
+
+    `subject_ref` is the one under which the person was named before, where the shredding is the end of something longer.
 
     `announce_nonce` is called with the certificate's nonce in hex before anything is destroyed: it is kept nowhere else.
 
@@ -134,10 +145,10 @@ def shred_subject(
         ConflictError: `keeper` refuses.
         UnavailableError: it cannot be recorded, the vault or a backup target does not answer, or another deletion did not end in time.
     """
-    decision = _decide(context, Action.SUBJECT_SHRED, tenant)
+    decision = _decide(context, action, tenant)
     check_text(reason, "--reason")
     with _alone(context):
-        key = subject_to_shred(context, tenant=tenant, token=token, value=None)
+        key = subject_to_shred(context, tenant=tenant, token=token, value=None, action=action)
         keeper(tenant, token)
         mirror_files(context, [])  # a backup target that is away is noticed before the key is gone
         nonce = random_bytes(NONCE_BYTES)
@@ -145,7 +156,7 @@ def shred_subject(
         if value and value.casefold() in reason.casefold():
             raise InputError("--reason: expected one that does not name the subject, which is to be forgotten")
         note = _Note(
-            tenant, token, key.key_id, None if value is None else reference(nonce, value), reference(nonce, token),
+            tenant, token, key.key_id, subject_ref or (None if value is None else reference(nonce, value)), reference(nonce, token),
             key.created_unix_nano, reason, context.principal.recorded_by,
         )  # fmt: skip
         _record(

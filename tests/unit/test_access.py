@@ -33,7 +33,7 @@ policy.read        o a s j
 policy.apply       o
 subject.reveal     o
 subject.report     o
-subject.shred      o j
+subject.shred      o
 subject.erase      o j
 hold.read          o a j
 hold.place         o
