@@ -39,28 +39,27 @@ class Care:
 
 
 def masks_of(cells: Cells, marks: Marks) -> Masks:
-    """The cells in which there are marks."""
+    """The cells in which there are marks; notes where in them these stand."""
     ends, masks = _outside_names(cells, marks)
-    columns, places, _ = cells.place(ends - 1)
-    where, inverse = np.unique(columns * _PLACES + places, return_inverse=True)
-    joined = np.zeros(len(where), np.uint64)
-    np.bitwise_or.at(joined, inverse, masks)
-    found = {(at // _PLACES, at % _PLACES): mask for at, mask in zip(where.tolist(), joined.tolist(), strict=True)}
-    _place_marks(cells, found, np.concatenate([ends, marks.identity_starts - 1]))
+    if not len(ends):
+        return {}
+    # ids of persons count for where a cell is marked, and not for whether it is
+    every = np.concatenate([ends, marks.identity_starts - 1])
+    bits = np.concatenate([masks, np.zeros(len(marks.identity_starts), np.uint64)])
+    columns, places, _ = cells.place(every - 1)
+    cell_of = columns * _PLACES + places
+    order = np.lexsort((every, cell_of))
+    every, cell_of = every[order], cell_of[order]
+    begins = np.flatnonzero(np.diff(cell_of, prepend=-1))
+    joined = np.bitwise_or.reduceat(bits[order], begins).tolist()
+    found: Masks = {}
+    bounds = [*begins.tolist(), len(every)]
+    for number, (at, mask) in enumerate(zip(cell_of[begins].tolist(), joined, strict=True)):
+        if mask:
+            cell = (at // _PLACES, at % _PLACES)
+            found[cell] = mask
+            cells.marked[cell] = every[bounds[number] : bounds[number + 1]] - cells.start_of_cell(*cell)
     return found
-
-
-def _place_marks(cells: Cells, found: Masks, ends: Ints) -> None:
-    """Note where in the cells that are found these marks stand."""
-    columns, places, _ = cells.place(ends - 1)
-    where, inverse = np.unique(columns * _PLACES + places, return_inverse=True)
-    order = np.lexsort((ends, inverse))
-    bounds = np.searchsorted(inverse[order], np.arange(len(where) + 1)).tolist()
-    for number, at in enumerate(where.tolist()):
-        cell = (at // _PLACES, at % _PLACES)
-        if cell in found:
-            own = ends[order[bounds[number] : bounds[number + 1]]]
-            cells.marked[cell] = own - cells.start_of_cell(*cell)
 
 
 def every_cell(cells: Cells, mask: int) -> Masks:

@@ -27,10 +27,15 @@ class Edits:
     codes: Ints = field(default_factory=lambda: _NO_INTS)
     values: Sequence[bytes] = ()
 
+    @property
+    def are_any(self) -> bool:
+        """Whether anything changes."""
+        return bool(self.texts) or len(self.starts) > 0
+
 
 def apply_edits(column: pa.StringArray, edits: Edits) -> pa.StringArray:
     """The column with all changes made."""
-    if not edits.texts and not len(edits.starts):
+    if not edits.are_any:
         return column
     offsets = offsets_of(column).astype(np.int64)
     base = int(offsets[0])

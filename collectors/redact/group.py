@@ -44,11 +44,11 @@ class GroupTreatment:
         self.is_small = not self.patterns.are_compiled and sum(batch.nbytes for batch in tables.values()) < _SMALL_BYTES
         works = [_TableWork(self, TreatedTable.of(name, batch)) for name, batch in tables.items() if batch.num_rows]
         for work in works:
-            work.identities.exchange()
+            work.identities.ask()
         if self.book.missing:
             self.book.fetch()
-            for work in works:
-                work.identities.exchange()
+        for work in works:
+            work.identities.exchange()
         for work in works:
             work.treat_cells()
         if self.book.missing:
@@ -121,7 +121,8 @@ class _TableWork:
 
     def treated(self) -> pa.RecordBatch:
         """The batch with every change made."""
-        columns = {column.name: column.treated() for cells in (self._texts, self._names) for column in cells.columns}
+        every = (*self._texts.columns, *self._names.columns)
+        columns = {column.name: column.treated() for column in every if column.edits.are_any}
         columns |= self.identities.columns(columns)
         batch = self.table.batch
         arrays = [columns.get(name, batch.column(name)) for name in batch.schema.names]

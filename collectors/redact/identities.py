@@ -4,7 +4,7 @@ The scan tells where such a member's text begins; it ends at the next quote. Tex
 Each distinct value is looked up once, whatever the number of records that it stands in.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,30 @@ class _Members:
 
 
 @dataclass(frozen=True, slots=True)
+class Distinct:
+    """Occurrences of values: for each the number of its distinct (tenant, key, value), and those."""
+
+    codes: Ints
+    values: list[tuple[int, int, str]]
+
+    @classmethod
+    def of(cls, values: pa.StringArray, tenants: Ints, keys: Ints) -> "Distinct":
+        """Number values, none of which is null, with each one's tenant and key."""
+        encoded = values.dictionary_encode()
+        texts, indices = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        combined = (tenants * (int(keys.max(initial=0)) + 1) + keys) * max(len(texts), 1) + indices
+        _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
+        chosen = [texts[place] for place in indices[first].tolist()]
+        return cls(codes, list(zip(tenants[first].tolist(), keys[first].tolist(), chosen, strict=True)))
+
+    def exchange(self, replace: Exchange) -> "Exchanged":
+        """Exchange each once."""
+        answers = [replace(*value) for value in self.values]
+        changed = np.array([new != text for (new, _), (_, _, text) in zip(answers, self.values, strict=True)], np.bool_)
+        return Exchanged(self.codes, [new for new, _ in answers], [token for _, token in answers], changed)
+
+
+@dataclass(frozen=True, slots=True)
 class Exchanged:
     """Values that were exchanged: for each occurrence the number of its replacement; tokens by that number, or None.
 
@@ -70,19 +94,25 @@ class Identities:
         self._cells = cells
         self._treatment = treatment
         self._members = self._find_members(marks, careful) if len(marks.identity_starts) else []
+        self._of_members = [self._distinct_members(members) for members in self._members]
+        self._of_columns = dict(self._distinct_columns())
         self._columns: dict[str, tuple[Flags, pa.StringArray]] = {}
 
+    def ask(self) -> None:
+        """Ask for the tokens of all of them, so that those which the vault has to make are fetched before `exchange`."""
+        for name, (_, distinct) in self._of_columns.items():
+            for tenant, _, value in distinct.values:
+                self._replacement(tenant, name, value)
+        for distinct in self._of_members:
+            for tenant, key, value in distinct.values:
+                self._replacement(tenant, identity_key(key), value)
+
     def exchange(self) -> None:
-        """Exchange all of them; what the vault has to be asked for first is exchanged by a second call."""
-        found = self._table.found
-        found.identities[:] = 0
-        found.subject_rows.clear()
-        found.subject_tokens.clear()
-        for name in IDENTITY_COLUMNS:
-            if self._table.batch.schema.get_field_index(name) >= 0:
-                self._exchange_column(name)
-        for members in self._members:
-            self._exchange_members(members)
+        """Exchange all of them, once; what has no token by now is masked."""
+        for name, (chosen, distinct) in self._of_columns.items():
+            self._exchange_column(name, chosen, distinct)
+        for members, distinct in zip(self._members, self._of_members, strict=True):
+            self._exchange_members(members, distinct)
 
     def columns(self, treated: Mapping[str, pa.StringArray]) -> dict[str, pa.StringArray]:
         """Columns of ids with tokens in place; `treated` holds those in which something else was changed."""
@@ -94,18 +124,24 @@ class Identities:
     def _replacement(self, tenant: int, key: str, value: str) -> tuple[str | None, str | None]:
         return self._treatment(self._table.tenants[tenant]).identity(value, (key,))
 
-    def _exchange_column(self, name: str) -> None:
-        column = self._table.batch.column(name)
-        chosen = valid_rows(column)
-        if COLUMNS[name].role is Role.ACTOR:
-            chosen = chosen & self._table.persons
+    def _distinct_columns(self) -> Iterator[tuple[str, tuple[Flags, Distinct]]]:
+        """Columns of ids: which rows have one that may be a person's, and their values."""
+        for name in IDENTITY_COLUMNS:
+            if self._table.batch.schema.get_field_index(name) < 0:
+                continue
+            column = self._table.batch.column(name)
+            chosen = valid_rows(column)
+            if COLUMNS[name].role is Role.ACTOR:
+                chosen = chosen & self._table.persons
+            rows = np.flatnonzero(chosen)
+            if len(rows):
+                values = column.take(pa.array(rows))
+                tenants = self._table.tenant_of[rows]
+                yield name, (chosen, Distinct.of(values, tenants, np.zeros(len(rows), np.int64)))
+
+    def _exchange_column(self, name: str, chosen: Flags, distinct: Distinct) -> None:
         rows = np.flatnonzero(chosen)
-        if not len(rows):
-            return
-        done = exchange(
-            column.take(pa.array(rows)), self._table.tenant_of[rows], np.zeros(len(rows), np.int64),
-            lambda tenant, _key, value: self._replacement(tenant, name, value),
-        )  # fmt: skip
+        done = distinct.exchange(lambda tenant, _key, value: self._replacement(tenant, name, value))
         self._columns[name] = chosen, pa.array(done.replacements, pa.string()).take(pa.array(done.codes))
         self._count(rows, done)
         for code, tenant in enumerate(self._table.tenants):
@@ -134,14 +170,15 @@ class Identities:
                 found.append(_Members(number, starts[mine], lengths[mine], keys[mine], places[mine], inside[mine]))
         return found
 
-    def _exchange_members(self, members: _Members) -> None:
+    def _distinct_members(self, members: _Members) -> Distinct:
+        alone = self._cells.columns[members.column].codes is None
+        tenants = self._table.tenant_of[members.places] if alone else np.zeros(len(members.places), np.int64)
+        return Distinct.of(slices(self._cells.data, members.starts, members.lengths), tenants, members.keys)
+
+    def _exchange_members(self, members: _Members, distinct: Distinct) -> None:
         column = self._cells.columns[members.column]
         alone = column.codes is None
-        tenants = self._table.tenant_of[members.places] if alone else np.zeros(len(members.places), np.int64)
-        done = exchange(
-            slices(self._cells.data, members.starts, members.lengths), tenants, members.keys,
-            lambda tenant, key, value: self._replacement(tenant, identity_key(key), value),
-        )  # fmt: skip
+        done = distinct.exchange(lambda tenant, key, value: self._replacement(tenant, identity_key(key), value))
         edits = column.edits
         # with the quotes, so that null can stand in place of a text
         edits.starts, edits.ends = members.inside - 1, members.inside + members.lengths + 1
@@ -179,18 +216,3 @@ def slices(data: bytes, starts: Ints, lengths: Ints) -> pa.StringArray:
         raise ValueError("expected pieces in ascending order that do not overlap")
     every = pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds.astype(np.int32)), pa.py_buffer(data))
     return every.take(pa.array(np.arange(0, len(bounds) - 1, 2)))
-
-
-def exchange(values: pa.StringArray, tenants: Ints, keys: Ints, replace: Exchange) -> Exchanged:
-    """Exchange each distinct (tenant, key, value) once."""
-    encoded = values.dictionary_encode()
-    texts = encoded.dictionary.to_pylist()
-    combined = (tenants * (int(keys.max(initial=0)) + 1) + keys) * max(len(texts), 1) + encoded.indices.to_numpy()
-    _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
-    places = encoded.indices.to_numpy()[first].tolist()
-    answers = [
-        replace(tenant, key, texts[place])
-        for tenant, key, place in zip(tenants[first].tolist(), keys[first].tolist(), places, strict=True)
-    ]
-    changed = np.array([new != texts[place] for (new, _), place in zip(answers, places, strict=True)], np.bool_)
-    return Exchanged(codes, [new for new, _ in answers], [token for _, token in answers], changed)

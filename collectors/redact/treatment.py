@@ -71,6 +71,8 @@ class Treatment:
         self._book = book
         self._text_seconds = text_seconds
         self._explain = explain
+        self._identity = Action(policy.identity)
+        self._identity_rules: dict[Path, FieldRule | None] = {}
 
     def text(
         self,
@@ -98,7 +100,11 @@ class Treatment:
 
     def identity(self, value: str, path: Path) -> tuple[str | None, str | None]:
         """What stands in place of a person's id (None: nothing), and its token if it has one."""
-        return self._exchange(value, self._rule(path))[:2] if value else (value, None)
+        if not value:
+            return value, None
+        if path not in self._identity_rules:  # a few keys, and as many values as a group has
+            self._identity_rules[path] = self._rule(path)
+        return self._exchange(value, self._identity_rules[path])[:2]
 
     def identity_column(self, name: str) -> Findings:
         """What the policy's rule about a column of ids says of every record that has one."""
@@ -111,7 +117,7 @@ class Treatment:
         return findings
 
     def _exchange(self, value: str, rule: FieldRule | None) -> tuple[str | None, str | None, Action]:
-        action = rule.action if rule is not None and rule.action is not None else Action(self._policy.identity)
+        action = rule.action if rule is not None and rule.action is not None else self._identity
         if action is Action.KEEP:
             return value, None, action
         if action is Action.DROP:
