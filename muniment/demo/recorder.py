@@ -159,7 +159,7 @@ class Recorder:
 
     def keep_span(self, span: ReadableSpan) -> None:
         """Take an ended span from the SDK."""
-        self._tally.span(self.service)
+        self._tally.span(self.service, span.start_time or 0, span.attributes or ())
         self._spans.append(span)
         if len(self._spans) >= SPANS_PER_REQUEST:
             self._outlet.spans(self._spans)
@@ -169,7 +169,7 @@ class Recorder:
         """Take a log record from the SDK, as its batch processor does, without the context that it drags along."""
         log_record = record.log_record
         log_record.context = Context()
-        self._tally.log(self.service, log_record.event_name)
+        self._tally.log(self.service, log_record.event_name, log_record.timestamp or 0, log_record.attributes or ())
         resource = record.resource or Resource.get_empty()
         self._logs.append(ReadableLogRecord(log_record, resource, record.instrumentation_scope, record.limits))
         if len(self._logs) >= LOGS_PER_REQUEST:

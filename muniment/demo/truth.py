@@ -3,17 +3,20 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from collectors.contents import is_content
 from muniment.demo.fleet import AGENTS, TENANTS, Service
 from warehouse.catalogue import is_audit
-from warehouse.clock import utc_text
+from warehouse.clock import NANOS_PER_DAY, utc_text
 
 TRUTH_FILE = "demo-truth.json"
 """Name of the truth's file in a lake."""
+CONTENTS_DAYS = 30
+"""How long a new lake's policy keeps contents; nothing else of what a demo sends is old enough to go."""
 
 
 @dataclass
@@ -82,18 +85,24 @@ class Tally:
     metric_points: Counter[str] = field(default_factory=Counter)
     events: dict[str, Counter[str]] = field(default_factory=lambda: {tenant.id: Counter() for tenant in TENANTS})
     services: dict[tuple[str, str], ServiceTally] = field(default_factory=dict)
+    content_times: dict[str, list[int]] = field(default_factory=lambda: {tenant.id: [] for tenant in TENANTS})
 
     def of(self, service: Service) -> ServiceTally:
         """The tally of one service."""
         return self.services.setdefault((service.tenant, service.service_name), ServiceTally())
 
-    def span(self, service: Service) -> None:
-        """Count a span."""
+    def span(self, service: Service, started: int = 0, attributes: Iterable[str] = ()) -> None:
+        """Count a span, and by the keys of its attributes the content parts that it carries."""
         self.spans[service.tenant] += 1
         self.of(service).spans += 1
+        self._contents(service, started, attributes)
 
-    def log(self, service: Service, event_name: str | None) -> None:
-        """Count a log record: an audit event when its name is in the catalogue."""
+    def _contents(self, service: Service, at: int, attributes: Iterable[str]) -> None:
+        self.content_times[service.tenant] += [at] * sum(map(is_content, attributes))
+
+    def log(self, service: Service, event_name: str | None, made: int = 0, attributes: Iterable[str] = ()) -> None:
+        """Count a log record, an audit event when its name is in the catalogue, and the content parts that it carries."""
+        self._contents(service, made, attributes)
         if event_name and is_audit(event_name):
             self.events[service.tenant][event_name] += 1
         else:
@@ -129,6 +138,25 @@ class Tally:
             for tenant in TENANTS
         }
 
+    def as_retention(self, end: int) -> dict[str, Any]:
+        """What the retention policy that a new lake comes with takes at `end`, and leaves: by tenant and table."""
+        kept_for = CONTENTS_DAYS * NANOS_PER_DAY
+        found = {}
+        for tenant in TENANTS:
+            times = self.content_times[tenant.id]
+            gone = sum(time + kept_for <= end for time in times)
+            found[tenant.id] = {
+                "taken": {"contents": gone} if gone else {},
+                "left": {
+                    "spans": self.spans[tenant.id],
+                    "audit_events": self.events[tenant.id].total(),
+                    "logs": self.logs[tenant.id],
+                    "metrics": self.metric_points[tenant.id],
+                    "contents": len(times) - gone,
+                },
+            }
+        return found
+
 
 def make_truth(
     *, seed: int, start: int, end: int, scale: float, tally: Tally, troubles: list[Trouble], planted: Mapping[str, Any]
@@ -163,6 +191,7 @@ def make_truth(
         "agents": agents,
         "counts": tally.as_counts(),
         "troubles": [trouble.as_json() for trouble in sorted(troubles, key=lambda trouble: trouble.time)],
+        "retention": tally.as_retention(end),
         "personal_data": dict(planted),
     }
 

@@ -83,7 +83,7 @@ def test_apply_shows_first_and_deletes_when_told(muniment, tmp_path):
     assert "nothing was due" in "".join(muniment("retention", "apply", "--yes")[1:])
     (listed,) = json.loads(muniment("retention", "certificates", "--json")[1])
     assert (listed["sha256"], listed["finished"], listed["rows"]) == (purge["certificate"], True, purge["rows"])
-    assert f" {purge['certificate'][:12]} " in muniment("retention", "certificates", "--tenant", "acme")[1]
+    assert purge["certificate"][:12] in muniment("retention", "certificates", "--tenant", "acme")[1]
     code, out, err = muniment("retention", "verify", purge["certificate"][:8])
     assert (code, "none of it is there" in out + err) == (0, True)
     (event,) = events(muniment, "retention.purged")

@@ -26,8 +26,7 @@ def held_keys(purging, lake, agent="bot-2", tenant="acme"):
         (table, row)
         for table in ("spans", "audit_events")
         for row in purging.rows.read_table(lake, table).to_pylist()
-        if row["tenant_id"] == tenant
-        and (row.get("agent_id") == agent or (row.get("actor_type") == "agent" and row["actor_id"] == agent))
+        if row["tenant_id"] == tenant and agent in {row.get("agent_id"), row.get("actor_id")}
     ]
     places = {(row["shard"], row["log_index"]) for _, row in owners}
     parts = purging.rows.read_table(lake, "contents").to_pylist()
