@@ -114,12 +114,7 @@ def _content_parts(tenant_id: str, parts: Sequence[pl.DataFrame]) -> tuple[Conte
     """One entry an owner, in order: a certificate names contents by their owner and their part."""
     if not parts:
         return ()
-    owners = (
-        pl.concat(parts)
-        .group_by("shard", "owner_index")
-        .agg(pl.col("part").unique().sort())
-        .sort("shard", "owner_index")
-    )
+    owners = pl.concat(parts).group_by("shard", "owner_index").agg("part").sort("shard", "owner_index")
     return tuple(
         ContentParts(tenant_id, shard, index, tuple(names))
         for shard, index, names in zip(*(owners.get_column(name).to_list() for name in owners.columns), strict=True)

@@ -18,7 +18,7 @@ from deltalake.exceptions import DeltaError
 
 from retention.family_rows import FamilyRows
 from retention.lake_state import FileState
-from retention.named import Bounds, named_parts, named_rows, parts_of, runs_by_table
+from retention.named import Bounds, may_name, named_parts, named_rows, parts_of, runs_by_table
 from retention.policy import OWNER_TABLES, QUARANTINE
 from retention.snapshot import list_tenant
 from retention.verdict import CONTENTS
@@ -111,9 +111,12 @@ def _search(lake: Lake, tenant_id: str, named: "_Named", replaced: Collection[st
     rows = 0
     for file in files:
         try:
-            columns = pq.ParquetFile(lake.table(file.table) / file.path, memory_map=True).read(
-                columns=_keys(file.table)
-            )
+            with pq.ParquetFile(
+                lake.table(file.table) / file.path, memory_map=True, read_dictionary=["shard"]
+            ) as parquet:
+                columns = parquet.read(columns=_keys(file.table))
+                if file.table == CONTENTS and may_name(columns.column("owner_index").to_numpy(), named.parts).any():
+                    columns = parquet.read(columns=["shard", "owner_index", "part"])
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowException) as exc:
@@ -136,7 +139,7 @@ def _search(lake: Lake, tenant_id: str, named: "_Named", replaced: Collection[st
 
 def _keys(table: str) -> list[str]:
     if table == CONTENTS:
-        return ["shard", "owner_index", "part"]
+        return ["shard", "owner_index"]
     return ["shard", "log_index"] if table in OWNER_TABLES else ["time_unix_nano"]
 
 
