@@ -23,6 +23,8 @@ from benchmarks.machine import cache_folder
 from benchmarks.query import QUICK_SPANS, SPANS
 from benchmarks.query_lake import TENANTS, QueryLake, query_lake
 from benchmarks.results import Figure
+from benchmarks.subject_lake import PERSON, PERSON_DAYS, SubjectLake, subject_lake
+from muniment.erasing import Person, carry_out, order_erasure
 from muniment.purging import apply_plan, rescan_certificate
 from muniment.retaining import make_plan
 from muniment.wiring import CommandContext, command_context
@@ -36,6 +38,8 @@ from warehouse.policies import Bundle, apply
 BAR_DAY_SECONDS = 1.0
 BAR_CONTENTS_SECONDS = 5.0
 BAR_RESCAN_MB = 200.0
+BAR_REWRITE_MB = 60.0
+BAR_PERSON_SECONDS = 20.0
 _FOLDERS = ("tables", "ledger", "journal")
 _MILLION = 1_000_000
 _KEPT_DAYS = 30
@@ -44,6 +48,10 @@ _OLDEST_DAY = """
 retention:
   - {name: base, tables: ["*"], keep: 400}
   - {name: oldest, tables: ["*"], tenants: [acme], keep: 30}
+"""
+_NO_MINIMUMS = """
+retention:
+  - {name: base, tables: ["*"], keep: 400}
 """
 _MONTH_OF_CONTENTS = """
 retention:
@@ -60,6 +68,9 @@ def run(*, quick: bool) -> list[Figure]:
         figures += _drop_day(context, made)
     with _copied(made, "contents") as context:
         figures += _expire_contents(context)
+    persons = subject_lake(QUICK_SPANS if quick else SPANS)
+    with _copied(persons, "person") as context:
+        figures += _erase(context, persons)
     return figures
 
 
@@ -121,6 +132,40 @@ def _expire_contents(context: CommandContext) -> list[Figure]:
     ]  # fmt: skip
 
 
+def _erase(context: CommandContext, made: SubjectLake) -> list[Figure]:
+    """One person, who is in 20 daily files of spans and 20 of contents of one tenant."""
+    _apply_policy(context, _NO_MINIMUMS)
+    note, _ = order_erasure(
+        context, Person(TENANTS[0], PERSON, None), reason="benchmark", announce_nonce=lambda _nonce: None
+    )
+    at: dict[str, float] = {}
+    started, wall = time.process_time(), time.perf_counter()
+    done = carry_out(context, note, step=lambda _t, what: at.setdefault(what, time.process_time() - started) and None)
+    spent, elapsed = time.process_time() - started, time.perf_counter() - wall
+    rewritten = sum(
+        file["before_bytes"]
+        for each in done.purges
+        for file in each.certificate.document.details["files"]
+        if file.get("after")
+    )
+    rows = sum(count for each in done.purges for count in each.rows.values())
+    searching = spent - at["searching everywhere"]
+    return [
+        Figure(
+            "purge", "erasing a person: found, rewritten, committed", at["committed"], "s CPU", BAR_PERSON_SECONDS,
+            note=f"{rows:,} rows of {PERSON_DAYS} days in {made.spans:,} spans and their contents; {elapsed:.0f} s in all",
+        ),
+        Figure(
+            "purge", "erasing a person: Parquet rewritten", rewritten / at["committed"] / _MB, "MB/s CPU", BAR_REWRITE_MB, "≥",
+            note=f"{rewritten / _MB:.0f} MB of files, the search for them included",
+        ),
+        Figure(
+            "purge", "search everywhere afterwards", done.absence.decoded_bytes / searching / _MB, "MB/s CPU", BAR_RESCAN_MB, "≥",
+            note=f"{done.absence.decoded_bytes / _MB:,.0f} MB decoded, {done.absence.rows:,} rows",
+        ),
+    ]  # fmt: skip
+
+
 def _plan(context: CommandContext) -> tuple[Plan, _Timed]:
     with _timed() as timed:
         plan = make_plan(context, None)
@@ -161,7 +206,7 @@ def _apply_policy(context: CommandContext, text: str) -> None:
 
 
 @contextmanager
-def _copied(made: QueryLake, name: str) -> Iterator[CommandContext]:
+def _copied(made: QueryLake | SubjectLake, name: str) -> Iterator[CommandContext]:
     """A copy of the lake by hard links, with a control database and keys of its own and its tenants known."""
     folder = cache_folder() / f"lake-purge-{name}"
     shutil.rmtree(folder, ignore_errors=True)

@@ -157,15 +157,15 @@ def _run_batches(file: Path) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([reader.get_batch(number)])
 
 
-def write_groups(table: Table, parts: Iterable[pa.Table], output: Path) -> int:
-    """Write sorted rows, one row group at a time, and return their number."""
+def write_groups(table: Table, parts: Iterable[pa.Table], output: Path, *, level: int = COMPACT_LEVEL) -> int:
+    """Write sorted rows, one row group at a time, with zstd at `level`, and return their number."""
     written = 0
     writer: pq.ParquetWriter | None = None
     try:
         for group in _row_groups(parts):
             if writer is None:
                 os.close(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
-                options = file_options(table, level=COMPACT_LEVEL, group_rows=group.num_rows)
+                options = file_options(table, level=level, group_rows=group.num_rows)
                 writer = pq.ParquetWriter(output, table.file_schema, **options)
             writer.write_table(group, row_group_size=group.num_rows)
             written += group.num_rows
