@@ -16,7 +16,7 @@ Flags = npt.NDArray[np.bool_]
 
 _MACHINES = pa.array(sorted(MACHINE_ACTORS), pa.string())
 _NO = pa.scalar(False, pa.bool_())  # pyarrow looks for pandas on each call with a bare value
-_OWN_PRINCIPALS = ("user:", "muniment:")
+_LOCAL_USER, _JOB = "user:", "muniment:"
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,15 @@ class TreatedTable:
 def _persons(batch: pa.RecordBatch) -> Flags:
     """For each row whether its actor may be a person.
 
-    Whoever acts on Muniment itself is named as it is: who read, exported or changed what has to be told without the vault.
+    Whoever acts on Muniment itself is named as it is: who read, exported or changed what has to be told without the vault. That is
+    a row whose actor recorded it; in an import somebody recorded what others did.
     """
     if "actor_type" not in batch.schema.names:
         return np.ones(batch.num_rows, np.bool_)
     known = pc.is_in(pc.utf8_lower(batch.column("actor_type")), value_set=_MACHINES)
-    for beginning in _OWN_PRINCIPALS:
-        known = pc.or_(known, pc.fill_null(pc.starts_with(batch.column("recorded_by"), beginning), _NO))
+    recorded_by = batch.column("recorded_by")
+    itself = pc.binary_join_element_wise(_LOCAL_USER, batch.column("actor_id"), "")
+    for own in (pc.starts_with(recorded_by, _JOB), pc.equal(recorded_by, itself)):
+        known = pc.or_(known, pc.fill_null(own, _NO))
     flags: Flags = pc.invert(known).to_numpy(zero_copy_only=False)
     return flags

@@ -141,7 +141,8 @@ ACTORS = [
     ("an agent", "agent", "key:k1", False),
     ("an agent in capitals", "AGENT", "key:k1", False),
     ("a service", "service", "key:k1", False),
-    ("Muniment's own user", "user", "user:alice", False),
+    ("Muniment's own user", "user", "user:bob", False),
+    ("somebody in what a user imported", "user", "user:alice", True),
     ("Muniment itself", None, "muniment:collector", False),
 ]
 
