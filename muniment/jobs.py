@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from governance.access import Access, Action
-from muniment.purging import list_documents, make_ground, purge_due
-from muniment.retaining import read_holds, read_retention_policy
+from muniment.certificates import list_documents
+from muniment.purging import make_ground, purge_due
+from muniment.retaining import check_tenant, read_holds, read_retention_policy
 from muniment.searching import search_certificates
 from muniment.settings import read_settings
 from muniment.wiring import CommandContext
@@ -36,7 +37,7 @@ from retention.snapshot import read_snapshot
 from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock, utc_text
 from warehouse.commit import open_stores
 from warehouse.durable import make_folder
-from warehouse.errors import ConflictError, LakeNotFoundError, MunimentError
+from warehouse.errors import LakeNotFoundError, MunimentError
 from warehouse.lake import Lake, find_lake
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import VerifyOptions, check_seen, read_seen, update_seen, verify_lake
@@ -49,7 +50,6 @@ from warehouse.principals import Principal, PrincipalKind
 
 PRINCIPAL = Principal(PrincipalKind.JOB, "dagster")
 _WAIT_SECONDS = 3600.0
-_PURGE_ATTEMPTS = 3
 _UNFINISHED_SECONDS = 3600
 """A purge that was begun less than this ago may be under way."""
 _TABLE_LOG = "_delta_log"
@@ -95,11 +95,12 @@ class ScheduledWork:
             return context.settings.maintenance.interval_seconds
 
     def purge(self, tenant: str) -> list[PurgeOutcome]:
-        """What `muniment retention apply --tenant T --yes` does, again where files changed under the plan."""
+        """What `muniment retention apply --tenant T --yes` does."""
         with self._context("purge") as context:
+            check_tenant(context, tenant)
             file = self._lock_file(f"purge-{tenant}")
             with locked(file, holder="a scheduled purge", timeout_seconds=_WAIT_SECONDS):
-                return [_outcome(done) for done in _purge(context, tenant)]
+                return [_outcome(done) for done in purge_due(context, tenant)]
 
     def purge_states(self) -> dict[str, PurgeState]:
         """From the lake's intents and certificates."""
@@ -223,17 +224,6 @@ def _place(exc: BaseException) -> str:
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     return "" if last is None else f"in {last.tb_frame.f_globals.get('__name__')}, line {last.tb_lineno}"
-
-
-def _purge(context: CommandContext, tenant: str) -> list[Purged]:
-    for attempt in range(1, _PURGE_ATTEMPTS + 1):
-        try:
-            return purge_due(context, tenant)
-        except ConflictError:
-            # compaction or another purge replaced files after the plan was made: a new plan knows the new ones
-            if attempt == _PURGE_ATTEMPTS:
-                raise
-    return []
 
 
 def _outcome(done: Purged) -> PurgeOutcome:

@@ -34,7 +34,6 @@ retention = _job(
     "retention",
     dg.AssetSelection.assets(purged_records).without_checks(),
     "Delete what is due of one tenant, certify it, search for it.",
-    partitions_def=TENANTS,
     op_retry_policy=_RETRY,
 )
 retention_checks = _job(
