@@ -20,7 +20,7 @@ from warehouse.tables.columns import LEDGERED, Table
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-PACKAGES = ("warehouse", "collectors", "retention", "governance", "muniment")
+PACKAGES = ("warehouse", "collectors", "retention", "governance", "pipelines", "muniment")
 NOTE = "<!-- written by docs/generate.py: run `make docs` after a change of the code -->"
 COMMANDS_INTRO = """\
 `muniment COMMAND --help` prints the same. `--lake DIR` says which lake, else the environment variable `MUNIMENT_LAKE`,

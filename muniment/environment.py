@@ -1,6 +1,7 @@
 """The one module that reads the process's environment variables."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 LAKE_VARIABLE = "MUNIMENT_LAKE"
@@ -19,3 +20,8 @@ def lake_folder(option: Path | None) -> Path:
 def api_key() -> str | None:
     """API key for commands that send, from `$MUNIMENT_API_KEY`: unlike an argument it is not shown in process lists."""
     return os.environ.get(KEY_VARIABLE) or None
+
+
+def with_variables(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with other variables, for a child."""
+    return {**os.environ, **more}

@@ -38,6 +38,17 @@ class WitnessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError(str(exc)) from exc  # what msgspec reports with the place in the file
 
 
+class DagsterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether `muniment up` runs Dagster, and where its pages are: `port` of this machine alone.
+
+    The pages ask nobody who they are, and answer whatever page a browser here has open; so they only show, unless `read_only` is false.
+    """
+
+    enabled: bool = True
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 3000
+    read_only: bool = True
+
+
 class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that `muniment.yaml` may say.
 
@@ -64,6 +75,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     query: QuerySettings = msgspec.field(default_factory=QuerySettings)
     maintenance: MaintenanceConfig = msgspec.field(default_factory=MaintenanceConfig)
     backup: BackupConfig = msgspec.field(default_factory=BackupConfig)
+    dagster: DagsterConfig = msgspec.field(default_factory=DagsterConfig)
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0

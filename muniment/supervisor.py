@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from muniment.environment import with_variables
 from muniment.settings import MunimentConfig
+from pipelines.home import Home
 from warehouse.errors import MunimentError
 from warehouse.lake import Lake
 from warehouse.local_socket import call_local_socket
@@ -29,6 +31,7 @@ _MAX_BACKOFF_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 _READY_SECONDS = 5.0
 _ASK_SECONDS = 2.0
+_GROUP_GRACE_SECONDS = 5.0
 EXIT_USAGE = 2
 
 
@@ -36,13 +39,16 @@ EXIT_USAGE = 2
 class Service:
     """One child: its name, its command line, and for a periodic one the seconds between its runs.
 
-    `socket` is where it says that it is ready; a service without one counts as ready once it ran for 5 s.
+    `socket` is where it says that it is ready; a service without one counts as ready once it ran for 5 s. `variables` are added to the
+    environment, `folder` is where it runs.
     """
 
     name: str
     command: tuple[str, ...]
     every_seconds: float | None = None
     socket: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 @dataclass
@@ -55,16 +61,26 @@ class _Running:
     was_ready: bool = False
 
 
-def services_of(lake: Lake, settings: MunimentConfig, *, shard: str) -> list[Service]:
-    """Return what `up` runs for this lake: its collector, and maintenance every so often."""
+def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home | None = None) -> list[Service]:
+    """Return what `up` runs for this lake: its collector, and Dagster where it has a home, else maintenance every so often."""
     python = (sys.executable, "-m", "muniment")
     where = ("--lake", str(lake.path))
+    collector = Service(
+        "collector",
+        (*python, "collect", *where, "--shard", shard),
+        socket=lake.run / f"collector-{shard}.sock",
+    )
+    if home is not None:
+        commands = home.commands(settings.dagster.port, read_only=settings.dagster.read_only)
+        return [
+            collector,
+            *(
+                Service(f"dagster {name}", command, variables=home.variables, folder=home.folder)
+                for name, command in commands.items()
+            ),
+        ]
     return [
-        Service(
-            "collector",
-            (*python, "collect", *where, "--shard", shard),
-            socket=lake.run / f"collector-{shard}.sock",
-        ),
+        collector,
         Service(
             "maintenance",
             (*python, "maintenance", "run", *where, "--quiet"),
@@ -110,6 +126,7 @@ class Supervisor:
         if code is None:
             running.was_ready = running.was_ready or _is_ready(service, running.process.pid, now - running.started)
             return 0
+        _signal_group(running.process, signal.SIGKILL)  # what it started must not go on beside its next start
         running.process = None
         if service.every_seconds is not None:
             running.next_start = now + service.every_seconds
@@ -130,7 +147,10 @@ class Supervisor:
 
     def _start(self, running: _Running) -> None:
         # the services are this program's own commands, built above, never a shell line
-        running.process = subprocess.Popen(running.service.command, start_new_session=True)  # noqa: S603 - see above
+        service = running.service
+        running.process = subprocess.Popen(  # noqa: S603 - see above
+            service.command, start_new_session=True, env=with_variables(service.variables), cwd=service.folder
+        )
         running.started = time.monotonic()
 
     def _stop_all(self) -> None:
@@ -144,6 +164,26 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 _signal_group(process, signal.SIGKILL)
                 process.wait()
+        _end_groups(alive)
+
+
+def _end_groups(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End what services started and left behind: it got the signal too, and has a little longer to end by itself."""
+    deadline = time.monotonic() + _GROUP_GRACE_SECONDS
+    left = [process for process in processes if _has_group(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        left = [process for process in left if _has_group(process)]
+    for process in left:
+        _signal_group(process, signal.SIGKILL)
+
+
+def _has_group(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _is_ready(service: Service, pid: int, seconds: float) -> bool:

@@ -82,20 +82,27 @@ def up(
     lake: LakeOption = None,
     shard: str = typer.Option("main", "--shard", help="Name of the collector's shard."),
 ) -> None:
-    """Run what this lake needs under one supervisor: receivers and scheduled maintenance. Ctrl-C stops all."""
+    """Run what this lake needs under one supervisor: receivers and Dagster with its schedules. Ctrl-C stops all."""
+    from contextlib import nullcontext
+
     from governance.access import Action
     from muniment.supervisor import Supervisor, services_of
     from muniment.wiring import command_context
+    from pipelines.home import ready_home
 
     context = command_context(lake)
     context.check(Action.COLLECTOR_RUN)
-    supervisor = Supervisor(
-        services_of(context.lake, context.settings, shard=shard),
-        say=lambda text: notes.print(text, markup=False, soft_wrap=True),
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.request_stop())
-    raise typer.Exit(supervisor.run())
+    dagster = context.settings.dagster
+    with ready_home(context.lake) if dagster.enabled else nullcontext() as home:
+        supervisor = Supervisor(
+            services_of(context.lake, context.settings, shard=shard, home=home),
+            say=lambda text: notes.print(text, markup=False, soft_wrap=True),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: supervisor.request_stop())
+        if home is not None:
+            notes.print(f"schedules: http://127.0.0.1:{dagster.port}", markup=False)
+        raise typer.Exit(supervisor.run())
 
 
 def _say_without_tenants(context: "CommandContext") -> None:

@@ -47,10 +47,13 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
     from governance.access import Action
     from muniment.policies import policy_status
     from muniment.witness_rounds import witness_status
+    from pipelines.home import home_folder
+    from pipelines.state import scheduler_state
     from warehouse.names import LAKE_TENANT
     from warehouse.questions.lake_status import table_status
 
     context.check(Action.STATUS_READ)
+    schedules = scheduler_state(home_folder(context.lake))
     tenants = [tenant.id for tenant in context.control.list_tenants()]
     content: dict[str, Any] = {
         "lake": str(context.lake.path),
@@ -64,6 +67,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "last_checkpoint_unix_nano": last_checkpoint(context.lake),
         "last_purge": None,
         "holds": hold_counts(context.control.list_holds()),
+        "schedules": None if schedules is None else asdict(schedules),
     }
     if senders:
         from warehouse.query import open_session
@@ -129,6 +133,7 @@ def _print(content: dict[str, Any]) -> None:
     for policy in content["policies"]:
         _print_policy(policy)
     _print_witnesses(content["witnesses"])
+    _print_schedules(content["schedules"])
     holds = content["holds"]
     asked = f", {holds['release_asked']} waiting for a second principal to release it" if holds["release_asked"] else ""
     console.print(f"holds in force: {holds['in_force']}{asked}", markup=False, highlight=False)
@@ -212,6 +217,20 @@ def _print_witnesses(witnesses: list[dict[str, Any]]) -> None:
             markup=False,
             soft_wrap=True,
         )
+
+
+def _print_schedules(schedules: dict[str, Any] | None) -> None:
+    if schedules is None:
+        console.print("[dim]no schedule ever ran: `muniment up` runs them[/]")
+        return
+    if schedules["problem"]:
+        console.print(f"schedules: cannot be read: {schedules['problem']}", markup=False, style="red", soft_wrap=True)
+        return
+    console.print(f"schedules: last heartbeat {_time(schedules['heartbeat_unix_nano'] or 0)}", markup=False)
+    for name, last in schedules["last_runs"].items():
+        style = "red" if last["status"] == "failure" else None
+        line = f"  {name}: {last['status']}, {_time(last['asked_unix_nano'])}"
+        console.print(line, markup=False, style=style, highlight=False)
 
 
 def _time(unix_nano: int) -> str:

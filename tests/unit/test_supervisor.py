@@ -48,8 +48,9 @@ def test_only_what_was_ready_is_started_again(tmp_path, own):
     asked = threading.Event()
 
     def answer(_payload):
-        asked.set()
-        return json.dumps({"ok": True, "pid": int(pid.read_text()) if own else 1, "http_port": 4318}).encode()
+        answered = json.dumps({"ok": True, "pid": int(pid.read_text()) if own else 1, "http_port": 4318}).encode()
+        asked.set()  # only once the process has said who it is: on a busy machine that takes a while
+        return answered
 
     listener = LocalSocket(socket, answer)
     listener.start()

@@ -1,0 +1,309 @@
+"""The work that schedules do on one lake, as `pipelines.jobs.LakeJobs` asks for it: the same functions that commands call.
+
+Invariants:
+- What leaves here, results and errors alike, may be stored by the scheduler: ids, counts, hashes, and messages that passed redaction.
+- A job that is under way is not done twice at once: whoever comes second waits, or leaves maintenance to the first. The locks are the
+  kernel's, so a process that dies holds none.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.access import Access, Action
+from muniment.certificates import list_documents
+from muniment.purging import make_ground, purge_due
+from muniment.retaining import check_tenant, read_holds, read_retention_policy
+from muniment.searching import search_certificates
+from muniment.settings import read_settings
+from muniment.wiring import CommandContext
+from pipelines.errors import JobError
+from pipelines.jobs import (
+    Kept,
+    Maintained,
+    Overdue,
+    PurgeOutcome,
+    PurgeState,
+    Searched,
+    TenantState,
+    Verified,
+)
+from retention.plan import plan
+from retention.policy import RETAINED_TABLES, RetentionPolicy
+from retention.policy_compiler import KIND
+from retention.purge import Purged
+from retention.snapshot import read_snapshot
+from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock, utc_text
+from warehouse.commit import open_stores
+from warehouse.durable import make_folder
+from warehouse.errors import LakeNotFoundError, MunimentError
+from warehouse.lake import Lake, find_lake
+from warehouse.ledger.signing import read_signing_keys
+from warehouse.ledger.verify import VerifyOptions, check_seen, read_seen, update_seen, verify_lake
+from warehouse.ledger.verify.report import VerifyReport
+from warehouse.locks import FileLock, locked
+from warehouse.maintenance import MaintenanceReport, run_maintenance
+from warehouse.names import LAKE_TENANT
+from warehouse.policies import in_force
+from warehouse.principals import Principal, PrincipalKind
+
+PRINCIPAL = Principal(PrincipalKind.JOB, "dagster")
+_WAIT_SECONDS = 3600.0
+_UNFINISHED_SECONDS = 3600
+"""A purge that was begun less than this ago may be under way."""
+_TABLE_LOG = "_delta_log"
+
+
+@dataclass(frozen=True)
+class ScheduledWork:
+    """The work on one lake. Each call opens what it needs and closes it again, so an object may be kept for long."""
+
+    lake: Lake
+    clock: Clock = system_clock
+
+    def now(self) -> int:
+        """Nanoseconds since 1970."""
+        return self.clock()
+
+    def tenants(self) -> list[TenantState]:
+        """Every tenant, closed ones too, and the lake's own, which is as old as the lake's secret."""
+        with self._context("list tenants") as context:
+            born = (self.lake.keys / "lake.json").stat().st_mtime_ns
+            found = [TenantState(each.id, each.created_unix_nano) for each in context.control.list_tenants()]
+            return [TenantState(LAKE_TENANT, born), *found]
+
+    def maintain(self) -> Maintained:
+        """One round over the whole lake; one that another process is doing is left to it."""
+        with self._context("maintain") as context:
+            context.check(Action.MAINTENANCE_RUN)
+            lock = FileLock(self._lock_file("maintenance"))
+            if not lock.acquire(holder="scheduled maintenance"):
+                return Maintained(skipped=True)
+            try:
+                report = run_maintenance(
+                    self.lake, open_stores(self.lake), config=context.settings.maintenance, clock=self.clock
+                )
+            finally:
+                lock.release()
+            failures = tuple(_safe_text(context, failure) for failure in report.failures)
+            return _maintained(report, failures)
+
+    def maintenance_interval_seconds(self) -> float:
+        """The setting `maintenance.interval_seconds`."""
+        with self._context("read settings") as context:
+            return context.settings.maintenance.interval_seconds
+
+    def purge(self, tenant: str) -> list[PurgeOutcome]:
+        """What `muniment retention apply --tenant T --yes` does."""
+        with self._context("purge") as context:
+            check_tenant(context, tenant)
+            file = self._lock_file(f"purge-{tenant}")
+            with locked(file, holder="a scheduled purge", timeout_seconds=_WAIT_SECONDS):
+                return [_outcome(done) for done in purge_due(context, tenant)]
+
+    def purge_states(self) -> dict[str, PurgeState]:
+        """From the lake's intents and certificates."""
+        with self._context("read certificates") as context:
+            last: dict[str, int] = {}
+            unfinished: dict[str, list[str]] = {}
+            before = self.clock() - _UNFINISHED_SECONDS * NANOS_PER_SECOND
+            for each in list_documents(context, None):
+                document = each.stored.document
+                tenant, made = document.details["tenant"], int(document.time_unix_nano)
+                if not each.finished and made < before:
+                    unfinished.setdefault(tenant, []).append(document.purge_id)
+                elif each.finished and document.details.get("kind") == "retention":
+                    last[tenant] = max(made, last.get(tenant, 0))
+            known = {LAKE_TENANT, *(each.id for each in context.control.list_tenants())}
+            return {
+                name: PurgeState(last.get(name), tuple(unfinished.get(name, ())))
+                for name in sorted({*known, *last, *unfinished})
+            }
+
+    def overdue(self, tenant: str, grace_seconds: int) -> list[Overdue]:
+        """A plan as of `grace_seconds` ago: what was due then should be gone now."""
+        with self._context("plan") as context:
+            context.check(Action.RETENTION_PLAN, tenant)
+            policy, holds = read_retention_policy(context.control), read_holds(context.control)
+            then = self.clock() - grace_seconds * NANOS_PER_SECOND
+            snapshot = read_snapshot(self.lake, policy, holds, then, tenants=[tenant])
+            found = plan(snapshot, policy, holds, then, tenant=tenant)
+            if found.is_empty:
+                return []
+            why, expected = _why_still_there(context, tenant, then)
+            by_table: dict[str, Overdue] = {}
+            for part in found.partitions:
+                files = (*part.drop, *part.rewrite)
+                before = by_table.get(part.table, Overdue(part.table, part.day, 0, 0, why, expected))
+                by_table[part.table] = Overdue(
+                    part.table,
+                    min(part.day, before.first_day),
+                    before.files + len(files),
+                    before.rows + sum(file.rows_due or 0 for file in files),
+                    why,
+                    expected,
+                )
+            return [by_table[table] for table in sorted(by_table)]
+
+    def tables_without_rule(self) -> list[str]:
+        """Tables on the disk that the policy does not know, and tables of tenants for which it has no answer."""
+        with self._context("read the retention policy") as context:
+            context.check(Action.POLICY_READ)
+            policy = read_retention_policy(context.control)
+            tenants = [LAKE_TENANT, *(tenant.id for tenant in context.control.list_tenants())]
+        there = {folder.name for folder in self.lake.tables.iterdir() if (folder / _TABLE_LOG).is_dir()}
+        return sorted(there - set(RETAINED_TABLES)) + _without_answer(policy, tenants)
+
+    def search_again(self) -> Searched:
+        """What `muniment retention verify` does, for all certificates of a tenant at once."""
+        with self._context("search again") as context:
+            context.check(Action.RETENTION_PLAN)
+            file = self._lock_file("search")
+            with locked(file, holder="a scheduled search", timeout_seconds=_WAIT_SECONDS):
+                return search_certificates(context.lake, make_ground(context, LAKE_TENANT).documents)
+
+    def verify(self, *, everything: bool) -> Verified:
+        """What `muniment verify --seen` does, with the lake's own keys; `LAKE/dagster/seen.json` is its memory."""
+        with self._context("verify") as context:
+            context.check(Action.RECORDS_READ)
+            file = self._lock_file("verify")
+            with locked(file, holder="a scheduled verification", timeout_seconds=_WAIT_SECONDS):
+                return _verified(_verify(context, everything=everything))
+
+    def _lock_file(self, name: str) -> Path:
+        return self.lake.run / f"job-{name}.lock"
+
+    @contextmanager
+    def _context(self, what: str) -> Iterator[CommandContext]:
+        """What a job acts with; whatever it raises becomes a `JobError` without values of records."""
+        try:
+            settings = read_settings(self.lake)
+            access = Access.for_lake(self.lake.path, settings.users)
+        except (MunimentError, OSError) as exc:
+            raise JobError(
+                f"{what}: {type(exc).__name__}", hint="`muniment status` says what is wrong with the settings"
+            ) from None
+        context = CommandContext(self.lake, settings, access, PRINCIPAL, self.clock)
+        try:
+            yield context
+        except MunimentError as exc:
+            raise JobError(f"{what}: {_safe_text(context, str(exc))}", hint=exc.hint) from None
+        except Exception as exc:  # noqa: BLE001 - what it says is not known to be free of values, so only its place is kept
+            raise JobError(f"{what}: {type(exc).__name__} {_place(exc)}") from None
+        finally:
+            if "control" in vars(context):
+                context.control.close()
+
+
+def open_jobs(lake: Path) -> ScheduledWork:
+    """The work on the lake in this folder: the entry point `lake` of the group `muniment.jobs`.
+
+    Raises:
+        JobError: there is no lake.
+    """
+    try:
+        return ScheduledWork(find_lake(lake))
+    except LakeNotFoundError as exc:
+        raise JobError(str(exc), hint=exc.hint) from None
+    except MunimentError as exc:
+        raise JobError(f"{lake}: {type(exc).__name__}", hint=exc.hint) from None
+
+
+def _safe_text(context: CommandContext, text: str) -> str:
+    """A message as the policy in force lets it be kept; nothing of it where that cannot be asked."""
+    try:
+        return context.redactor.redact_text(LAKE_TENANT, text)
+    except Exception:  # noqa: BLE001 - nothing is stored that was not redacted, whatever failed
+        return "its message is not kept, as redaction is not available"
+
+
+def _place(exc: BaseException) -> str:
+    """Module and line where something was raised."""
+    last = exc.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return "" if last is None else f"in {last.tb_frame.f_globals.get('__name__')}, line {last.tb_lineno}"
+
+
+def _outcome(done: Purged) -> PurgeOutcome:
+    details = done.certificate.document.details
+    kept = [Kept(each["by"], each["name"], each["table"], each["rows"]) for each in details.get("kept_back", ())]
+    kept += [Kept("hold", name, "", 0) for name in done.holds]
+    return PurgeOutcome(
+        done.purge_id,
+        dict(done.rows),
+        done.size_bytes,
+        done.certificate.sha256,
+        done.certificate.file,
+        tuple(kept),
+        done.resumed,
+    )
+
+
+def _maintained(report: MaintenanceReport, failures: tuple[str, ...]) -> Maintained:
+    made = [part for table in report.tables for part in table.compacted if part.files_after]
+    return Maintained(
+        files_before=sum(part.files_before for part in made),
+        files_after=sum(part.files_after for part in made),
+        bytes_before=sum(part.bytes_before for part in made),
+        bytes_after=sum(part.bytes_after for part in made),
+        files_deleted=sum(table.removed_files_deleted for table in report.tables),
+        orphans_deleted=sum(len(table.swept.deleted) for table in report.tables),
+        failures=failures,
+    )
+
+
+def _why_still_there(context: CommandContext, tenant: str, since_unix_nano: int) -> tuple[str, bool]:
+    """Why rows that were due at an instant are there, and whether that is as it should be."""
+    applied = in_force(context.control, KIND)
+    if applied is not None and applied.applied_unix_nano > since_unix_nano:
+        return f"the policy is in force only since {utc_text(applied.applied_unix_nano)}: the next run takes them", True
+    released = [
+        hold.id
+        for hold in context.control.list_holds(tenant, released=True)
+        if (hold.released_unix_nano or 0) > since_unix_nano
+    ]
+    if released:
+        return f"the hold {released[0]} was released lately: the next run takes what it kept", True
+    unfinished = [each.stored.document.purge_id for each in list_documents(context, tenant) if not each.finished]
+    if unfinished:
+        return f"purge {unfinished[0]} was begun and is not finished", False
+    return "no run took them: runs failed or did not happen", False
+
+
+def _without_answer(policy: RetentionPolicy, tenants: Sequence[str]) -> list[str]:
+    found = []
+    for table in RETAINED_TABLES:
+        for tenant in tenants:
+            try:
+                policy.answer(policy.combination(table, tenant))
+            except LookupError:
+                found.append(f"{table} of {tenant}")
+    return found
+
+
+def _verify(context: CommandContext, *, everything: bool) -> VerifyReport:
+    name = context.settings.lake
+    file = context.lake.path / "dagster" / "seen.json"
+    make_folder(file.parent)
+    seen = read_seen(file)
+    check_seen(file, seen, lake_name=name)
+    # recorded before anything is read, as for everybody who reads
+    context.record("record.viewed", LAKE_TENANT, action="verify", resource_type="log", resource_id="*")
+    keys = read_signing_keys(context.lake.keys).verifiers(name)
+    report = verify_lake(
+        context.lake, lake_name=name, options=VerifyOptions(vkeys=keys, seen=seen, since=not everything)
+    )
+    update_seen(file, seen, report, clock=context.clock)
+    return report
+
+
+def _verified(report: VerifyReport) -> Verified:
+    return Verified(
+        report.result.value,
+        len(report.logs),
+        report.records,
+        {kind.value: count for kind, count in sorted(report.kinds.items())},
+        tuple(f"{log.tenant}/{log.shard}" for log in report.logs if log.findings),
+    )

@@ -1,0 +1,41 @@
+"""Everything that Dagster loads: `dagster definitions validate -m pipelines.definitions`. It needs no lake until something runs."""
+
+import dagster as dg
+
+from pipelines import assets, checks, history, schedules
+from pipelines.lake import LAKE_VARIABLE, LakeResource
+
+
+def make_definitions(lake: LakeResource) -> dg.Definitions:
+    """Jobs, schedules, assets and checks over a lake."""
+    return dg.Definitions(
+        assets=[
+            assets.maintained_tables,
+            assets.purged_records,
+            assets.verified_checkpoints,
+            assets.verified_records,
+            assets.searched_files,
+        ],
+        asset_checks=[checks.nothing_older_than_its_rule, checks.no_purge_skipped, checks.no_table_without_a_rule],
+        jobs=[
+            schedules.maintenance,
+            schedules.retention,
+            schedules.retention_checks,
+            schedules.rescan,
+            schedules.verification,
+            history.history,
+        ],
+        schedules=[
+            schedules.every_five_minutes,
+            schedules.daily,
+            schedules.checks_schedule,
+            schedules.weekly,
+            schedules.hourly,
+            history.history_schedule,
+        ],
+        resources={"lake": lake},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = make_definitions(LakeResource(path=dg.EnvVar(LAKE_VARIABLE)))

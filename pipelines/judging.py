@@ -1,0 +1,46 @@
+"""Judges what the checks are about. Pure: states and a clock in, problems out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipelines.jobs import Overdue, PurgeState, TenantState
+
+GRACE_SECONDS = 26 * 3600
+"""A daily run, and two hours for it to start late and end."""
+_NANOS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A tenant whose purges do not happen as they should, and why."""
+
+    tenant: str
+    why: str
+
+
+def skipped_purges(
+    tenants: Sequence[TenantState],
+    last_run_unix_nano: Mapping[str, int],
+    states: Mapping[str, PurgeState],
+    now_unix_nano: int,
+) -> list[Skipped]:
+    """Tenants whose last successful run is older than the grace, or that have a purge begun and not finished.
+
+    A run counts by its own time in Dagster or by its certificate's, so that purges by the command line count. A tenant that is
+    younger than the grace need not have had one.
+    """
+    found = []
+    for tenant in tenants:
+        state = states[tenant.id]
+        found += [Skipped(tenant.id, f"purge {purge} was begun and is not finished") for purge in state.unfinished]
+        last = max(last_run_unix_nano.get(tenant.id, 0), state.last_certificate_unix_nano or 0)
+        if now_unix_nano - max(last, tenant.created_unix_nano) > GRACE_SECONDS * _NANOS:
+            hours = (now_unix_nano - last) // (3600 * _NANOS)
+            ago = f"the last run ended {hours} h ago" if last else "no run is known"
+            found.append(Skipped(tenant.id, f"{ago}; expected one within {GRACE_SECONDS // 3600} h"))
+    return found
+
+
+def is_only_expected(overdue: Mapping[str, Sequence[Overdue]]) -> bool:
+    """Whether nothing of what is overdue went wrong."""
+    return all(each.expected for found in overdue.values() for each in found)

@@ -1,0 +1,105 @@
+"""When which job runs, in UTC. A schedule starts runs; whether one of its kind is under way the job itself finds out."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets import (
+    TENANTS,
+    maintained_tables,
+    purged_records,
+    searched_files,
+    verified_checkpoints,
+    verified_records,
+)
+from pipelines.lake import LakeResource, failing_plainly
+
+JOB_TAG = "muniment/job"
+"""At most one run at a time has each value of this tag."""
+_RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL)
+_TICK_SECONDS = 300
+_RUNNING = dg.DefaultScheduleStatus.RUNNING
+
+
+def _job(name: str, selection: Any, description: str, **more: Any) -> Any:
+    return dg.define_asset_job(name, selection, description=description, tags={JOB_TAG: name}, **more)
+
+
+maintenance = _job(
+    "maintenance", [maintained_tables], "Merge small files, delete replaced ones, sweep what crashes left."
+)
+retention = _job(
+    "retention",
+    dg.AssetSelection.assets(purged_records).without_checks(),
+    "Delete what is due of one tenant, certify it, search for it.",
+    op_retry_policy=_RETRY,
+)
+retention_checks = _job(
+    "retention_checks",
+    dg.AssetSelection.checks_for_assets(purged_records),
+    "Whether retention does what the policy says.",
+)
+rescan = _job(
+    "rescan", [searched_files, verified_records], "Search for all that was ever deleted, and verify every record."
+)
+verification = _job("verification", [verified_checkpoints], "Verify checkpoints and what came since the last run.")
+
+
+@dg.schedule(
+    job=maintenance,
+    cron_schedule="*/5 * * * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+    name="maintenance_every_5_minutes",
+)
+def every_five_minutes(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+    """Every tick whose time has come by the setting `maintenance.interval_seconds`."""
+    with failing_plainly():
+        interval = lake.jobs.maintenance_interval_seconds()
+    tick = int(context.scheduled_execution_time.timestamp())
+    ticks = max(1, round(interval / _TICK_SECONDS))
+    if tick // _TICK_SECONDS % ticks:
+        return dg.SkipReason(f"maintenance runs every {ticks * _TICK_SECONDS} s")
+    return dg.RunRequest(run_key=_key(context))
+
+
+@dg.schedule(
+    job=retention, cron_schedule="15 2 * * *", execution_timezone="UTC", default_status=_RUNNING, name="retention_daily"
+)
+def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> Sequence[dg.RunRequest]:
+    """A run for each tenant that there is now; one that was added today is among them."""
+    tenants = keep_partitions(context.instance, lake)
+    return [dg.RunRequest(run_key=f"{_key(context)}/{tenant}", partition_key=tenant) for tenant in tenants]
+
+
+checks_schedule = dg.ScheduleDefinition(
+    name="retention_checks_every_6_hours",
+    job=retention_checks,
+    cron_schedule="45 */6 * * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+)
+weekly = dg.ScheduleDefinition(
+    name="rescan_weekly", job=rescan, cron_schedule="30 3 * * 0", execution_timezone="UTC", default_status=_RUNNING
+)
+hourly = dg.ScheduleDefinition(
+    name="verification_hourly",
+    job=verification,
+    cron_schedule="5 * * * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+)
+
+
+def keep_partitions(instance: dg.DagsterInstance, lake: LakeResource) -> list[str]:
+    """Make the partitions those of the tenants that there are now; returns them."""
+    with failing_plainly():
+        tenants = [tenant.id for tenant in lake.jobs.tenants()]
+    instance.add_dynamic_partitions(str(TENANTS.name), tenants)
+    return tenants
+
+
+def _key(context: dg.ScheduleEvaluationContext) -> str:
+    return context.scheduled_execution_time.astimezone(UTC).isoformat()
