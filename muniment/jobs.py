@@ -13,7 +13,8 @@ from pathlib import Path
 
 from governance.access import Access, Action
 from muniment.certificates import list_documents
-from muniment.purging import make_ground, purge_due
+from muniment.erasing import run_retention
+from muniment.purging import make_ground
 from muniment.retaining import check_tenant, read_holds, read_retention_policy
 from muniment.searching import search_certificates
 from muniment.settings import read_settings
@@ -100,7 +101,8 @@ class ScheduledWork:
             check_tenant(context, tenant)
             file = self._lock_file(f"purge-{tenant}")
             with locked(file, holder="a scheduled purge", timeout_seconds=_WAIT_SECONDS):
-                return [_outcome(done) for done in purge_due(context, tenant)]
+                purges, erasures = run_retention(context, tenant)
+                return [_outcome(done) for done in (*purges, *(each for found in erasures for each in found.purges))]
 
     def purge_states(self) -> dict[str, PurgeState]:
         """From the lake's intents and certificates."""
