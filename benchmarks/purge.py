@@ -24,7 +24,8 @@ from benchmarks.query import QUICK_SPANS, SPANS
 from benchmarks.query_lake import TENANTS, QueryLake, query_lake
 from benchmarks.results import Figure
 from benchmarks.subject_lake import PERSON, PERSON_DAYS, SubjectLake, subject_lake
-from muniment.erasing import Person, carry_out, order_erasure
+from muniment.erasing import carry_out, order_erasure
+from muniment.erasure_plan import Person
 from muniment.purging import apply_plan, rescan_certificate
 from muniment.retaining import make_plan
 from muniment.wiring import CommandContext, command_context

@@ -8,11 +8,9 @@ Invariants:
 - The person's key goes last, once nothing that a hold or a law keeps needs it.
 """
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -20,6 +18,8 @@ import rfc8785
 
 from governance.access import Action
 from muniment.draining import drain_journals
+from muniment.erasure_notes import Note, drop_note, read_notes, write_note
+from muniment.erasure_plan import ErasurePlan, Person, find_rows, plan_erasure, value_of
 from muniment.four_eyes import four_eyes
 from muniment.purging import Step, make_ground, purge_due, say_nothing
 from muniment.retaining import read_holds, read_retention_policy
@@ -27,87 +27,21 @@ from muniment.subjects import NONCE_BYTES, shred_subject
 from muniment.wiring import CommandContext
 from retention.absence import Absence, search_everywhere
 from retention.doomed import doom
-from retention.erasure import Erasure, FoundFile, Staying, decide
+from retention.erasure import Erasure, Staying, decide
 from retention.purge import Order, Purged, finish_open, purge
 from retention.set_aside import drop_journals, journals_with
-from retention.subject_finds import SubjectTerms
-from retention.subject_search import search_subject
 from warehouse.control import RequestRecord
 from warehouse.control.part import check_text
 from warehouse.control.secret import RandomBytes
-from warehouse.durable import replace_file, sync_folder
 from warehouse.errors import ConflictError, CorruptionError, DeniedError, InputError, NotFoundError
 from warehouse.ledger.key_destruction import reference
 from warehouse.maintenance.partition import Partition
 from warehouse.principals import PrincipalKind
 from warehouse.quarantine import drop_entries, entries_with
-from warehouse.subjects import is_token, normal_form
 
 KIND = "erasure"
 _ROUNDS = 5
 _ID_BYTES = 6
-
-
-@dataclass(frozen=True)
-class Note:
-    """An erasure that was ordered and has not ended. `request` is the id of the request that a second principal approves.
-
-    `texts` says that all texts are searched, as was ordered, for values that redaction missed.
-    """
-
-    id: str
-    tenant: str
-    token: str
-    subject_ref: str
-    reason: str
-    ordered_by: str
-    four_eyes: str
-    request: str | None = None
-    approved_by: str | None = None
-    kept_since_unix_nano: int | None = None
-    texts: bool = False
-
-
-@dataclass(frozen=True)
-class Person:
-    """Whom an erasure is about: the token, and the value where the vault knows it or somebody gave it."""
-
-    tenant: str
-    token: str
-    value: str | None
-    texts: bool = False
-
-    @property
-    def words(self) -> list[str]:
-        """What identity columns are asked for, as a whole."""
-        return [self.token] if self.value is None else [self.token, self.value]
-
-    @property
-    def words_in_texts(self) -> list[str]:
-        """What is looked for within texts. A value such as `42` or `alice` means others there too, unless somebody orders it."""
-        if self.value is not None and (self.texts or "@" in self.value):
-            return [self.token, self.value]
-        return [self.token]
-
-
-@dataclass(frozen=True)
-class ErasurePlan:
-    """What an erasure would do now."""
-
-    person: Person
-    erasure: Erasure
-    quarantine: int
-
-    def to_json(self) -> dict[str, Any]:
-        """For machines, without the person."""
-        return {
-            "tenant": self.person.tenant,
-            "rows_going": self.erasure.rows_going,
-            "files": len(self.erasure.going),
-            "staying": msgspec.to_builtins(self.erasure.staying),
-            "quarantine_entries": self.quarantine,
-            "key_destroyed": not self.erasure.keeps_key,
-        }
 
 
 @dataclass(frozen=True)
@@ -121,42 +55,6 @@ class Erased:
     absence: Absence
     key_certificate: str | None
     value_searched: bool = False
-
-
-def find_person(context: CommandContext, tenant: str, subject: str, *, texts: bool = False) -> Person:
-    """Who is meant by a token, or by a value that records name; the latter gets its token where it has none.
-
-    Raises:
-        DeniedError: the principal may not erase.
-        NotFoundError: no such tenant, or a token that the vault does not know.
-    """
-    context.check(Action.SUBJECT_ERASE, tenant)
-    context.control.tenant(tenant)
-    if is_token(subject):
-        if not context.vault.known(tenant, [subject]):
-            raise NotFoundError(
-                f"--subject: expected a token of tenant {tenant}, got one that the vault does not know",
-                hint="another tenant's, or its key was destroyed: then nothing can be found by it any more; give the value instead",
-            )
-        return Person(tenant, subject, _value_of(context, tenant, subject), texts)
-    value = normal_form(subject)
-    if not value:
-        raise InputError("--subject: expected a token or a value, got nothing")
-    return Person(tenant, context.vault.tokens(tenant, [value])[0], value, texts)
-
-
-def plan_erasure(context: CommandContext, person: Person) -> ErasurePlan:
-    """What erasing a person would do now; deletes nothing.
-
-    Raises:
-        DeniedError: the principal may not erase.
-        UnavailableError: the lake cannot be read.
-    """
-    context.check(Action.SUBJECT_ERASE, person.tenant)
-    found = _search(context, person)
-    policy, holds = read_retention_policy(context.control), read_holds(context.control)
-    erasure = decide(context.lake, policy, holds, context.clock(), found)
-    return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words_in_texts)))
 
 
 def order_erasure(
@@ -201,7 +99,7 @@ def order_erasure(
     if eyes.needed:
         request = context.control.ask(KIND, note.id, by=by, tenant_id=person.tenant)
         note = replace(note, request=request.id)
-    _write(context, note)
+    write_note(context, note)
     return note, request
 
 
@@ -225,7 +123,7 @@ def approve_erasure(context: CommandContext, request_id: str) -> Note:
         by=context.principal.recorded_by,
         announce=lambda request: _record(context, "approval.granted", approved, approval_id=request.id),
     )
-    _write(context, approved)
+    write_note(context, approved)
     return approved
 
 
@@ -251,7 +149,7 @@ def carry_out(
         )
     drain_journals(context)
     finished = finish_open(make_ground(context, note.tenant, step), note.tenant)
-    person = Person(note.tenant, note.token, value or _value_of(context, note.tenant, note.token), note.texts)
+    person = Person(note.tenant, note.token, value or value_of(context, note.tenant, note.token), note.texts)
     purges, dropped = [*finished], 0
     for _ in range(_ROUNDS):
         plan = plan_erasure(context, person)
@@ -262,7 +160,14 @@ def carry_out(
         drop_journals(journals_with(context.lake, person.words_in_texts))
         step(note.tenant, "searching everywhere")
         erasure = plan_erasure(context, person).erasure
-        absence = search_everywhere(context.lake, note.tenant, person.words_in_texts, staying=erasure.masks)
+        context.control.forget_token(note.tenant, note.token, note.subject_ref)
+        absence = search_everywhere(
+            context.lake,
+            note.tenant,
+            person.words_in_texts,
+            staying=erasure.masks,
+            with_control=not _is_held(context, note),
+        )
         if absence.is_clean and not erasure.going:
             searched = len(person.words_in_texts) > 1
             done = Erased(note, tuple(purges), erasure.staying, dropped, absence, None, value_searched=searched)
@@ -301,21 +206,6 @@ def run_retention(
     return purge_due(context, tenant, step=step), finish_erasures(context, tenant, step=step)
 
 
-def read_notes(context: CommandContext) -> list[Note]:
-    """Erasures that have not ended, oldest first.
-
-    Raises:
-        CorruptionError: a note cannot be read.
-    """
-    found = []
-    for file in sorted(context.lake.keys.glob("erasing-*.json"), key=lambda file: file.stat().st_mtime_ns):
-        try:
-            found.append(Note(**json.loads(file.read_bytes())))
-        except (ValueError, TypeError) as exc:
-            raise CorruptionError(f"{file}: expected the note of an erasure, got {type(exc).__name__}") from exc
-    return found
-
-
 def _purge(context: CommandContext, note: Note, plan: ErasurePlan, step: Step) -> Iterator[Purged]:
     """One purge over all that goes. The rows are chosen again under the locks of their partitions."""
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
@@ -340,7 +230,9 @@ def _purge(context: CommandContext, note: Note, plan: ErasurePlan, step: Step) -
 
     def choose() -> Any:
         found = [
-            file for file in _search(context, plan.person) if Partition(file.table, note.tenant, file.day) in partitions
+            file
+            for file in find_rows(context, plan.person)
+            if Partition(file.table, note.tenant, file.day) in partitions
         ]
         return doom(context.lake, note.tenant, decide(context.lake, policy, holds, context.clock(), found).going)
 
@@ -360,7 +252,7 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
     }
     if erasure.keeps_key:
         kept = replace(note, kept_since_unix_nano=note.kept_since_unix_nano or context.clock())
-        _write(context, kept)
+        write_note(context, kept)
         if note.kept_since_unix_nano is None or erased.purges:
             _record(context, "erasure.completed", kept, attributes=attributes)
         _close(context, note)
@@ -378,10 +270,13 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
         erased = replace(erased, key_certificate=shredded.certificate_sha256)
     _record(context, "erasure.completed", note, attributes=attributes)
     _close(context, note)
-    file = _file(context, note)
-    file.unlink(missing_ok=True)
-    sync_folder(file.parent)
+    drop_note(context, note)
     return erased
+
+
+def _is_held(context: CommandContext, note: Note) -> bool:
+    """Whether a hold in force names the person: its scope has to hold the token."""
+    return any(note.token in hold.scope for hold in context.control.list_holds(note.tenant))
 
 
 def _close(context: CommandContext, note: Note) -> None:
@@ -404,23 +299,3 @@ def _record(context: CommandContext, event: str, note: Note, **fields: Any) -> N
         attributes={**attributes, "muniment.four_eyes": note.four_eyes, "muniment.approved_by": note.approved_by},
         **fields,
     )
-
-
-def _search(context: CommandContext, person: Person) -> list[FoundFile]:
-    terms = SubjectTerms.of(person.words)
-    return search_subject(context.lake, person.tenant, terms, texts=person.texts).found_files
-
-
-def _value_of(context: CommandContext, tenant: str, token: str) -> str | None:
-    try:
-        return context.vault.reveal(tenant, token)
-    except (CorruptionError, NotFoundError):
-        return None
-
-
-def _file(context: CommandContext, note: Note) -> Path:
-    return context.lake.keys / f"erasing-{note.id}.json"
-
-
-def _write(context: CommandContext, note: Note) -> None:
-    replace_file(_file(context, note), json.dumps(asdict(note)).encode())

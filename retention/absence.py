@@ -73,10 +73,12 @@ def search_everywhere(
     words: Collection[str],
     *,
     staying: Mapping[tuple[str, str], Mask],
+    with_control: bool = True,
 ) -> Absence:
     """Look for words in all that a lake holds of one tenant, and in what it holds of all of them together.
 
-    `staying` are the rows, by (table, path), of which it is known that they stay and may hold one.
+    `staying` are the rows, by (table, path), of which it is known that they stay and may hold one. The control database is left out
+    where a hold in force has to name the person.
 
     Raises:
         UnavailableError: a file cannot be read.
@@ -92,7 +94,7 @@ def search_everywhere(
                 if rows.any():
                     counts[file.table] = counts.get(file.table, 0) + int(rows.sum())
         needles = [word.casefold().encode() for word in words]
-        for path in _other_files(lake, tenant_id):
+        for path in _other_files(lake, tenant_id, with_control=with_control):
             if _holds_any(path, needles, found):
                 found.other_files.append(path.relative_to(lake.path).as_posix())
     except (OSError, pa.ArrowException) as exc:
@@ -131,9 +133,10 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _other_files(lake: Lake, tenant_id: str) -> Iterator[Path]:
+def _other_files(lake: Lake, tenant_id: str, *, with_control: bool) -> Iterator[Path]:
     yield from sorted(path for path in (lake.quarantine / tenant_id).rglob("*") if path.is_file())
-    yield from sorted(lake.path.glob("control.db*"))
+    if with_control:
+        yield from sorted(lake.path.glob("control.db*"))
     for name in _OTHER:
         yield from sorted(path for path in (lake.path / name).rglob("*") if path.is_file() and not path.is_symlink())
 

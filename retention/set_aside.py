@@ -28,7 +28,7 @@ def journals_with(lake: Lake, words: Collection[str]) -> list[Path]:
     return [
         folder
         for folder in _folders(lake)
-        if any(needle in file.read_bytes().lower() for file in folder.iterdir() for needle in needles)
+        if any(needle in file.read_bytes().lower() for file in _files(folder) for needle in needles)
     ]
 
 
@@ -51,4 +51,8 @@ def _folders(lake: Lake) -> Iterator[Path]:
 
 
 def _newest(folder: Path) -> int:
-    return max((file.stat().st_mtime_ns for file in (folder, *folder.iterdir())), default=0)
+    return max(file.stat().st_mtime_ns for file in (folder, *_files(folder)))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]

@@ -11,7 +11,9 @@ from warehouse.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from muniment.erasing import Erased, ErasurePlan
+    from muniment.erasing import Erased
+    from muniment.erasure_plan import ErasurePlan, Person
+    from muniment.wiring import CommandContext
     from retention.erasure import Staying
 
 
@@ -55,43 +57,46 @@ def erase(
     json_: JsonOption = False,
 ) -> None:  # fmt: skip
     """Erase a person: rows, contents, refused records and their key. What a hold or a law keeps stays, and is named."""
-    from muniment.erasing import (
-        approve_erasure,
-        carry_out,
-        find_person,
-        finish_erasures,
-        order_erasure,
-        plan_erasure,
-        read_notes,
-    )
+    from muniment.erasing import finish_erasures
+    from muniment.erasure_notes import read_notes
+    from muniment.erasure_plan import find_person, plan_erasure
     from muniment.wiring import command_context
 
     context = command_context(lake)
     if list_:
         _show_notes(read_notes(context), json_=json_)
-        return
-    if resume:
+    elif resume:
         with step_lines(quiet=json_) as step:
             _show_all(finish_erasures(context, step=step), json_=json_)
-        return
-    if approve is not None:
-        note = approve_erasure(context, approve)
-        with step_lines(quiet=json_) as step:
-            _show_erased(carry_out(context, note, step=step), json_=json_)
-        return
-    if tenant is None or subject is None:
-        raise InputError("erase: expected --tenant and --subject", hint="muniment erase --help shows examples")
-    value = sys.stdin.read().strip() if subject == "-" else subject
-    person = find_person(context, tenant, value, texts=search_texts)
-    if not yes:
-        _show_plan(plan_erasure(context, person), json_=json_)
-        return
+    elif approve is not None:
+        _approve(context, approve, json_=json_)
+    else:
+        if tenant is None or subject is None:
+            raise InputError("erase: expected --tenant and --subject", hint="muniment erase --help shows examples")
+        value = sys.stdin.read().strip() if subject == "-" else subject
+        person = find_person(context, tenant, value, texts=search_texts)
+        if yes:
+            _order(context, person, reason, json_=json_)
+        else:
+            _show_plan(plan_erasure(context, person), json_=json_)
+
+
+def _approve(context: "CommandContext", request: str, *, json_: bool) -> None:
+    from muniment.erasing import approve_erasure, carry_out
+
+    note = approve_erasure(context, request)
+    with step_lines(quiet=json_) as step:
+        _show_erased(carry_out(context, note, step=step), json_=json_)
+
+
+def _order(context: "CommandContext", person: "Person", reason: str, *, json_: bool) -> None:
+    from muniment.erasing import carry_out, order_erasure
+
     nonces: list[str] = []
     note, request = order_erasure(context, person, reason=reason, announce_nonce=nonces.append)
     if not json_:
-        console.print(
-            f"nonce {nonces[0]}: keep it, it is stored nowhere; with it {note.subject_ref[:16]}… names this person"
-        )
+        said = f"nonce {nonces[0]}: keep it, it is stored nowhere; with it {note.subject_ref[:16]}… names this person"
+        console.print(said, soft_wrap=True, markup=False)
     if request is not None:
         _show_request(request.id, nonces[0], json_=json_)
         return

@@ -4,7 +4,8 @@ Invariants:
 - One lock in the control database serves placing a hold, releasing one, and deleting. A deletion reads the holds under it and
   commits under it: a hold that was placed before is seen, and one that is placed meanwhile waits and learns that it came too late.
 - The lock is the transaction's. A process that dies lets go of it, and what it had not committed here is gone.
-- A hold is never changed but by its release, and never deleted. Holds know nothing of each other.
+- A hold is never changed but by its release, and never deleted. Holds know nothing of each other. Of a released one the token of a
+  person who was erased gives way to a reference.
 """
 
 import json
@@ -146,6 +147,23 @@ class Holds(Part):
             )
 
         return self._release(hold_id, alone, announce)
+
+    def forget_token(self, tenant_id: str, token: str, reference: str) -> int:
+        """Put a reference in place of a token in the scopes of released holds, for good; returns in how many.
+
+        For a person who was erased. A hold in force keeps the token: without it nobody could tell what it holds.
+        """
+        with self._database.write_locked(LOCK, wait_seconds=HOLD_WAIT_SECONDS) as connection:
+            told = [
+                hold
+                for hold in _read_holds(connection, tenant_id, released=True)
+                if not hold.in_force and token in hold.scope
+            ]
+            for hold in told:
+                _store(connection, replace(hold, scope=hold.scope.replace(token, reference)))
+        if told:
+            self._database.rewrite_file()
+        return len(told)
 
     def hold(self, hold_id: str) -> HoldRecord:
         """One hold, released or not.
