@@ -65,7 +65,11 @@ def up(lake, tmp_path):
     settings = yaml.safe_load(file.read_text())
     settings |= {"receivers": {"http_port": http_port, "grpc_port": grpc_port}, "dagster": {"port": port}}
     file.write_text(yaml.safe_dump(settings))
-    return lake.start([sys.executable, "-m", "muniment", "up", "--lake", str(lake.path)], tmp_path / "up.log"), port
+    process = lake.start([sys.executable, "-m", "muniment", "up", "--lake", str(lake.path)], tmp_path / "up.log")
+    yield process, port
+    # a test that failed would have it killed, and its services are in process groups of their own
+    process.terminate()
+    process.wait(90)
 
 
 @pytest.mark.slow
@@ -84,7 +88,7 @@ def test_a_schedule_runs_and_nothing_is_left(lake, up):
     )
     assert refused["data"]["addDynamicPartition"]["__typename"] == "UnauthorizedError"
     listening = {
-        connection.laddr.ip
+        connection.laddr.ip.removeprefix("::ffff:")  # how a socket for both families names IPv4
         for each in processes_of(lake)
         for connection in each.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
