@@ -20,6 +20,7 @@ class PolicyKind:
         defaults: the bundle that comes with the package.
         examples: name and content of files to choose from, which `init` puts into the folder `examples` beside the policies,
             where nothing reads them.
+        takes_two: whether a change waits for a second principal where two hold the right (setting `four_eyes`).
     """
 
     name: str
@@ -27,6 +28,7 @@ class PolicyKind:
     changes: Callable[[Bundle | None, Bundle], list[str]]
     defaults: Callable[[], Bundle]
     examples: Callable[[], Mapping[str, bytes]] = dict
+    takes_two: bool = False
 
 
 def _redaction_validate(bundle: Bundle) -> object:
@@ -88,7 +90,9 @@ def _retention_examples() -> Mapping[str, bytes]:
     return example_files()
 
 
-RETENTION = PolicyKind("retention", _retention_validate, _retention_changes, _retention_defaults, _retention_examples)
+RETENTION = PolicyKind(
+    "retention", _retention_validate, _retention_changes, _retention_defaults, _retention_examples, takes_two=True
+)
 
 KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION)}
 """Every kind that can be checked and applied."""

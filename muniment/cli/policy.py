@@ -12,6 +12,7 @@ from warehouse.errors import InputError
 if TYPE_CHECKING:
     from muniment.policies import Pending
     from muniment.wiring import CommandContext
+    from warehouse.control import RequestRecord
     from warehouse.policies import AppliedBundle, Bundle, Problem
 
 EXIT_NO = 1
@@ -80,17 +81,23 @@ def diff(kind: Kind = DEFAULT_KIND, lake: LakeOption = None, json_: JsonOption =
 def apply_(
     kind: Kind = DEFAULT_KIND,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    approve: Annotated[
+        bool,
+        typer.Option("--approve", help="Approve, as a second principal, the very files that another one asked for."),
+    ] = False,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Put the folder's files in force: checked, shown, recorded as `policy.changed`, then applied.
 
-    Running collectors take it over within seconds. Nothing is done where the folder is what is in force already.
+    Running collectors take it over within seconds. Nothing is done where the folder is what is in force already. A change of
+    retention waits for a second principal where two hold the right.
     """
     from governance.access import Action
-    from muniment.policies import apply_bundle
+    from muniment.policy_approval import put_in_force
     from muniment.policy_kinds import policy_kind
     from muniment.wiring import command_context
+    from warehouse.control import RequestRecord
     from warehouse.policies import PolicyError
 
     context = command_context(lake)
@@ -110,15 +117,10 @@ def apply_(
         _print_pending(pending)
     if not yes:
         _confirm(pending, json_=json_)
-    applied = apply_bundle(
-        context.control,
-        context.access,
-        context.principal,
-        context.record,
-        kind=policy_kind(kind),
-        bundle=pending.new,
-        replacing=pending.old_hash,
-    )
+    applied = put_in_force(context, policy_kind(kind), pending.new, replacing=pending.old_hash, approve=approve)
+    if isinstance(applied, RequestRecord):
+        _show_request(pending, applied, json_=json_)
+        return
     if json_:
         print_json(_pending_json(pending) | {"applied": True, "revision": applied.revision})
         return
@@ -130,6 +132,16 @@ def apply_(
         markup=False,
         soft_wrap=True,
     )
+
+
+def _show_request(pending: "Pending", request: "RequestRecord", *, json_: bool) -> None:
+    if json_:
+        print_json(_pending_json(pending) | {"applied": False, "request": request.id})
+        return
+    console.print(
+        f"{pending.kind}: request {request.id} waits for a second principal; what was in force still is", markup=False
+    )
+    console.print(f"they run: muniment policy apply {pending.kind} --approve", markup=False)
 
 
 def show(
