@@ -49,6 +49,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
     from muniment.witness_rounds import witness_status
     from pipelines.home import home_folder
     from pipelines.state import scheduler_state
+    from retention.documents import last_purge
     from warehouse.names import LAKE_TENANT
     from warehouse.questions.lake_status import table_status
 
@@ -65,7 +66,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "witnesses": [asdict(witness) for witness in witness_status(context.lake, context.settings)],
         "policies": policy_status(context.lake, context.control),
         "last_checkpoint_unix_nano": last_checkpoint(context.lake),
-        "last_purge": None,
+        "last_purge": last_purge(context.lake),
         "holds": hold_counts(context.control.list_holds()),
         "schedules": None if schedules is None else asdict(schedules),
     }
@@ -139,7 +140,11 @@ def _print(content: dict[str, Any]) -> None:
     console.print(f"holds in force: {holds['in_force']}{asked}", markup=False, highlight=False)
     checkpoint = content["last_checkpoint_unix_nano"]
     when = _time(checkpoint) if checkpoint else "none yet"
-    console.print(f"last checkpoint: {when}   last purge: none yet", style="dim")
+    purge = content["last_purge"]
+    purged = _time(purge["unix_nano"]) if purge["unix_nano"] else "none yet"
+    begun = purge["intents"] - purge["certificates"]
+    open_ones = f" ({begun} begun and not finished: `muniment retention apply`)" if begun > 0 else ""
+    console.print(f"last checkpoint: {when}   last purge: {purged}{open_ones}", style="dim", markup=False)
     if "senders" in content:
         wide_enough(console, PIPE_WIDTH).print(senders_table(content["senders"]))
 
