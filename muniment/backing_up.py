@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from governance.access import Action
+from muniment.mirroring import forget, remember
 from muniment.settings import control_url, vault_url
 from muniment.wiring import CommandContext
 from warehouse.backup.keys_file import read_bundle, write_keys_file
 from warehouse.backup.making import Made, Progress, make_backup
 from warehouse.control.database import parse_url
+from warehouse.durable import make_folder
 from warehouse.errors import InputError, UnavailableError
 from warehouse.names import LAKE_TENANT
 
@@ -50,11 +52,13 @@ class BackedUp:
 
 
 def backup_targets(context: CommandContext, target: Path | None) -> Sequence[Path]:
-    """The folder given, or those of the settings.
+    """The folder given, made where the one above is there, or those of the settings.
 
     Raises:
         InputError: neither.
     """
+    if target is not None and not target.exists() and target.absolute().parent.is_dir():
+        make_folder(target.absolute())
     targets = (target.absolute(),) if target is not None else context.settings.backup.folders
     if not targets:
         raise InputError(
@@ -82,6 +86,7 @@ def back_up(
             f"backup target {target}: expected a folder that is there, got none",
             hint="mount it, or make the folder once by hand: a missing one is not made, it may be a disk that is away",
         )
+    remember(context, target)  # from now on certificates go there too
     what = {"action": "backup", "resource_type": "lake", "resource_id": context.settings.lake}
     context.record("data.exported", LAKE_TENANT, **what, attributes={"muniment.backup.target": str(target)})
     control = database_file(control_url(context.lake, context.settings))
@@ -106,6 +111,17 @@ def back_up(
         },
     )
     return BackedUp(made, tuple(_notes(context, control)))
+
+
+def forget_folder(context: CommandContext, folder: Path) -> None:
+    """Copy certificates no more to a folder that holds no backup any more.
+
+    Raises:
+        DeniedError: the principal may not.
+        NotFoundError: it was not backed up to by name.
+    """
+    context.check(Action.LAKE_BACKUP)
+    forget(context, folder.absolute())
 
 
 def back_up_keys(context: CommandContext, file: Path, passphrase: str) -> list[str]:

@@ -12,6 +12,8 @@ EDGE = r"(?:(?<![^\W_])|(?<=\\[nrt]))"
 END = r"(?![^\W_])"
 """No letter or digit behind."""
 
+_MASK = re.compile(r"\[[A-Z][A-Z_]*\]")
+_LONGEST_MASK = 32
 _BEFORE = 48
 _AFTER = 24
 
@@ -32,13 +34,20 @@ class Words:
 
     def near(self, text: str, start: int, end: int) -> bool:
         """Whether one of them stands before `start` or behind `end`."""
-        return self.before(text, start) or (
-            self._after > 0 and self._pattern.search(text, end, end + self._after) is not None
-        )
+        return self.before(text, start) or (self._after > 0 and stands_in(self._pattern, text, end, end + self._after))
 
     def before(self, text: str, start: int) -> bool:
         """Whether one of them stands before `start`."""
-        return self._pattern.search(text, max(0, start - self._before), start) is not None
+        return stands_in(self._pattern, text, max(0, start - self._before), start)
+
+
+def stands_in(words: re.Pattern[str], text: str, begin: int, end: int) -> bool:
+    """Whether some words stand between two places of a text. What a mask says (`[PHONE]`) is nobody's word."""
+    if text.find("[", max(0, begin - _LONGEST_MASK), end) < 0:
+        return words.search(text, begin, end) is not None
+    first = max(0, begin - _LONGEST_MASK)
+    window = _MASK.sub(lambda mask: " " * len(mask[0]), text[first : end + _LONGEST_MASK])
+    return words.search(window, begin - first, end - first) is not None
 
 
 _NUMBERED = r"(?:[ _-]?(?:id|no\.?|number|nr\.?|key))?[\"'\\]{0,3} ?[=:#]{0,2} ?[\"'\\]{0,3}$"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import regex
 
+from collectors.redact.context import stands_in
 from collectors.redact.detector import Match
 
 FIND_SECONDS = 0.25
@@ -147,5 +148,5 @@ def make_find(pattern: str, context: Sequence[str]) -> Callable[[str], Iterable[
 
 def _has_word(near: "re.Pattern[str]", text: str, start: int, end: int) -> bool:
     # By position and not by slice: a word cut at the window's edge must not look like a whole one.
-    before = near.search(text, max(0, start - CONTEXT_CHARACTERS), start)
-    return before is not None or near.search(text, end, end + CONTEXT_CHARACTERS) is not None
+    before = stands_in(near, text, max(0, start - CONTEXT_CHARACTERS), start)
+    return before or stands_in(near, text, end, end + CONTEXT_CHARACTERS)

@@ -53,16 +53,25 @@ def backup(
         ),
     ] = None,
     passphrase_file: PassphraseOption = None,
+    forget: Annotated[
+        Path | None,
+        typer.Option(
+            "--forget", metavar="DIR", help="Instead: this folder holds no backup any more; nothing is copied there."
+        ),
+    ] = None,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> int:
     """Copy the lake into a folder, beside everything that runs; what is there already is not copied again."""
-    from muniment.backing_up import back_up, back_up_keys, backup_targets
+    from muniment.backing_up import back_up, back_up_keys, backup_targets, forget_folder
     from muniment.cli.app import exit_code
     from muniment.wiring import command_context
     from warehouse.errors import InputError, MunimentError
 
     context = command_context(lake)
+    if forget is not None:
+        forget_folder(context, forget)
+        return 0
     if keys is not None:
         if directory is not None:
             raise InputError(

@@ -248,7 +248,11 @@ def _print_result(report: "VerifyReport", *, remembers: bool | None) -> None:
 
     expired = sum(log.contents.expired for log in report.logs)
     if expired:
-        console.print(f"{expired:,} contents that records list are not there any more")
+        certified = sum(log.contents.certified for log in report.logs)
+        without = expired - certified
+        said = f"{certified:,} of them under certificates" if certified else "none of them under a certificate"
+        more = f"; [bold]{without:,} without any[/]: nobody certified their deletion" if certified and without else ""
+        console.print(f"{expired:,} contents that records list are not there any more, {said}{more}")
     if report.interrupted:
         console.print("[bold]stopped before the end[/]: nothing is established")
     elif report.result is Result.BROKEN:

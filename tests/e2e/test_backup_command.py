@@ -105,7 +105,7 @@ def test_refusals_say_what_to_do(muniment, tmp_path):
     """A target that is away (exit 3), a folder that is no backup (2), a lake that is there (1), no passphrase (2)."""
     set_up(muniment, tmp_path)
     assert muniment("backup")[0] == 0
-    code, _, said = muniment("backup", tmp_path / "away")
+    code, _, said = muniment("backup", tmp_path / "away" / "disk")
     assert code == 3
     assert "expected a folder that is there" in said
     assert "mount it" in said

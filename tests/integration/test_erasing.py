@@ -303,3 +303,16 @@ def test_the_command_shows_first_and_erases_when_told(context, capfd, monkeypatc
     assert len(done["certificates"]) == 1
     assert run(["retention", "verify", done["certificates"][0], "--lake", str(context.lake.path)]) == 0
     assert run(["erase", "--tenant", "acme", "--subject", token, *lake]) == 2
+
+
+def test_a_backup_made_by_name_does_not_bring_the_person_back(context, tmp_path, capfd):
+    """A folder that was named once is told of every erasure since, so that a restore from it forgets too."""
+    target, back = tmp_path / "backup", tmp_path / "back"
+    assert run(["backup", str(target), "--lake", str(context.lake.path)]) == 0
+    person, note, _, _ = order(context)
+    carry_out(context, note, value=ANN)
+    assert run(["restore", str(target), "--to", str(back)]) == 0, capfd.readouterr().err
+    restored = command_context(back)
+    assert rows_with(restored, person.token) == {"audit_events": DAYS}
+    assert rows_with(restored, ANN) == {}
+    restored.control.close()

@@ -183,7 +183,6 @@ def engine(redacting, vault):
 
 ROUNDS = settings(
     max_examples=150,
-    derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
