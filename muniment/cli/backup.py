@@ -162,8 +162,7 @@ def _print_restored(done: "Restored") -> None:
         f"{done.lake}: restored as of {time}, {len(manifest.files):,} files, {manifest.size_bytes / _MIB:,.1f} MiB",
         f"erased again: {erased}, {done.subject_keys:,} subject keys",
         f"lost: what was recorded after {time} in {len(done.lost.ranges):,} logs; {known}, the backup cannot tell how many more",
-        "lost as well: keys issued or revoked, tenants, holds and policies since then, and open erasures: "
-        "look at `muniment key list` first, and order them again",
+        "lost as well: keys, tenants, holds, policies and open erasures since then: see `muniment key list`, order erasures again",
     ]
     if not done.opened.established:
         lines.append("signer not established: only the backup itself says by whom it is signed (--vkey, --keys)")
