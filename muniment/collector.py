@@ -23,7 +23,6 @@ from muniment.telemetry import prometheus_text, start_telemetry
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import WitnessRounds
 from warehouse.clock import NANOS_PER_SECOND
-from warehouse.commit import open_stores
 from warehouse.control import KeyCache
 from warehouse.errors import MunimentError
 from warehouse.local_socket import LocalSocket
@@ -31,7 +30,6 @@ from warehouse.measures import Measures
 from warehouse.own_events import OwnEvent, own_event_records
 from warehouse.quarantine import Quarantine
 from warehouse.query import sweep_spill
-from warehouse.writer import Writer, open_writer
 
 _RECORD_TIMEOUT_SECONDS = 5.0
 
@@ -54,7 +52,7 @@ class Collector:
         self._context = context
         self._telemetry = start_telemetry(settings.telemetry, version=__version__)
         context.redactor.prepare()
-        self.writer = self._open_writer(shard)
+        self.writer = context.open_writer(shard, measures=Measures())
         tally = Tally(clock)
         self.intake = self._make_intake(checked, tally)
         self._heartbeat = Heartbeat(
@@ -90,20 +88,6 @@ class Collector:
         )
         self._stopped = threading.Event()
         self._observe()
-
-    def _open_writer(self, shard: str) -> Writer:
-        context = self._context
-        return open_writer(
-            context.lake,
-            shard,
-            context.claims,
-            open_stores(context.lake),
-            config=context.settings.writer,
-            clock=context.clock,
-            measures=Measures(),
-            lake_name=context.settings.lake,
-            redactor=context.redactor,
-        )
 
     def _make_intake(self, limits: IntakeLimits, tally: Tally) -> Intake:
         context = self._context

@@ -26,7 +26,7 @@ from muniment.retaining import read_holds, read_retention_policy
 from muniment.subjects import NONCE_BYTES, shred_subject
 from muniment.wiring import CommandContext
 from retention.absence import Absence, search_everywhere
-from retention.doomed import doom
+from retention.doomed import Doomed, doom
 from retention.erasure import Erasure, Staying, decide
 from retention.purge import Order, Purged, finish_open, purge
 from retention.set_aside import drop_journals, journals_with
@@ -153,13 +153,14 @@ def carry_out(
     purges, dropped = [*finished], 0
     for _ in range(_ROUNDS):
         plan = plan_erasure(context, person)
-        purges += _purge(context, note, plan, step) if plan.erasure.going else ()
+        deletes = bool(plan.erasure.going)
+        purges += _purge(context, note, plan, step) if deletes else ()
         dropped += drop_entries(
             context.lake, note.tenant, entries_with(context.lake, note.tenant, person.words_in_texts)
         )
         drop_journals(journals_with(context.lake, person.words_in_texts))
         step(note.tenant, "searching everywhere")
-        erasure = plan_erasure(context, person).erasure
+        erasure = plan_erasure(context, person).erasure if deletes else plan.erasure
         context.control.forget_token(note.tenant, note.token, note.subject_ref)
         absence = search_everywhere(
             context.lake,
@@ -228,7 +229,7 @@ def _purge(context: CommandContext, note: Note, plan: ErasurePlan, step: Step) -
         },
     )
 
-    def choose() -> Any:
+    def choose() -> Doomed:
         found = [
             file
             for file in find_rows(context, plan.person)

@@ -4,13 +4,14 @@ Asked for by one, under the hash of the files; approved and put in force by anot
 `init` puts in force, the package's own policy on an empty lake, takes one.
 """
 
-from governance.access import Action, Decision
+from governance.access import Action
+from muniment import approvals
+from muniment.approvals import Approvable
 from muniment.four_eyes import four_eyes
 from muniment.policies import apply_bundle
 from muniment.policy_kinds import PolicyKind
 from muniment.wiring import CommandContext
 from warehouse.control import RequestRecord
-from warehouse.names import LAKE_TENANT
 from warehouse.policies import AppliedBundle, Bundle
 
 KIND = "policy.apply"
@@ -31,23 +32,14 @@ def put_in_force(
     """
     decision = context.access.check(context.principal, Action.POLICY_APPLY)
     kind.validate(bundle)
-    subject = f"{kind.name} {bundle.content_hash}"
-    by = context.principal.recorded_by
+    what = Approvable(KIND, f"{kind.name} {bundle.content_hash}", "policy")
     asked: RequestRecord | None = None
     if approve:
-        asked = context.control.approve_request(
-            KIND, subject, by=by, announce=lambda request: _record(context, "approval.granted", request, decision)
-        )
+        asked = approvals.approve(context, what, decision)
     elif kind.takes_two and replacing is not None:
         eyes = four_eyes(context.settings, context.access, Action.POLICY_APPLY, context.principal)
         if eyes.needed:
-            return context.control.ask(
-                KIND,
-                subject,
-                by=by,
-                tenant_id=None,
-                announce=lambda request: _record(context, "approval.requested", request, decision),
-            )
+            return approvals.ask(context, what, decision)
     applied = apply_bundle(
         context.control,
         context.access,
@@ -60,16 +52,3 @@ def put_in_force(
     if asked is not None:
         context.control.close_request(asked.id)
     return applied
-
-
-def _record(context: CommandContext, event: str, request: RequestRecord, decision: Decision) -> None:
-    context.record(
-        event,
-        LAKE_TENANT,
-        action="apply",
-        resource_type="policy",
-        resource_id=request.subject,
-        approval_id=request.id,
-        policy_id=decision.policy_id,
-        policy_version=decision.policy_version,
-    )

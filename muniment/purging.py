@@ -4,20 +4,21 @@ The scheduled job and the command line call the same function. Each tenant's pur
 events in the tenant's own log, so that no certificate tells one tenant of another.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from governance.access import Action, Decision
+from governance.access import Action
+from muniment import approvals
+from muniment.approvals import Approvable
 from muniment.draining import drain_journals
 from muniment.four_eyes import FourEyes, four_eyes
 from muniment.mirroring import mirror_files
 from muniment.retaining import check_tenant, make_plan, read_holds, read_retention_policy
 from muniment.wiring import CommandContext
-from retention.documents import Documents
+from retention.documents import Begun, Documents
 from retention.plan import DuePartition, Plan, stale_reasons
 from retention.policy import QUARANTINE
 from retention.purge import RECORDED_BY, Ground, HeldMeanwhileError, Order, Purged, finish_open, purge
@@ -73,12 +74,13 @@ def apply_plan(
     decision = context.access.check(context.principal, Action.RETENTION_APPLY, plan.tenant)
     check_tenant(context, plan.tenant)
     eyes = _eyes(context)
+    what = Approvable(KIND, plan.content_hash, "retention_plan", plan.tenant)
     asked: RequestRecord | None = None
     if approve:
-        asked = _approve(context, plan, decision)
+        asked = approvals.approve(context, what, decision)
     elif eyes.needed:
         _expect_fresh(context, plan, plan.partitions)
-        return Waiting(_ask(context, plan, decision), plan)
+        return Waiting(approvals.ask(context, what, decision), plan)
     done = _carry_out(context, plan, eyes, asked, step)
     if asked is not None:
         context.control.close_request(asked.id)
@@ -104,7 +106,7 @@ def purge_due(context: CommandContext, tenant: str | None = None, *, step: Step 
         )
     drain_journals(context)
     _drop_old_journals(context)
-    done = _finish_begun(context, tenant, step)
+    done = _finish_begun(context, _begun(context, tenant), step)
     for last in (False,) * _MORE_ATTEMPTS + (True,):
         plan = make_plan(context, tenant)
         try:
@@ -152,8 +154,7 @@ def rescan_certificate(context: CommandContext, name: str) -> tuple[PurgeCertifi
         UnavailableError: the lake cannot be read.
     """
     context.check(Action.RETENTION_PLAN)
-    ground = make_ground(context, LAKE_TENANT)
-    signed, file = ground.documents.find(name)
+    signed, file = Documents(context.lake, context.settings.lake).find(name)
     document = signed.document
     if not isinstance(document, PurgeCertificate):
         raise ConflictError(
@@ -169,24 +170,28 @@ def _carry_out(
 ) -> list[Purged]:
     drain_journals(context)
     _drop_old_journals(context)
-    done = _finish_begun(context, plan.tenant, step)
-    intended = _intended(context, plan)
+    begun = _begun(context, plan.tenant)
+    done = _finish_begun(context, begun, step)
+    intended = _intended(plan, begun)
     rest = [each for each in plan.partitions if (each.tenant, each.day) not in intended]
     if rest:
         done += _purge_rest(context, plan, rest, eyes, asked, step, exact=True)
     return done
 
 
-def _finish_begun(context: CommandContext, tenant: str | None, step: Step) -> list[Purged]:
-    begun = Documents(context.lake, context.settings.lake).begun(tenant)
+def _begun(context: CommandContext, tenant: str | None) -> Mapping[str, Begun]:
+    """What was begun of a tenant or of all. Finishing it begins nothing: one reading of all documents serves both questions."""
+    return Documents(context.lake, context.settings.lake).begun(tenant)
+
+
+def _finish_begun(context: CommandContext, begun: Mapping[str, Begun], step: Step) -> list[Purged]:
     open_ones = sorted(name for name, each in begun.items() if each.unfinished or each.unrecorded)
     return [each for name in open_ones for each in finish_open(make_ground(context, name, step), name)]
 
 
-def _intended(context: CommandContext, plan: Plan) -> set[tuple[str, str]]:
+def _intended(plan: Plan, begun: Mapping[str, Begun]) -> set[tuple[str, str]]:
     """Tenants' days of a plan that intents of this very plan name: what was to go of them went, or a hold kept it."""
     digest = plan.content_hash.removeprefix("sha256:")
-    begun = Documents(context.lake, context.settings.lake).begun(plan.tenant)
     return {
         (tenant, day)
         for tenant, each in begun.items()
@@ -323,34 +328,3 @@ def _eyes(context: CommandContext) -> FourEyes:
     if context.principal.kind is PrincipalKind.JOB:
         return FourEyes(needed=False, why="scheduled, by the policy in force")
     return four_eyes(context.settings, context.access, Action.RETENTION_APPLY, context.principal)
-
-
-def _ask(context: CommandContext, plan: Plan, decision: Decision) -> RequestRecord:
-    return context.control.ask(
-        KIND,
-        plan.content_hash,
-        by=context.principal.recorded_by,
-        tenant_id=plan.tenant,
-        announce=lambda request: _record_approval(context, "approval.requested", request, decision),
-    )
-
-
-def _approve(context: CommandContext, plan: Plan, decision: Decision) -> RequestRecord:
-    return context.control.approve_request(
-        KIND,
-        plan.content_hash,
-        by=context.principal.recorded_by,
-        announce=lambda request: _record_approval(context, "approval.granted", request, decision),
-    )
-
-
-def _record_approval(context: CommandContext, event: str, request: RequestRecord, decision: Decision) -> None:
-    fields: dict[str, Any] = {
-        "action": "apply",
-        "resource_type": "retention_plan",
-        "resource_id": request.subject,
-        "approval_id": request.id,
-        "policy_id": decision.policy_id,
-        "policy_version": decision.policy_version,
-    }
-    context.record(event, request.tenant_id or LAKE_TENANT, **fields)

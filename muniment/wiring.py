@@ -18,6 +18,7 @@ from warehouse.control import ControlStore
 from warehouse.errors import ConflictError
 from warehouse.keys import LakeKeys, read_keys
 from warehouse.lake import Lake, find_lake
+from warehouse.measures import Measures
 from warehouse.own_events import OwnEvent
 from warehouse.principals import Principal
 from warehouse.subjects import SubjectVault, open_lake_vault
@@ -104,7 +105,7 @@ class CommandContext:
         """What every record passes before it reaches a disk."""
         return make_redactor(self)
 
-    def open_writer(self, shard: str) -> "Writer":
+    def open_writer(self, shard: str, *, measures: Measures | None = None) -> "Writer":
         """Take a shard by its name, replay its journal, and start its writer.
 
         Raises:
@@ -121,6 +122,7 @@ class CommandContext:
             open_stores(self.lake),
             config=self.settings.writer,
             clock=self.clock,
+            measures=measures,
             lake_name=self.settings.lake,
             redactor=self.redactor,
         )

@@ -4,9 +4,9 @@ The instants of a plan divide times into spans between them, and rows are counte
 has one answer for all of its rows.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,16 +72,12 @@ class FamilyReader:
 
     def due_rows(self, family: Sequence[FileState]) -> dict[tuple[str, str], Mask]:
         """Which rows of the files that could not be decided without are due and kept by no hold, by (table, path)."""
-        found = {}
+        found: dict[tuple[str, str], Mask] = {}
         for each in self._count(self._wanted(family)):
             going = [
                 not cohort.holds and judge(cohort, self._policy, self._now).due is Due.ALL for cohort in each.cohorts
             ]
-            keys = each.keys.with_columns(going=pl.Series(going, dtype=pl.Boolean))
-            rows = each.frame.join(keys, on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
-            mask = rows.get_column("going").to_numpy()
-            for number, file in enumerate(each.rows.files):
-                found[file.table, file.path] = mask[each.rows.file == number]
+            found.update(each.by_file(pl.Series(going, dtype=pl.Boolean)))
         return found
 
     def kept_back(self, family: Sequence[FileState], tables: Collection[str]) -> "dict[tuple[str, str], KeptRows]":
@@ -95,11 +91,8 @@ class FamilyReader:
                 if reason not in reasons:
                     reasons.append(reason)
                 codes.append(reasons.index(reason))
-            keys = each.keys.with_columns(reason=pl.Series(codes, dtype=pl.Int64))
-            rows = each.frame.join(keys, on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
-            of_rows = rows.get_column("reason").to_numpy()
-            for number, file in enumerate(each.rows.files):
-                found[file.table, file.path] = KeptRows(of_rows[each.rows.file == number], tuple(reasons))
+            for file, of_rows in each.by_file(pl.Series(codes, dtype=pl.Int64)):
+                found[file] = KeptRows(of_rows, tuple(reasons))
         return found
 
     def _reason(self, cohort: Cohort) -> "Reason | None":
@@ -244,6 +237,14 @@ class _Counted:
     frame: pl.DataFrame
     keys: pl.DataFrame
     cohorts: Sequence[Cohort]
+
+    def by_file(self, values: pl.Series) -> Iterator[tuple[tuple[str, str], npt.NDArray[Any]]]:
+        """A value of each cohort as its rows have it, by (table, path)."""
+        keys = self.keys.with_columns(value=values)
+        rows = self.frame.join(keys, on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
+        of_rows = rows.get_column("value").to_numpy()
+        for number, file in enumerate(self.rows.files):
+            yield (file.table, file.path), of_rows[self.rows.file == number]
 
 
 def _with_owners(contents: pl.DataFrame, owners: Sequence[pl.DataFrame]) -> pl.DataFrame:

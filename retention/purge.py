@@ -79,23 +79,21 @@ def purge(
 def _purge(
     ground: Ground, order: Order, partitions: Collection[Partition], choose: Choose, holds_hash: str
 ) -> Purged | None:
-    with _holding(ground.lake, partitions):
-        doomed = choose()
-        if doomed.is_empty:
-            return None
-        rewrites = _prepare(ground, doomed)
-        intent: StoredDocument | None = None
-        try:
-            quarantined = quarantine_replaced(ground.lake, doomed.by_table.get(QUARANTINE, []))
-            intent = intend(ground, order, doomed)
-            _delete(ground, intent, rewrites, doomed, holds_hash)
-        except BaseException as exc:
-            for rewrite in rewrites:
-                rewrite.discard()
-            if intent is None or isinstance(exc, HeldMeanwhileError) or not isinstance(exc, ConflictError):
-                raise
-            quarantined = None
-    if quarantined is None:
+    intent: StoredDocument | None = None
+    try:
+        with _holding(ground.lake, partitions):
+            doomed = choose()
+            if doomed.is_empty:
+                return None
+            with _prepared(ground, doomed) as rewrites:
+                quarantined = quarantine_replaced(ground.lake, doomed.by_table.get(QUARANTINE, []))
+                intent = intend(ground, order, doomed)
+                _delete(ground, intent, rewrites, doomed, holds_hash)
+    except HeldMeanwhileError:
+        raise
+    except ConflictError:
+        if intent is None:
+            raise
         return _resume(ground, intent)
     replaced = _all_replaced(rewrites, quarantined)
     return certify(ground, intent, Outcome(replaced, gone=tuple(each.before for each in replaced)))
@@ -137,14 +135,9 @@ def _resume_once(ground: Ground, intent: StoredDocument) -> Outcome:
     found = select_intended(
         ground.lake, document.deleted, holds, details["tenant"], details["days"], quarantine=details["quarantine"]
     )
-    rewrites = _prepare(ground, found.doomed)
-    try:
+    with _prepared(ground, found.doomed) as rewrites:
         quarantined = quarantine_replaced(ground.lake, found.doomed.by_table.get(QUARANTINE, []))
         _delete(ground, intent, rewrites, found.doomed, holds.content_hash)
-    except BaseException:
-        for rewrite in rewrites:
-            rewrite.discard()
-        raise
     replaced = _all_replaced(rewrites, quarantined)
     return _outcome_of_both(ground, document, replaced, found)
 
@@ -196,19 +189,21 @@ def _all_replaced(rewrites: Sequence[TableRewrite], quarantined: Sequence[Replac
     return (*(each for rewrite in rewrites for each in rewrite.replaced), *quarantined)
 
 
-def _prepare(ground: Ground, doomed: Doomed) -> list[TableRewrite]:
+@contextmanager
+def _prepared(ground: Ground, doomed: Doomed) -> Iterator[list[TableRewrite]]:
+    """The rewrites of every table, prepared; whatever fails takes away again what of them did not become live."""
     rewrites: list[TableRewrite] = []
     try:
         for table in TABLES:
             if files := doomed.by_table.get(table):
                 store = ground.stores[table]
                 rewrites.append(prepare(store, store.fresh(), files, ground.random_name))
+        ground.step("prepared")
+        yield rewrites
     except BaseException:
         for rewrite in rewrites:
             rewrite.discard()
         raise
-    ground.step("prepared")
-    return rewrites
 
 
 def _expect_free(ground: Ground, doomed: Doomed, deletion: Deletion, holds_hash: str) -> None:

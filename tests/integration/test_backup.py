@@ -21,7 +21,6 @@ from warehouse.commit import open_stores
 from warehouse.errors import ConflictError, InputError, UnavailableError
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
-from warehouse.writer import open_writer
 
 MERGE_ALL = MaintenanceConfig(merge_files=2, settled_merge_files=2, removed_grace_seconds=0, checkpoint_entries=1)
 
@@ -47,17 +46,10 @@ def target(tmp_path):
     return target
 
 
-def writer_of(context, name="w"):
-    return open_writer(
-        context.lake, name, context.claims, open_stores(context.lake), config=context.settings.writer,
-        clock=context.clock, lake_name="lake", redactor=context.redactor,
-    )  # fmt: skip
-
-
 def fill(context, *tags, tenant="acme"):
     """Write batches, each a segment of its own."""
     for tag in tags:
-        writer = writer_of(context)
+        writer = context.open_writer("w")
         writer.append(whole_batch(tag, tenant=tenant)).result(20)
         writer.stop()
 

@@ -37,22 +37,14 @@ from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import VerifyOptions, verify_lake
 from warehouse.ledger.verify.seen import Seen, SeenLog
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
-from warehouse.writer import open_writer
 
 MERGE_ALL = MaintenanceConfig(merge_files=2, settled_merge_files=2, removed_grace_seconds=0, checkpoint_entries=1)
-
-
-def writer_of(context, name="w"):
-    return open_writer(
-        context.lake, name, context.claims, open_stores(context.lake), config=context.settings.writer,
-        clock=context.clock, lake_name="lake", redactor=context.redactor,
-    )  # fmt: skip
 
 
 def fill(context, *tags, tenant="acme"):
     """Write batches, each a segment of its own: spans 0 to 2 of it, audit events, logs, contents and metrics."""
     for tag in tags:
-        writer = writer_of(context)
+        writer = context.open_writer("w")
         writer.append(whole_batch(tag, tenant=tenant)).result(20)
         writer.append(treated(metrics=metrics(2, tag, tenant=tenant))).result(20)
         writer.stop()
