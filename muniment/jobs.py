@@ -37,6 +37,8 @@ from retention.purge import Purged
 from retention.snapshot import read_snapshot
 from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock, utc_text
 from warehouse.commit import open_stores
+from warehouse.derived.store import derived_stores
+from warehouse.derived.tables import DERIVED
 from warehouse.durable import make_folder
 from warehouse.errors import LakeNotFoundError, MunimentError
 from warehouse.lake import Lake, find_lake
@@ -83,7 +85,10 @@ class ScheduledWork:
                 return Maintained(skipped=True)
             try:
                 report = run_maintenance(
-                    self.lake, open_stores(self.lake), config=context.settings.maintenance, clock=self.clock
+                    self.lake,
+                    open_stores(self.lake) | derived_stores(self.lake),
+                    config=context.settings.maintenance,
+                    clock=self.clock,
                 )
             finally:
                 lock.release()
@@ -155,7 +160,7 @@ class ScheduledWork:
             policy = read_retention_policy(context.control)
             tenants = [LAKE_TENANT, *(tenant.id for tenant in context.control.list_tenants())]
         there = {folder.name for folder in self.lake.tables.iterdir() if (folder / _TABLE_LOG).is_dir()}
-        return sorted(there - set(RETAINED_TABLES)) + _without_answer(policy, tenants)
+        return sorted(there - {*RETAINED_TABLES, *DERIVED}) + _without_answer(policy, tenants)
 
     def search_again(self) -> Searched:
         """What `muniment retention verify` does, for all certificates of a tenant at once."""

@@ -127,8 +127,15 @@ class DeltaStore:
             self._commit(list(files), transactions)
             return True
 
-    def rewrite(self, handle: DeltaTable, remove: Sequence[RemoveAction], add: Sequence[AddAction]) -> None:
-        """Replace files in one commit on `handle`, the one that the caller's file list came from.
+    def rewrite(
+        self,
+        handle: DeltaTable,
+        remove: Sequence[RemoveAction],
+        add: Sequence[AddAction],
+        *,
+        transactions: Sequence[tuple[str, int]] = (),
+    ) -> None:
+        """Replace files in one commit on `handle`, the one that the caller's file list came from, with `transactions`.
 
         The caller MUST NOT have updated `handle` since it read from it: Delta's conflict check covers only what came
         after the handle's version.
@@ -151,7 +158,10 @@ class DeltaStore:
                     "append",
                     handle.schema(),
                     partition_by=list(PARTITION_COLUMNS),
-                    commit_properties=CommitProperties(custom_metadata={_ACTIONS_KEY: str(len(remove) + len(add))}),
+                    commit_properties=CommitProperties(
+                        custom_metadata={_ACTIONS_KEY: str(len(remove) + len(add) + len(transactions))},
+                        app_transactions=[Transaction(*item) for item in transactions],
+                    ),
                     post_commithook_properties=_HOOKS,
                 )
             except DeltaError as exc:

@@ -38,12 +38,16 @@ def read_mark(folder: Path) -> int:
     return _read_mark(file) if file.exists() else -1
 
 
+def segment_of(path: str) -> tuple[str, int] | None:
+    """Shard and segment that wrote a file, None for one that a rewrite made."""
+    match = _FILE_NAME.fullmatch(path.rsplit("/", 1)[-1])
+    return None if match is None else (match["shard"], int(match["segment"]))
+
+
 def is_readable(path: str, marks: Mapping[str, int]) -> bool:
     """Whether a live file's rows may be shown: its segment is at or below its shard's mark, or a rewrite made it."""
-    match = _FILE_NAME.fullmatch(path.rsplit("/", 1)[-1])
-    if match is None:
-        return True
-    return int(match["segment"]) <= marks.get(match["shard"], -1)
+    place = segment_of(path)
+    return place is None or place[1] <= marks.get(place[0], -1)
 
 
 def _read_mark(file: Path) -> int:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from warehouse.durable import PRIVATE_FOLDER, make_folder, sync_folders, sync_many, write_new
-from warehouse.tables import STATISTICS_COLUMNS, TABLES, Table
+from warehouse.tables import STATISTICS_COLUMNS, Table
 
 ROW_GROUP_ROWS = 65_536
 WRITE_LEVEL = 1
@@ -123,7 +123,7 @@ def write_file(table: Table, rows: pa.Table, file: Path, *, level: int) -> int:
     """Write one Parquet file, mode 0600, and return its size; `rows` have the table's file schema and order."""
     group_rows = max(1, min(rows.num_rows, ROW_GROUP_ROWS))
     if rows.num_rows < SMALL_FILE_ROWS:
-        options = _small_file_options(table.name) | {"bloom_filter_options": _bloom(table, group_rows)}
+        options = _small_file_options(table) | {"bloom_filter_options": _bloom(table, group_rows)}
     else:
         options = file_options(table, level=level, group_rows=group_rows)
     sink = pa.BufferOutputStream()
@@ -138,12 +138,12 @@ def file_options(table: Table, *, level: int, group_rows: int) -> dict[str, Any]
 
     A bloom filter is one row group's, so `group_rows` bounds its distinct values; it takes about a byte a row.
     """
-    return _column_options(table.name, level) | {"bloom_filter_options": _bloom(table, group_rows)}
+    return _column_options(table, level) | {"bloom_filter_options": _bloom(table, group_rows)}
 
 
 @cache
-def _column_options(table_name: str, level: int) -> dict[str, Any]:
-    schema = TABLES[table_name].file_schema
+def _column_options(table: Table, level: int) -> dict[str, Any]:
+    schema = table.file_schema
     rare = _PLAIN | _DELTA | _RANDOM | _TEXT
     return {
         "compression": "zstd",
@@ -157,8 +157,7 @@ def _column_options(table_name: str, level: int) -> dict[str, Any]:
 
 
 @cache
-def _small_file_options(table_name: str) -> dict[str, Any]:
-    table = TABLES[table_name]
+def _small_file_options(table: Table) -> dict[str, Any]:
     return {
         "compression": {_leaf(f): "zstd" if f.name in _LONG else "none" for f in table.file_schema},
         "compression_level": {f.name: WRITE_LEVEL for f in table.file_schema if f.name in _LONG},

@@ -42,6 +42,7 @@ def run(
     from governance.access import Action
     from muniment.wiring import command_context
     from warehouse.commit import open_stores
+    from warehouse.derived.store import derived_stores
     from warehouse.maintenance import run_maintenance
 
     context = command_context(lake)
@@ -52,7 +53,7 @@ def run(
     with _progress(shown=on_terminal() and not quiet) as progress:
         report = run_maintenance(
             context.lake,
-            open_stores(context.lake),
+            open_stores(context.lake) | derived_stores(context.lake),
             config=context.settings.maintenance,
             clock=context.clock,
             tenants=None if tenant is None else [tenant],
@@ -77,6 +78,7 @@ def status(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOpti
     from governance.access import Action
     from muniment.wiring import command_context
     from warehouse.commit import open_stores
+    from warehouse.derived.store import derived_stores
     from warehouse.maintenance import maintenance_state
 
     context = command_context(lake)
@@ -84,7 +86,7 @@ def status(lake: LakeOption = None, tenant: TenantFilter = None, json_: JsonOpti
     _check_tenant(context, tenant)
     states = maintenance_state(
         context.lake,
-        open_stores(context.lake),
+        open_stores(context.lake) | derived_stores(context.lake),
         config=context.settings.maintenance,
         clock=context.clock,
         tenants=None if tenant is None else [tenant],

@@ -28,7 +28,7 @@ from warehouse.maintenance.partition import Partition, partition_lock
 from warehouse.maintenance.plan import live_paths
 from warehouse.marks import is_readable, read_marks
 
-_REWRITE_NAME = re.compile(r"compact-[0-9a-f]{32}\.parquet")
+_REWRITE_NAME = re.compile(r"(?:compact-[0-9a-f]{32}|derived-[0-9a-f]{32}-[a-z_]+)\.parquet")
 _SEGMENT_NAME = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}-\d{10}-[^/]*\.parquet")
 _FOLDER_NAMES = re.compile(r"tenant_id=([^/]+)/day=([^/]+)")
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from warehouse.query.functions import SCALAR_FUNCTIONS, TABLE_FUNCTIONS
 from warehouse.query.syntax import parse_select, unparse
-from warehouse.query.views import TIME_COLUMN
-from warehouse.tables import TABLES
+from warehouse.query.views import READ_TABLES, TIME_COLUMN
 
 _TYPE_NAMES = """
     bigint bit blob bool boolean bytea char date decimal double enum float float4 float8 hugeint int int1 int2 int4 int8
@@ -22,8 +21,8 @@ _KNOWN = (
     SCALAR_FUNCTIONS
     | TABLE_FUNCTIONS
     | frozenset(_TYPE_NAMES.split())
-    | TABLES.keys()
-    | {column.name for table in TABLES.values() for column in table.columns}
+    | READ_TABLES.keys()
+    | {column.name for table in READ_TABLES.values() for column in table.columns}
     | {TIME_COLUMN}
 )
 # Keys whose strings the parser chooses from its own vocabulary; all others may hold what the writer of the query chose.

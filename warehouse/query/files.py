@@ -9,6 +9,7 @@ with any other in the list the logs are read again.
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -24,8 +25,16 @@ _PATH_PARTS = 3
 _NO_MARKS: Mapping[str, int] = {}
 
 
-def list_files(lake: Lake, tenants: Collection[str], tables: Collection[str]) -> dict[str, list[str]]:
-    """Paths of the live Parquet files of `tables` that `tenants` own and that no unfinished segment wrote.
+@dataclass(frozen=True)
+class Listing:
+    """Paths of each table's readable files, and the segment that each shard had committed when they were listed."""
+
+    files: dict[str, list[str]]
+    marks: Mapping[str, int]
+
+
+def list_files(lake: Lake, tenants: Collection[str], tables: Collection[str]) -> Listing:
+    """The live Parquet files of `tables` that `tenants` own and that no unfinished segment wrote.
 
     Raises:
         UnavailableError: a log cannot be read, or rewrites keep replacing files.
@@ -42,7 +51,7 @@ def list_files(lake: Lake, tenants: Collection[str], tables: Collection[str]) ->
     raise AssertionError("the loop above returns or raises")
 
 
-def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> dict[str, list[str]]:
+def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> Listing:
     with ThreadPoolExecutor(max_workers=max(1, len(tables))) as pool:
         marks = read_marks(lake)
         handles = dict(pool.map(lambda name: (name, _open(lake, name)), sorted(tables)))
@@ -50,7 +59,8 @@ def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> di
         settled = read_marks(lake) == marks
         for _ in range(_ATTEMPTS):
             if settled:
-                return {name: _owned(lake, name, paths, owned, marks) for name, paths in live.items()}
+                mine = {name: _owned(lake, name, paths, owned, marks) for name, paths in live.items()}
+                return Listing(mine, marks)
             known = _rewritten(live)
             marks = read_marks(lake)
             list(pool.map(lambda item: _update(*item), handles.items()))

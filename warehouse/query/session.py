@@ -19,16 +19,27 @@ from warehouse.errors import DeniedError, QueryError
 from warehouse.lake import Lake
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.principals import Principal
-from warehouse.query.files import list_files
+from warehouse.query.files import Listing, list_files
 from warehouse.query.guard import check_query
+from warehouse.query.read_point import ReadPoint, next_point
 from warehouse.query.settings import QuerySettings
 from warehouse.query.spill import spill_folder
-from warehouse.query.views import VIEWS, create_views, paths_sql
+from warehouse.query.views import (
+    ALL_PREFIX,
+    VIEWS,
+    create_new_views,
+    create_tables,
+    create_views,
+    new_sources,
+    paths_sql,
+)
+from warehouse.tables import TABLES
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 """Values for `?` in order, or for `$name` by name."""
 
 BATCH_ROWS = 65_536
+_NO_ROWS: Mapping[str, pa.Table] = {}
 _FILE_IS_GONE = ("No such file", "No files found")
 
 
@@ -43,7 +54,9 @@ class QuerySession:
         tenants: tuple[str, ...],
         principal: Principal,
         timeout_seconds: float,
+        read_point: ReadPoint | None = None,
     ) -> None:
+        self._read_point = read_point
         self.tables = tables
         self.tenants = tenants
         self.principal = principal
@@ -71,6 +84,16 @@ class QuerySession:
         statement = check_query(sql, self.tables).statement
         with self._run(statement, params, timeout_seconds) as reader:
             yield reader
+
+    def read_point(self) -> ReadPoint:
+        """Where this session ends: what the next one begins at to see what this one did not.
+
+        Raises:
+            ValueError: it was not opened at a point.
+        """
+        if self._read_point is None:
+            raise ValueError("expected a session that was opened with `since`, got one over everything")
+        return self._read_point
 
     def run_trusted(self, sql: str, params: Parameters = None, *, timeout_seconds: float | None = None) -> pa.Table:
         """Run a query of Muniment's own: not guarded, but in the same walled connection. Never pass on a user's text.
@@ -148,10 +171,24 @@ def open_session(
     principal: Principal,
     settings: QuerySettings,
     tables: Collection[str] = VIEWS,
+    since: ReadPoint | None = None,
+    received_before: int | None = None,
+    extra: Mapping[str, pa.Table] = _NO_ROWS,
 ) -> Iterator[QuerySession]:
     """Open a session over what is committed now and belongs to `tenants`.
 
-    With `tables` only these are opened, which saves time where it is known what will be asked. The caller has asked `governance.access`; a principal bound to tenants is held to them here too.
+    The caller has asked `governance.access`; a principal bound to tenants is held to them here too.
+
+    Args:
+        lake_dir: the lake's folder.
+        tenants: whose rows; with `since` one.
+        principal: who asks.
+        settings: memory, threads, time.
+        tables: open these only, which saves time where it is known what will be asked. With `since` always all.
+        since: show in the tables' own views what came after this point, and everything in views `all_<name>`.
+        received_before: with `since`: records received at or after this (nanoseconds since 1970) wait for a later session, and
+            with them what their shard recorded after them.
+        extra: rows of the caller's own, as tables under these names.
 
     Raises:
         QueryError: no tenant was named.
@@ -161,17 +198,44 @@ def open_session(
     """
     _check_tenants(tenants, principal)
     lake = Lake(lake_dir.absolute())
-    files = list_files(lake, tenants, tables)
+    if since is not None and (len(set(tenants)) != 1 or frozenset(tables) != VIEWS):
+        raise ValueError(f"since: expected one tenant and every table, got {tenants} and {sorted(tables)}")
+    listing = list_files(lake, tenants, tables)
+    files = listing.files
     with spill_folder(lake) as spill, contextlib.closing(_connect(settings, spill)) as connection:
-        create_views(connection, files)
+        until = None
+        if since is None:
+            create_views(connection, files)
+        else:
+            until = _until(connection, since, listing, received_before)
+            create_new_views(connection, files, since, until)
+        create_tables(connection, extra)
         _lock(connection, [file for paths in files.values() for file in paths])
         yield QuerySession(
             connection,
-            tables=frozenset(files),
+            tables=frozenset({*files, *extra, *(_all_names(files) if since is not None else ())}),
             tenants=tuple(sorted(set(tenants))),
             principal=principal,
             timeout_seconds=settings.timeout_seconds,
+            read_point=until,
         )
+
+
+def _until(
+    connection: duckdb.DuckDBPyConnection, since: ReadPoint, listing: Listing, received_before: int | None
+) -> ReadPoint:
+    sources = new_sources(listing.files, since)
+    try:
+        return next_point(connection, since, sources, listing.files, listing.marks, received_before=received_before)
+    except duckdb.Error as exc:
+        raise QueryError(
+            f"new rows cannot be told from others: {exc}",
+            hint="where files were replaced since they were listed, run it again",
+        ) from exc
+
+
+def _all_names(names: Collection[str]) -> list[str]:
+    return [f"{ALL_PREFIX}{name}" for name in names if name in TABLES]
 
 
 def _check_tenants(tenants: Sequence[str], principal: Principal) -> None:

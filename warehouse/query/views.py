@@ -1,17 +1,28 @@
-"""The views that a session's queries see: one a table, over exactly the files that were listed for it."""
+"""The views that a session's queries see: one a table, over exactly the files that were listed for it.
+
+A session that begins at a read point sees the new rows of a table under its name, and all of them as `all_<name>`.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 
+from warehouse.derived.tables import DERIVED
 from warehouse.errors import LakeError
+from warehouse.query.read_point import ReadPoint
 from warehouse.tables import PARTITION_COLUMNS, TABLES, Table
 
 TIME_COLUMN = "time"
 """`time_unix_nano` as a TIMESTAMP in UTC, to the microsecond: the finest that most programs understand."""
 
-VIEWS: frozenset[str] = frozenset(TABLES)
+ALL_PREFIX = "all_"
+"""Before the name of a table: all of its rows, in a session whose other views hold the new ones."""
+
+READ_TABLES: Mapping[str, Table] = TABLES | DERIVED
+"""Every table that can be queried."""
+
+VIEWS: frozenset[str] = frozenset(READ_TABLES)
 """Names of the views: those of the tables."""
 
 _TYPES: Mapping[pa.DataType, str] = {
@@ -30,7 +41,37 @@ _SEPARATOR = "\x1f"  # ASCII unit separator
 def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> None:
     """Create the view of each table named in `files`; one without files has the same columns and no rows."""
     for name, paths in files.items():
-        connection.execute(_view_sql(TABLES[name], paths))
+        connection.execute(_view_sql(name, READ_TABLES[name], paths))
+
+
+def create_new_views(
+    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]], since: ReadPoint, until: ReadPoint
+) -> None:
+    """Create two views of each stored table: `<name>` of the rows above `since` and up to `until`, `all_<name>` of all."""
+    for name, paths in files.items():
+        table = READ_TABLES[name]
+        if name in DERIVED:
+            connection.execute(_view_sql(name, table, paths))
+            continue
+        new = [path for path in paths if since.may_hold_new(path)]
+        connection.execute(_view_sql(f"{ALL_PREFIX}{name}", table, paths))
+        connection.execute(_view_sql(name, table, new, where=since.condition(name, until)))
+
+
+def new_sources(files: Mapping[str, Sequence[str]], since: ReadPoint) -> dict[str, str]:
+    """SQL source of each stored table's files that may hold rows above `since`; tables without such are left out."""
+    new = {
+        name: [path for path in paths if since.may_hold_new(path)] for name, paths in files.items() if name in TABLES
+    }
+    return {name: _files_sql(TABLES[name], paths) for name, paths in new.items() if paths}
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection, rows: Mapping[str, pa.Table]) -> None:
+    """Create a table of the session's own from each of `rows`; the caller chose the names."""
+    for name, table in rows.items():
+        connection.register("given_rows", table)
+        connection.execute(f'create table "{name}" as select * from given_rows')  # noqa: S608  the caller's own name
+        connection.unregister("given_rows")
 
 
 def paths_sql(paths: Sequence[str]) -> str:
@@ -49,13 +90,13 @@ def paths_sql(paths: Sequence[str]) -> str:
     return f"string_split('{text}', '{_SEPARATOR}')"
 
 
-def _view_sql(table: Table, files: Sequence[str]) -> str:
+def _view_sql(name: str, table: Table, files: Sequence[str], *, where: str = "true") -> str:
     # A view's definition takes no bound parameters: names are the schema's own, paths are quoted.
     source = _files_sql(table, files) if files else _empty_sql(table)
     columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in PARTITION_COLUMNS)
     partition = ", ".join(PARTITION_COLUMNS)
     time = f"make_timestamp(time_unix_nano // 1000) as {TIME_COLUMN}"
-    return f'create view "{table.name}" as select {partition}, {time}, {columns} from {source}'  # noqa: S608  nothing in it comes from a user
+    return f'create view "{name}" as select {partition}, {time}, {columns} from {source} where {where}'  # noqa: S608  nothing in it comes from a user
 
 
 def _files_sql(table: Table, files: Sequence[str]) -> str:

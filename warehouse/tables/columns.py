@@ -29,9 +29,9 @@ class Column:
     doc: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """One Delta table.
+    """One Delta table. There is one object a table, so that it can be told from others without looking at its columns.
 
     `assigned` names the columns that the writer fills when it sequences a row; decoders leave them out. `sort_by` is the
     order of rows inside a file, `bloom` the columns with a Parquet bloom filter.

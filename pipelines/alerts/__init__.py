@@ -1,0 +1,1 @@
+"""Alerts out: what fires, who is told, and what they were told last."""
