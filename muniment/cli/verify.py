@@ -262,6 +262,8 @@ def _print_result(report: "VerifyReport", *, remembers: bool | None) -> None:
         console.print(f"[bold green]proved[/]: {report.records:,} records, every one as signed and in its place")
     else:
         console.print(f"[bold]consistent[/]: {report.records:,} records")
+        if any(log.contents.unexplained for log in report.logs):
+            console.print("  why contents are gone is not established: no certificate lists them", soft_wrap=True)
         if not all(log.signer_established for log in report.logs):
             console.print("  to establish signers bring the lake's key with --vkey FILE", soft_wrap=True)
         if any(log.freshness_note for log in report.logs):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from warehouse.ledger.certificates import ContentParts, Deleted, PurgeCertificate, PurgeIntent, Run, sign_document
 from warehouse.ledger.note import Ed25519Signer
 from warehouse.ledger.signing import read_signing_keys
+from warehouse.ledger.verify import Result
 from warehouse.ledger.verify.excuses import LOST
 
 LOG = "acme/main"
@@ -175,3 +176,21 @@ def test_contents_under_a_certificate_are_told_apart(growing):
     growing.rewrite(growing.files("contents")[0], lambda rows: [row for row in rows if row["owner_index"] not in GONE])
     contents = next(log.contents for log in growing.verify(vkey=growing.vkey).logs if log.tenant == "acme")
     assert (contents.expired, contents.certified) == (3, 1)
+
+
+def test_contents_that_went_without_a_certificate_keep_a_lake_from_being_proved(lake, memory):
+    """What is gone with nobody's word for it is not established: consistent, though signers and freshness are."""
+    proved = lake.verify(vkey=lake.vkey, seen=memory)
+    assert proved.result is Result.PROVED
+    lake.rewrite(lake.files("contents")[0], lambda rows: [row for row in rows if row["owner_index"] not in GONE])
+    report = lake.verify(vkey=lake.vkey, seen=memory)
+    assert report.result is Result.CONSISTENT
+    assert sum(log.contents.unexplained for log in report.logs) == 3
+
+
+def test_contents_that_a_certificate_calls_gone_and_are_there(growing, findings):
+    """A certified part that stands there, left behind or put back, is an unfinished purge."""
+    parts = (ContentParts("acme", growing.shard, 3, ("prompt",)), ContentParts("acme", growing.shard, 4, ("other",)))
+    digest = sign(growing, certificate(growing, deleted=Deleted(contents=parts)))
+    growing.record("retention.purged", attributes={"certificate_sha256": digest})
+    assert findings(growing.verify(vkey=growing.vkey)) == [(LOG, "purge-unfinished", 3, 3)]

@@ -65,8 +65,8 @@ class ContentTask:
 class ShardContents:
     """Contents of one log's rows: how many fit, how many listed ones are not there.
 
-    Of these `certified` are those that certificates list. `altered` and `not_listed` are such pairs
-    too; `beyond` are owners' indices that are not below the signed size, by file. Of each, a log keeps a bounded number.
+    Of these `certified` are those that certificates list. `altered`, `not_listed` and `returned` (there, though a certificate
+    says that they went) are such pairs too; `beyond` are owners' indices that are not below the signed size, by file. Of each, a log keeps a bounded number.
     """
 
     matching: int = 0
@@ -74,6 +74,7 @@ class ShardContents:
     certified: int = 0
     altered: list[tuple[int, str]] = field(default_factory=list)
     not_listed: list[tuple[int, str]] = field(default_factory=list)
+    returned: list[tuple[int, str]] = field(default_factory=list)
     beyond: list[tuple[TableFile, int]] = field(default_factory=list)
 
     def add(self, other: "ShardContents") -> None:
@@ -87,6 +88,7 @@ class ShardContents:
             del self.beyond[KEPT_PARTS:-KEPT_PARTS]
         self.altered += other.altered[: max(0, KEPT_PARTS - len(self.altered))]
         self.not_listed += other.not_listed[: max(0, KEPT_PARTS - len(self.not_listed))]
+        self.returned += other.returned[: max(0, KEPT_PARTS - len(self.returned))]
 
 
 @dataclass
@@ -213,6 +215,22 @@ def _compare_file(task: ContentTask, file: TableFile, listed: dict[Key, str | No
         rows = batch.filter(_chosen(task, batch.column("shard"), indices))
         result.rows += rows.num_rows
         _compare_rows(rows, listed, result)
+        _note_returned(task, rows, result)
+
+
+def _note_returned(task: ContentTask, rows: pa.RecordBatch, result: ContentResult) -> None:
+    """Note the parts that are there although a certificate says that they went."""
+    for shard, certified in task.certified.items():
+        # by the owners' bounds first: of a file that no purge named nothing is taken apart
+        owners = rows.column("owner_index")
+        near = pc.and_(
+            pc.equal(rows.column("shard"), pa.scalar(shard)),
+            pc.is_in(owners, pa.array(np.unique(certified.owners))) if len(certified) else pa.scalar(False),
+        )
+        found = rows.filter(near)
+        if found.num_rows:
+            pairs = zip(found.column("owner_index").to_pylist(), found.column("part").to_pylist(), strict=True)
+            result.shards.setdefault(shard, ShardContents()).returned += certified.among(pairs)
 
 
 def _compare_rows(rows: pa.RecordBatch, listed: dict[Key, str | None], result: ContentResult) -> None:

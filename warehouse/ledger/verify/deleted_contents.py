@@ -51,16 +51,19 @@ class DeletedContents:
 
     def count(self, absent: Iterable[tuple[int, str]]) -> int:
         """How many of these (owner's index, part), each named once, are among them."""
+        return len(self.among(absent))
+
+    def among(self, parts: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Those of these (owner's index, part) that it lists."""
         places = {name: place for place, name in enumerate(self.names)}
-        known = [(owner, places[part]) for owner, part in absent if part in places]
+        known = [(owner, part) for owner, part in parts if part in places]
         if not known or not len(self.owners):
-            return 0
-        wanted = np.array(known, np.int64)
+            return []
         width = len(self.names)
         mine = self.owners * width + self.codes
-        asked = wanted[:, 0] * width + wanted[:, 1]
+        asked = np.array([owner * width + places[part] for owner, part in known], np.int64)
         place = np.minimum(np.searchsorted(mine, asked), len(mine) - 1)
-        return int((mine[place] == asked).sum())
+        return [known[number] for number in np.flatnonzero(mine[place] == asked).tolist()]
 
     def __len__(self) -> int:
         return len(self.owners)

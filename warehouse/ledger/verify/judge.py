@@ -205,6 +205,8 @@ def _judge_contents(name: LogName, state: LogState, evidence: Evidence, report: 
         # a missing or altered row is told about already; one that was purged should have taken its contents along
         if index not in altered and (state.account.has(index) or purged.table_of(index)):
             report.find(FindingKind.CONTENT_NOT_LISTED, index, f"{part}: no record lists it, or not twice")
+    for index, part in found.returned:
+        report.find(FindingKind.PURGE_UNFINISHED, index, f"{part}: certified as purged, and the content is there")
     for file, index in found.beyond:
         if file.is_committed(evidence.marks) and not 0 <= index < evidence.later_size and not _is_gone(report):
             report.find(

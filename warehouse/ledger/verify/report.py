@@ -15,8 +15,8 @@ from warehouse.ledger.verify.heads import Head
 class Result(StrEnum):
     """The answer.
 
-    `proved`: no findings, signers established by keys that the verifier brought, and freshness by its memory or by witnesses.
-    `consistent`: no findings, but signer or freshness is not established. `broken`: there are findings.
+    `proved`: no findings, signers established by keys that the verifier brought, freshness by its memory or by witnesses, and
+    no content is gone without a certificate. `consistent`: no findings, but one of these is not established. `broken`: there are findings.
     """
 
     PROVED = "proved"
@@ -40,6 +40,11 @@ class ContentCount:
     matching: int = 0
     expired: int = 0
     certified: int = 0
+
+    @property
+    def unexplained(self) -> int:
+        """How many are not there and no certificate says why."""
+        return self.expired - self.certified
 
 
 @dataclass
@@ -112,7 +117,8 @@ class VerifyReport:
         if any(log.findings for log in self.logs):
             return Result.BROKEN
         established = all(
-            log.signer_established and log.freshness is not Freshness.NOT_ESTABLISHED for log in self.logs
+            log.signer_established and log.freshness is not Freshness.NOT_ESTABLISHED and not log.contents.unexplained
+            for log in self.logs
         )
         return Result.PROVED if established and self.logs and not self.interrupted else Result.CONSISTENT
 
