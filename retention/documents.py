@@ -25,6 +25,8 @@ from warehouse.ledger.certificates import (
     sign_document,
 )
 from warehouse.ledger.errors import CertificateError, NoteError
+from warehouse.ledger.key_destruction import KIND as KEY_KIND
+from warehouse.ledger.key_destruction import KeyDestruction, open_destruction
 from warehouse.ledger.note import Ed25519Verifier
 from warehouse.ledger.signing import read_signing_keys
 
@@ -114,6 +116,18 @@ class Documents:
                     continue
                 if signed.document.lake == self.lake_name and signed.file_sha256 == file.name:
                     yield StoredDocument(signed.document, signed.file_sha256, file)
+
+    def destructions(self) -> Iterator[tuple[KeyDestruction, Path]]:
+        """Every certificate of a destroyed subject key that this lake signed; other files are passed over."""
+        for file in sorted(self.lake.certificates.glob("*")) if self.lake.certificates.is_dir() else ():
+            if len(file.name) == len(sha256().hexdigest()) and file.is_file() and _kind(file) == KEY_KIND.encode():
+                content = file.read_bytes()
+                try:
+                    document = open_destruction(content, self.verifiers())
+                except (CertificateError, NoteError):
+                    continue
+                if document.lake == self.lake_name and sha256(content).hexdigest() == file.name:
+                    yield document, file
 
     def verifiers(self) -> list[Ed25519Verifier]:
         """What the lake's own keys verify, those that were replaced too."""

@@ -11,6 +11,7 @@ from warehouse.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from muniment.certificates import Listed, ListedKey
     from muniment.purging import Waiting
     from retention.plan import DuePartition, Plan
     from retention.purge import Purged
@@ -213,13 +214,15 @@ def certificates(
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List certificates and unfinished intents, oldest first."""
+    """List the certificates of purges and of destroyed keys, and unfinished intents, oldest first."""
     from rich.table import Table
 
-    from muniment.certificates import list_documents
+    from muniment.certificates import list_documents, list_keys
     from muniment.wiring import command_context
 
-    found = list_documents(command_context(lake), tenant)
+    context = command_context(lake)
+    listed: list[Listed | ListedKey] = [*list_documents(context, tenant), *list_keys(context, tenant)]
+    found = sorted(listed, key=lambda each: int(each.to_json()["time_unix_nano"]))
     if json_:
         print_json([each.to_json() for each in found])
         return

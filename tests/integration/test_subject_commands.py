@@ -175,6 +175,8 @@ def test_shred_shows_first_and_destroys_with_yes(command, context, events, token
     assert code == 0
     nonce = bytes.fromhex(out.strip())
     (file,) = context.lake.certificates.iterdir()
+    (listed,) = json.loads(command("retention", "certificates", "--json")[1])
+    assert (listed["sha256"], listed["kind"], listed["tenant"]) == (file.name, "key destroyed", "acme")
     document = open_destruction(file.read_bytes(), verifiers(context))
     assert document.subject_ref == hashlib.sha256(nonce + VALUE.encode()).hexdigest()
     assert document.token_ref == hashlib.sha256(nonce + token.encode()).hexdigest()
