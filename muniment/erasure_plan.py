@@ -10,6 +10,7 @@ from muniment.retaining import read_holds, read_retention_policy
 from muniment.wiring import CommandContext
 from retention.erasure import Erasure, FoundFile, decide
 from retention.subject_finds import SubjectTerms
+from retention.subject_matching import ascii_lower, spellings_of
 from retention.subject_search import search_subject
 from warehouse.errors import CorruptionError, InputError, NotFoundError
 from warehouse.quarantine import entries_with
@@ -32,10 +33,15 @@ class Person:
 
     @property
     def words_in_texts(self) -> list[str]:
-        """What is looked for within texts. A value such as `42` or `alice` means others there too, unless somebody orders it."""
-        if self.value is not None and (self.texts or "@" in self.value):
-            return [self.token, self.value]
-        return [self.token]
+        """What is looked for within texts, whatever the case of ASCII letters: the token, and the value in each of its spellings.
+
+        A value such as `42` or `alice` means others there too, so it is left out unless somebody orders it.
+        """
+        if self.value is None or not (self.texts or "@" in self.value):
+            return [self.token]
+        # the value as it was given comes first and stands for those that differ in the case of ASCII letters alone
+        by_letters = {ascii_lower(form): form for form in reversed((self.value, *spellings_of(self.value)))}
+        return [self.token, *reversed(by_letters.values())]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Searches everywhere for words that should be gone: a tenant's tables decoded, and the bytes of every other file that could hold them.
 
 Compressed Parquet hides text, so each live file is decoded, all of its text columns. Everything else is searched as bytes: quarantine,
-journals, control database, spilled queries, certificates, the storage of scheduled jobs. Case is ignored.
+journals, control database, spilled queries, certificates, the storage of scheduled jobs. The case of ASCII letters is ignored;
+other spellings of a word are words of their own.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -93,7 +94,7 @@ def search_everywhere(
             for counts, rows in ((found.rows_found, mask & ~allowed), (found.rows_expected, mask & allowed)):
                 if rows.any():
                     counts[file.table] = counts.get(file.table, 0) + int(rows.sum())
-        needles = [word.casefold().encode() for word in words]
+        needles = [word.encode().lower() for word in words]  # of bytes only ASCII letters have a case
         for path in _other_files(lake, tenant_id, with_control=with_control):
             if _holds_any(path, needles, found):
                 found.other_files.append(path.relative_to(lake.path).as_posix())

@@ -116,6 +116,11 @@ def spellings_of(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*forms, *written]))
 
 
+def ascii_lower(text: str) -> str:
+    """A text with its ASCII letters in lower case, and nothing else changed."""
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 def attribute_pattern(terms: Iterable[AttributeTerm]) -> str:
     """A pattern for any of these members of a JSON object. Inside of a JSON string quotes are escaped, so nothing else has this form."""
     return "|".join(rf"{_json_string(term.json_name)}\s*:\s*{_json_value(term)}\s*(?:[,}}\]]|$)" for term in terms)

@@ -273,6 +273,18 @@ def test_short_values_are_not_looked_for_in_texts_unless_ordered():
     assert Person("acme", token, ANN).words_in_texts == [token, ANN]
 
 
+@pytest.mark.parametrize(
+    "left", ["ZOË@EXAMPLE.ORG", "zoe\u0308@example.org", '{"to": "zo\\u00eb@example.org"}', "ZOE\u0308@example.org"]
+)
+def test_a_person_is_looked_for_in_every_spelling(context, left):
+    """In upper case, decomposed, or as JSON escapes it: wherever the value stands, an erasure does not end."""
+    _, note, _, _ = order(context)
+    (context.lake.path / "dagster").mkdir()
+    (context.lake.path / "dagster" / "left.txt").write_text(left)
+    with pytest.raises(CorruptionError, match=r"dagster/left\.txt"):
+        carry_out(context, note, value="zoë@example.org")
+
+
 def test_an_erasure_does_not_end_while_the_person_is_found(context):
     """A file with the token that nothing can erase keeps the erasure open, and is named."""
     person, note, _, _ = order(context)
