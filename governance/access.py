@@ -61,6 +61,8 @@ class Action(StrEnum):
     HOLD_RELEASE = "hold.release"
     RETENTION_PLAN = "retention.plan"
     RETENTION_APPLY = "retention.apply"
+    AGENT_READ = "agent.read"
+    AGENT_MANAGE = "agent.manage"
 
 
 class Role(StrEnum):
@@ -87,6 +89,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.POLICY_READ,
                 Action.HOLD_READ,
                 Action.RETENTION_PLAN,
+                Action.AGENT_READ,
             }
         ),
         Role.SRE: frozenset(
@@ -99,6 +102,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.MAINTENANCE_RUN,
                 Action.STATUS_READ,
                 Action.POLICY_READ,
+                Action.AGENT_READ,
             }
         ),
         Role.SENDER: frozenset({Action.RECORDS_WRITE}),
@@ -114,6 +118,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.RETENTION_PLAN,
                 Action.RETENTION_APPLY,
                 Action.SUBJECT_ERASE,
+                Action.AGENT_READ,
             }
         ),
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 from collectors.config import LimitsConfig, ReceiversConfig
 from muniment.demo import TRUTH_FILE, DemoResult, Endpoints, Progress, run_demo, tenant_names, write_truth
+from muniment.demo.registration import register_fleet
 from muniment.policies import apply_defaults
 from muniment.setup import set_up_lake
 from muniment.tenancy import add_tenant, issue_key
@@ -67,6 +68,7 @@ def _make(
         context = command_context(lake.path)
         apply_defaults(lake, context.control, context.access, context.principal, context.record)
         keys = _make_tenants(context)
+        register_fleet(context.control, by=context.principal.recorded_by)
     with _timed(seconds, "send"), _receivers(lake.path, days=days) as ports:
         stage("sending with the OpenTelemetry SDK")
         endpoints = Endpoints(grpc=f"http://127.0.0.1:{ports['grpc']}", http=f"http://127.0.0.1:{ports['http']}")

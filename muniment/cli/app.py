@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from muniment import __version__
 from muniment.cli import (
+    agents,
     backup,
     collect,
     demo,
@@ -53,6 +54,7 @@ for module in (
     demo,
     imports,
     tenants,
+    agents,
     query,
     redact,
     status,

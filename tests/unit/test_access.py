@@ -40,6 +40,8 @@ hold.place         o
 hold.release       o
 retention.plan     o a j
 retention.apply    o j
+agent.read         o a s j
+agent.manage       o
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),

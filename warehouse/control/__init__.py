@@ -1,9 +1,10 @@
-"""Control data: tenants, API keys, shards, applied policies and legal holds, in SQLite by default and PostgreSQL by URL.
+"""Control data: tenants, API keys, shards, applied policies, legal holds and registered agents, in SQLite by default and PostgreSQL by URL.
 
 Small, rarely written, and needed before anything may be accepted. What was done to it is not logged here: the events go
 into the lake, like everybody else's.
 """
 
+from warehouse.control.agents import AgentProfile, AgentRecord, AgentState
 from warehouse.control.cache import KeyCache
 from warehouse.control.holds import Deletion
 from warehouse.control.records import (
@@ -21,6 +22,9 @@ from warehouse.control.records import (
 from warehouse.control.store import ControlStore
 
 __all__ = [
+    "AgentProfile",
+    "AgentRecord",
+    "AgentState",
     "AppliedPolicy",
     "ControlStore",
     "Deletion",

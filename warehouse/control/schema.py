@@ -6,7 +6,7 @@ and compare it alike, and no time zone setting of a server can shift it.
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
 
-HEAD = "r0004"
+HEAD = "r0006"
 """Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
 
 METADATA = MetaData()
@@ -103,4 +103,27 @@ REQUESTS = Table(
     Column("approved_unix_nano", BigInteger),
     Column("approved_by", Text),
     Column("closed_unix_nano", BigInteger),
+)
+
+AGENTS = Table(
+    "agents",
+    METADATA,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("on_call", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("risk_class", Text, nullable=False),
+    Column("models", Text, nullable=False),
+    Column("providers", Text, nullable=False),
+    Column("tools", Text, nullable=False),
+    Column("keys", Text, nullable=False),
+    Column("silent_after_seconds", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("registered_unix_nano", BigInteger, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("updated_unix_nano", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
 )

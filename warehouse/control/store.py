@@ -1,4 +1,4 @@
-"""The control store: tenants, keys, shards, applied policies, holds and requests over one database."""
+"""The control store: tenants, keys, shards, applied policies, holds, requests and agents over one database."""
 
 import secrets
 from pathlib import Path
@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from warehouse.clock import Clock
+from warehouse.control.agents import Agents
 from warehouse.control.database import parse_url
 from warehouse.control.holds import Holds
 from warehouse.control.keys import Keys
@@ -17,7 +18,7 @@ from warehouse.control.shards import Shards
 from warehouse.control.tenants import Tenants
 
 
-class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds, Requests):
+class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds, Requests, Agents):
     """The control data of one lake. Open it with `open`; safe to use from several threads and processes at once.
 
     Every method raises `ControlUnavailableError` when the database does not answer or cannot write, and works again once

@@ -31,7 +31,12 @@ _CREDENTIAL_LIFE = 10 * DAY
 _NIGHT = 3 * HOUR
 _CHANGE_POLICY = ("change-control", "6")
 _GATES = ("regression-suite", "red-team", "cost-budget")
-_SWITCHES: tuple[tuple[Agent, Model], ...] = ((PROCUREMENT, GPT_4O_MINI), (HR, GPT_4O_MINI), (FINANCE, MISTRAL_LARGE))
+MODEL_SWITCHES: tuple[tuple[Agent, Model], ...] = (
+    (PROCUREMENT, GPT_4O_MINI),
+    (HR, GPT_4O_MINI),
+    (FINANCE, MISTRAL_LARGE),
+)
+"""Approved switches: the agent and the model that it goes to."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def plan_lifecycle(world: World) -> None:
         _plan_change(world, agent, some_day(agent, 0.1, 0.95), "schema of the tool's service", _change_tool)
         if agent is not SUPPORT:
             _plan_change(world, agent, some_day(agent, 0.1, 0.95), "clearer instructions", _change_prompt)
-    for agent, model in _SWITCHES:
+    for agent, model in MODEL_SWITCHES:
         _plan_change(world, agent, some_day(agent, 0.4, 0.7), "cheaper at equal quality", _switch_to(model))
     _plan_troubles(world)
 
