@@ -49,6 +49,13 @@ class DagsterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     read_only: bool = True
 
 
+class DashboardsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether `muniment up` runs the pages, and on which `port` of this machine."""
+
+    enabled: bool = True
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8501
+
+
 class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that `muniment.yaml` may say.
 
@@ -76,6 +83,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     maintenance: MaintenanceConfig = msgspec.field(default_factory=MaintenanceConfig)
     backup: BackupConfig = msgspec.field(default_factory=BackupConfig)
     dagster: DagsterConfig = msgspec.field(default_factory=DagsterConfig)
+    dashboards: DashboardsConfig = msgspec.field(default_factory=DashboardsConfig)
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dashboards.service import command
 from muniment.environment import with_variables
 from muniment.settings import MunimentConfig
 from pipelines.home import Home
@@ -70,6 +71,7 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
         (*python, "collect", *where, "--shard", shard),
         socket=lake.run / f"collector-{shard}.sock",
     )
+    pages = _pages(lake, settings)
     if home is not None:
         commands = home.commands(settings.dagster.port, read_only=settings.dagster.read_only)
         return [
@@ -78,6 +80,7 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
                 Service(f"dagster {name}", command, variables=home.variables, folder=home.folder)
                 for name, command in commands.items()
             ),
+            *pages,
         ]
     return [
         collector,
@@ -86,7 +89,15 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
             (*python, "maintenance", "run", *where, "--quiet"),
             every_seconds=settings.maintenance.interval_seconds,
         ),
+        *pages,
     ]
+
+
+def _pages(lake: Lake, settings: MunimentConfig) -> list[Service]:
+    """The pages, where the settings want them."""
+    if not settings.dashboards.enabled:
+        return []
+    return [Service("pages", command(lake.path, settings.dashboards.port))]
 
 
 class Supervisor:

@@ -13,6 +13,7 @@ from muniment.cli import (
     agents,
     backup,
     collect,
+    dashboard,
     demo,
     doctor,
     erase,
@@ -51,6 +52,7 @@ app = typer.Typer(
 for module in (
     lake,
     collect,
+    dashboard,
     demo,
     imports,
     tenants,

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "__init__.py").is_file())
-DISTRIBUTED = ("muniment", "collectors", "warehouse", "retention", "governance", "pipelines")
+DISTRIBUTED = ("muniment", "collectors", "warehouse", "retention", "governance", "pipelines", "dashboards")
 MODULES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 EVERY_FILE = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "docs").glob("*.py"))]
 MOST_LINES = 500

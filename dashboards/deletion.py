@@ -1,0 +1,75 @@
+"""What will go when, what is held, and what went under which certificate?"""
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboards.frame import begin, desk_of, explained, moment, show_rows
+
+
+def show() -> None:
+    """Draw the page."""
+    desk, viewer, tenant = desk_of()
+    begin(
+        "Retention",
+        "What is due to be deleted, what a hold or a law keeps, and the certificate of everything that went.",
+        tenant,
+    )
+    with explained(), st.spinner("Working out what is due…"):
+        found = desk.retention(viewer, tenant)
+    st.subheader("Due now")
+    show_rows(
+        pa.Table.from_pylist(
+            [
+                {
+                    "table": due.table,
+                    "day": due.day,
+                    "rule": due.rules,
+                    "records to go": due.rows,
+                    "bytes": due.size_bytes,
+                    "records kept": due.kept,
+                }
+                for due in found.due
+            ]
+        ),
+        f"due-{tenant}",
+        empty="Nothing is due. What the rules say comes to pass every night.",
+    )
+    st.subheader("Holds in force")
+    show_rows(
+        pa.Table.from_pylist(
+            [
+                {
+                    "hold": hold.id,
+                    "keeps": hold.scope,
+                    "why": hold.reason,
+                    "owner": hold.owner,
+                    "since (UTC)": moment(hold.placed_unix_nano),
+                    "release asked": hold.release_asked,
+                }
+                for hold in found.holds
+            ]
+        ),
+        f"holds-{tenant}",
+        empty="None.",
+    )
+    st.subheader("Certificates")
+    show_rows(
+        pa.Table.from_pylist(
+            [
+                {
+                    "time (UTC)": moment(each.time_unix_nano),
+                    "what": each.kind,
+                    "records": each.rows,
+                    "ordered by": each.ordered_by,
+                    "approved by": each.approved_by,
+                    "certificate": each.sha256,
+                }
+                for each in found.certificates
+            ]
+        ),
+        f"certificates-{tenant}",
+        empty="Nothing has been deleted yet.",
+    )
+    with st.expander("Rules in force"):
+        for rule in found.rules:
+            st.text(rule)

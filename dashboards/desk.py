@@ -1,0 +1,198 @@
+"""What pages may ask of a lake, and the place where they find who answers.
+
+`dashboards` may not import `muniment`, which puts the rooms together; so pages ask a `Desk`, and the entry point `lake` of the
+group `muniment.desk` makes one. Every question names its viewer: the desk decides, records what was viewed, and answers with
+plain data. A page never opens a file of the lake itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from warehouse.errors import UnavailableError
+from warehouse.principals import Principal
+from warehouse.questions.audit_events import EventFilter
+from warehouse.questions.trace import Trace
+
+GROUP = "muniment.desk"
+NAME = "lake"
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks at a page: the principal, the name to show, the roles, and the tenants that may be read."""
+
+    principal: Principal
+    name: str
+    roles: tuple[str, ...]
+    tenants: tuple[str, ...]
+    actions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of an overview: what, how it stands (`good`, `bad`, `unknown`), in words, and what to do where it is not good."""
+
+    what: str
+    state: str
+    said: str
+    advice: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class LogHead:
+    """One log: its origin, how many records it holds, its root in base64, by which keys it is signed, when it grew last."""
+
+    origin: str
+    size: int
+    root: str
+    signed_by: tuple[str, ...]
+    grown_unix_nano: int
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A time in which nobody listened, nanoseconds since 1970: by which collector, and whether it had said that it would stop."""
+
+    collector: str
+    first_unix_nano: int
+    last_unix_nano: int
+    announced: bool
+
+
+@dataclass(frozen=True)
+class Integrity:
+    """The logs of a tenant and of the lake itself, its public keys, its witnesses, and the times when nobody listened."""
+
+    logs: tuple[LogHead, ...]
+    vkeys: tuple[str, ...]
+    witnesses: tuple[tuple[str, int], ...]
+    silences: tuple[Silence, ...]
+
+
+@dataclass(frozen=True)
+class Due:
+    """What of a table is due to go: on which day, by which rules, rows and bytes, and what a hold or a law keeps of it."""
+
+    table: str
+    day: str
+    rules: str
+    rows: int
+    size_bytes: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class HeldCase:
+    """A hold in force."""
+
+    id: str
+    scope: str
+    reason: str
+    owner: str
+    placed_unix_nano: int
+    release_asked: bool
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What went, under which certificate; `finished` is false for what was begun and has none yet."""
+
+    sha256: str
+    kind: str
+    time_unix_nano: int
+    rows: str
+    ordered_by: str
+    approved_by: str
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What will go, what is held, and what went."""
+
+    due: tuple[Due, ...] = ()
+    holds: tuple[HeldCase, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckedProof:
+    """What became of a proof that somebody pasted: whether it holds, and everything that is to be said about it."""
+
+    holds: bool
+    lines: tuple[str, ...] = field(default=())
+
+
+class Desk(Protocol):
+    """Answers pages about one lake. Each method MUST refuse, with `DeniedError`, what the viewer may not ask."""
+
+    lake_name: str
+
+    def viewer(self, claims: Mapping[str, object] | None) -> Viewer:
+        """Who is looking: the local user without `claims`, else whom a provider's claims name."""
+        ...
+
+    def overview(self, viewer: Viewer, tenant: str) -> Sequence[Fact]:
+        """Whether everything is all right, most important first."""
+        ...
+
+    def activity(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
+        """Per day: records, runs, errors, tokens, cost."""
+        ...
+
+    def events(self, viewer: Viewer, tenant: str, wanted: EventFilter) -> pa.Table:
+        """Audit events, newest first."""
+        ...
+
+    def event_names(self, viewer: Viewer, tenant: str) -> Sequence[str]:
+        """Names of events that the tenant has."""
+        ...
+
+    def trace(self, viewer: Viewer, tenant: str, trace_id: str) -> Trace:
+        """One trace with its events."""
+        ...
+
+    def recent_traces(self, viewer: Viewer, tenant: str, limit: int) -> pa.Table:
+        """The newest runs."""
+        ...
+
+    def integrity(self, viewer: Viewer, tenant: str) -> Integrity:
+        """Logs, keys, witnesses, silences."""
+        ...
+
+    def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:
+        """A record's proof, to be taken along."""
+        ...
+
+    def check_proof(self, proof: bytes, vkeys: Sequence[str]) -> CheckedProof:
+        """Check what somebody pasted with keys that they brought."""
+        ...
+
+    def retention(self, viewer: Viewer, tenant: str) -> Retention:
+        """What will go, what is held, what went."""
+        ...
+
+
+def open_desk(lake: Path) -> Desk:
+    """Who answers about the lake in this folder.
+
+    Raises:
+        UnavailableError: nothing implements it.
+        LakeNotFoundError: there is no lake.
+    """
+    found = entry_points(group=GROUP, name=NAME)
+    if not found:
+        raise UnavailableError(
+            f"dashboards: expected an entry point {NAME} in the group {GROUP}, got none",
+            hint="install the distribution muniment into the environment that runs the pages",
+        )
+    opener: Callable[[Path], Desk] = next(iter(found)).load()
+    return opener(lake)

@@ -1,0 +1,110 @@
+"""What every page has: its title and one-sentence lead, the time of its data, a link that restores it, exports, and plain errors.
+
+Texts of records are shown as text: in tables, in `st.text` or in code blocks, never as Markdown or HTML.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import altair as alt
+import pyarrow as pa
+import pyarrow.csv as pc
+import streamlit as st
+
+from dashboards.desk import Desk, Viewer
+from warehouse.clock import system_clock, utc_text
+from warehouse.errors import DeniedError, MunimentError
+
+MOST_SHOWN = 5_000
+
+
+def begin(title: str, lead: str, tenant: str) -> None:
+    """Title, lead, and whose records of when these are."""
+    st.title(title)
+    st.markdown(lead)
+    now = moment(system_clock())
+    st.caption(f"Tenant **{tenant}** · data as of {now} UTC · the address of this page restores what you see")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show what went wrong in the block as the error says it: what was got, what was expected, what to do."""
+    try:
+        yield
+    except DeniedError as exc:
+        st.error("You may not see this.", icon=":material/lock:")
+        st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
+        st.stop()
+    except MunimentError as exc:
+        st.error("This cannot be shown now.", icon=":material/error:")
+        st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
+        st.stop()
+
+
+def show_rows(rows: pa.Table, name: str, *, empty: str, height: int | None = None) -> None:
+    """Rows as a table with its export, or, where there are none, what that means."""
+    if not rows.num_rows:
+        st.info(empty, icon=":material/info:")
+        return
+    st.dataframe(rows.slice(0, MOST_SHOWN), width="stretch", hide_index=True, height=height or "auto")
+    buffer = io.BytesIO()
+    pc.write_csv(_flat(rows), buffer)
+    st.download_button(
+        f"Export {rows.num_rows:,} rows as CSV",
+        buffer.getvalue(),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=f"export-{name}",
+    )
+
+
+def choice(label: str, options: list[str], key: str, *, default: str | None = None) -> str:
+    """One of `options`, kept in the page's address under `key`."""
+    wanted = st.query_params.get(key, default or options[0])
+    chosen = st.selectbox(label, options, index=options.index(wanted) if wanted in options else 0, key=f"choice-{key}")
+    st.query_params[key] = chosen
+    return chosen
+
+
+def line(label: str, key: str, *, help_: str = "", placeholder: str = "") -> str:
+    """A line of text, kept in the page's address under `key`."""
+    given = st.text_input(
+        label, st.query_params.get(key, ""), key=f"line-{key}", help=help_ or None, placeholder=placeholder or None
+    )
+    if given:
+        st.query_params[key] = given
+    elif key in st.query_params:
+        del st.query_params[key]
+    return given
+
+
+def chart_data(values: Sequence[Mapping[str, object]]) -> alt.InlineData:
+    """Rows for a chart, in the page itself: nothing is fetched."""
+    return alt.InlineData(values=[dict(each) for each in values])
+
+
+def moment(unix_nano: int) -> str:
+    """A time as people read it, UTC."""
+    return utc_text(unix_nano)[:19].replace("T", " ") if unix_nano else "never"
+
+
+def desk_of() -> tuple[Desk, Viewer, str]:
+    """Who answers, who looks, and at which tenant: put there by `app` before any page runs."""
+    return st.session_state["desk"], st.session_state["viewer"], st.session_state["tenant"]
+
+
+def _flat(rows: pa.Table) -> pa.Table:
+    """Rows as CSV can hold them, and as a spreadsheet shows them: a text that it would take for a formula gets an apostrophe."""
+    columns = []
+    for column in rows.columns:
+        if pa.types.is_string(column.type):
+            texts = column.to_pylist()
+            risky = [text is not None and text[:1] in {"=", "+", "-", "@", "\t", "\r"} for text in texts]
+            if any(risky):
+                texts = [f"'{text}" if bad else text for text, bad in zip(texts, risky, strict=True)]
+                column = pa.chunked_array([pa.array(texts, pa.string())])  # noqa: PLW2901 - the column as it is written
+        elif pa.types.is_list(column.type):
+            column = pa.chunked_array([pa.array([str(value) for value in column.to_pylist()], pa.string())])  # noqa: PLW2901
+        columns.append(column)
+    return pa.Table.from_arrays(columns, names=rows.column_names)

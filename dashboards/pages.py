@@ -1,0 +1,60 @@
+"""The pages of one lake: who looks, at which tenant, and then the page."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards import audit, deletion, integrity, overview, trace
+from dashboards.desk import Desk, Viewer, open_desk
+from dashboards.frame import explained
+
+_ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
+
+
+@st.cache_resource(show_spinner=False)
+def _desk(lake: str) -> Desk:
+    """The lake's desk, one for all sessions: it keeps no answers, and asks who is looking each time."""
+    return open_desk(Path(lake))
+
+
+def main(lake: str) -> None:
+    """Draw what the address names, of the lake in this folder."""
+    st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
+    pages = [
+        st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview", default=True),
+        st.Page(audit.show, title="Audit explorer", icon=":material/manage_search:", url_path="audit"),
+        st.Page(trace.show, title="Trace", icon=":material/account_tree:", url_path="trace"),
+        st.Page(deletion.show, title="Retention", icon=":material/auto_delete:", url_path="retention"),
+        st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
+    ]
+    page = st.navigation(pages)
+    with explained():
+        desk = _desk(lake)
+        viewer = desk.viewer(None)
+    st.session_state["desk"], st.session_state["viewer"] = desk, viewer
+    st.session_state["tenant"] = _tenant(viewer)
+    _sidebar(desk, viewer)
+    page.run()
+
+
+def _tenant(viewer: Viewer) -> str:
+    if not viewer.tenants:
+        st.error("You may not read any tenant's records.", icon=":material/lock:")
+        st.text("Have the lake's owner give you a role: settings, `users`.")
+        st.stop()
+    wanted = st.query_params.get("tenant", viewer.tenants[0])
+    options = list(viewer.tenants)
+    chosen = st.sidebar.selectbox(
+        "Tenant", options, index=options.index(wanted) if wanted in options else 0, key="tenant-choice"
+    )
+    st.query_params["tenant"] = chosen
+    return str(chosen)
+
+
+def _sidebar(desk: Desk, viewer: Viewer) -> None:
+    st.sidebar.caption(f"Lake {desk.lake_name}")
+    st.sidebar.caption(f"Signed in as {viewer.name} ({', '.join(viewer.roles)})")
+    st.sidebar.warning(
+        "No sign-in is configured: these pages answer on this machine alone, to the user who runs them.",
+        icon=":material/computer:",
+    )

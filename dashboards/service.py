@@ -1,0 +1,37 @@
+"""How the pages run: Streamlit's own command, on this machine's own address, with nothing that calls home."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+_OPTIONS: Mapping[str, str] = {
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "server.enableXsrfProtection": "true",
+    "server.enableCORS": "true",
+    "server.maxUploadSize": "16",
+    "browser.gatherUsageStats": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "client.showSidebarNavigation": "true",
+    "logger.level": "warning",
+    "theme.primaryColor": "#1f5fa8",
+}
+
+
+def command(lake: Path, port: int) -> tuple[str, ...]:
+    """Command line of a lake's pages, on `port` of this machine alone."""
+    options = {"server.address": HOST, "server.port": str(port), **_OPTIONS}
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return (
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(Path(__file__).parent / "entry" / "app.py"),
+        *flags,
+        "--",
+        str(lake),
+    )

@@ -1,0 +1,274 @@
+"""Answers the pages about one lake, as `dashboards.desk.Desk` asks for it: the same functions that commands call.
+
+Invariants:
+- Whoever looks is asked for by `governance.access` at every question; nothing is remembered of an earlier answer.
+- What is read of a tenant's records is recorded in that tenant's log before it is shown; the same view is recorded once a minute
+  at most, since a page asks again at every click.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dashboards.desk import (
+    Certificate,
+    CheckedProof,
+    Due,
+    Fact,
+    HeldCase,
+    Integrity,
+    LogHead,
+    Retention,
+    Silence,
+    Viewer,
+)
+from governance.access import Access, Action, local_principal
+from muniment.certificates import Listed, ListedKey, list_documents, list_keys
+from muniment.holding import scope_json
+from muniment.overview import facts
+from muniment.proving import log_states, prove_one, public_keys
+from muniment.retaining import make_plan, read_retention_policy
+from muniment.settings import read_settings
+from muniment.wiring import CommandContext
+from muniment.witness_rounds import witness_status
+from retention.holds import read_scope
+from warehouse.clock import NANOS_PER_SECOND
+from warehouse.errors import DeniedError, MunimentError
+from warehouse.lake import Lake, find_lake
+from warehouse.ledger.proof_report import check_proof
+from warehouse.ledger.tlog_proof import TlogProof
+from warehouse.names import LAKE_TENANT
+from warehouse.principals import Principal
+from warehouse.query import QuerySession, open_session
+from warehouse.questions.activity import ACTIVITY_TABLES, daily_activity, recent_traces
+from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, event_names, find_events
+from warehouse.questions.listening import silences
+from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
+
+_ONCE_SECONDS = 60
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass
+class LakeDesk:
+    """One lake's desk. Settings are read once; what may be asked is decided anew each time."""
+
+    lake: Lake
+    _context: CommandContext
+    _viewed: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def lake_name(self) -> str:
+        """The lake's name."""
+        return self._context.settings.lake
+
+    def viewer(self, claims: Mapping[str, object] | None) -> Viewer:
+        """Who is looking.
+
+        Raises:
+            DeniedError: a provider's user, for whom no role is known, or somebody who may read no tenant.
+        """
+        if claims is not None:
+            raise DeniedError(
+                "signed in by a provider: expected a role for this user, got none",
+                hint="have the lake's owner give one",
+            )
+        principal = local_principal()
+        context = self._as(principal)
+        known = [tenant.id for tenant in context.control.list_tenants()]
+        readable = [tenant for tenant in known if context.access.decide(principal, Action.RECORDS_READ, tenant).allowed]
+        if context.access.decide(principal, Action.RECORDS_READ, LAKE_TENANT).allowed:
+            readable.append(LAKE_TENANT)
+        roles = tuple(sorted(role.value for role in context.access.roles(principal)))
+        actions = frozenset(
+            action.value
+            for action in Action
+            if any(context.access.decide(principal, action, tenant).allowed for tenant in readable)
+        )
+        return Viewer(principal, principal.id, roles, tuple(readable), actions)
+
+    def overview(self, viewer: Viewer, tenant: str) -> list[Fact]:
+        """As `Desk.overview`."""
+        context = self._reading(viewer, tenant, "page", "overview")
+        return facts(context, tenant)
+
+    def activity(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
+        """As `Desk.activity`."""
+        context = self._reading(viewer, tenant, "page", "activity")
+        first = datetime.fromtimestamp(context.clock() / NANOS_PER_SECOND, UTC) - timedelta(days=days)
+        with self._session(context, tenant, ACTIVITY_TABLES) as session:
+            return daily_activity(session, first_unix_nano=int(first.timestamp()) * NANOS_PER_SECOND)
+
+    def recent_traces(self, viewer: Viewer, tenant: str, limit: int) -> pa.Table:
+        """As `Desk.recent_traces`."""
+        context = self._reading(viewer, tenant, "page", "traces")
+        with self._session(context, tenant, ACTIVITY_TABLES) as session:
+            return recent_traces(session, limit=limit)
+
+    def events(self, viewer: Viewer, tenant: str, wanted: EventFilter) -> pa.Table:
+        """As `Desk.events`."""
+        context = self._reading(viewer, tenant, "page", "audit events")
+        with self._session(context, tenant, EVENT_TABLES) as session:
+            return find_events(session, wanted)
+
+    def event_names(self, viewer: Viewer, tenant: str) -> list[str]:
+        """As `Desk.event_names`."""
+        context = self._reading(viewer, tenant, "page", "audit events")
+        with self._session(context, tenant, EVENT_TABLES) as session:
+            return event_names(session)
+
+    def trace(self, viewer: Viewer, tenant: str, trace_id: str) -> Trace:
+        """As `Desk.trace`."""
+        context = self._as(viewer.principal)
+        context.check(Action.RECORDS_READ, tenant)
+        with self._session(context, tenant, TRACE_TABLES) as session:
+            trace = read_trace(session, find_trace_id(session, trace_id))
+        self._record(context, tenant, "trace", trace.trace_id)
+        return trace
+
+    def integrity(self, viewer: Viewer, tenant: str) -> Integrity:
+        """As `Desk.integrity`."""
+        context = self._reading(viewer, tenant, "page", "integrity")
+        with self._session(context, LAKE_TENANT, EVENT_TABLES) as session:
+            found = silences(session)
+        return Integrity(
+            tuple(
+                LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
+                for log in log_states(context, tenant)
+            ),
+            tuple(key.vkey for key in public_keys(context)),
+            tuple((each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)),
+            tuple(
+                Silence(gap.collector, gap.first_unix_nano, gap.last_unix_nano, gap.ending.value == "stopped")
+                for gap in found
+            ),
+        )
+
+    def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:
+        """As `Desk.prove`."""
+        return prove_one(self._as(viewer.principal), tenant, index, shard).content
+
+    def check_proof(self, proof: bytes, vkeys: Sequence[str]) -> CheckedProof:
+        """As `Desk.check_proof`: nothing of the lake is read."""
+        try:
+            report = check_proof(TlogProof.parse(proof), vkeys=vkeys)
+        except MunimentError as exc:
+            return CheckedProof(holds=False, lines=(str(exc), *(() if exc.hint is None else (exc.hint,))))
+        return CheckedProof(holds=True, lines=tuple(report.lines()))
+
+    def retention(self, viewer: Viewer, tenant: str) -> Retention:
+        """As `Desk.retention`."""
+        context = self._reading(viewer, tenant, "page", "retention")
+        plan = make_plan(context, tenant)
+        due = tuple(
+            Due(
+                part.table,
+                part.day,
+                ", ".join(sorted({rule for file in (*part.drop, *part.rewrite) for rule in file.rules})),
+                sum(file.rows_due or 0 for file in (*part.drop, *part.rewrite)),
+                sum(file.size_bytes for file in (*part.drop, *part.rewrite)),
+                0,
+            )
+            for part in plan.partitions
+        )
+        kept = tuple(Due(each.table, each.first_day, f"{each.by} {each.name}", 0, 0, each.rows) for each in plan.kept)
+        context.check(Action.HOLD_READ, tenant)
+        listed: list[Listed | ListedKey] = [*list_documents(context, tenant), *list_keys(context, tenant)]
+        certificates = [_certificate(each.to_json()) for each in listed]
+        policy = read_retention_policy(context.control)
+        return Retention(
+            (*due, *kept),
+            tuple(
+                HeldCase(
+                    hold.id,
+                    _words(scope_json(read_scope(hold.scope))),
+                    hold.reason,
+                    hold.owner,
+                    hold.placed_unix_nano,
+                    hold.release_pending,
+                )
+                for hold in context.control.list_holds(tenant)
+            ),
+            tuple(sorted(certificates, key=lambda each: -each.time_unix_nano)),
+            tuple(f"{rule.name}: {rule.keep}" for rule in policy.rules),
+        )
+
+    def _as(self, principal: Principal) -> CommandContext:
+        """The same lake as another principal sees it; control database and recorder are shared."""
+        base = self._context
+        context = CommandContext(base.lake, base.settings, base.access, principal, base.clock)
+        for name in ("control", "claims", "redactor", "vault", "recorder", "keys"):
+            vars(context)[name] = getattr(base, name)
+        return context
+
+    def _reading(self, viewer: Viewer, tenant: str, kind: str, what: str) -> CommandContext:
+        context = self._as(viewer.principal)
+        context.check(Action.RECORDS_READ, tenant)
+        self._record(context, tenant, kind, what)
+        return context
+
+    def _record(self, context: CommandContext, tenant: str, kind: str, what: str) -> None:
+        """Record that somebody viewed something, unless the same was recorded within the last minute."""
+        key = (context.principal.recorded_by, tenant, kind, what)
+        now = context.clock() / NANOS_PER_SECOND
+        with self._lock:
+            if now - self._viewed.get(key, 0.0) < _ONCE_SECONDS:
+                return
+        context.record("record.viewed", tenant, action="page", resource_type=kind, resource_id=what)
+        with self._lock:
+            if len(self._viewed) > _MOST_REMEMBERED:
+                self._viewed.clear()
+            self._viewed[key] = now
+
+    @contextmanager
+    def _session(self, context: CommandContext, tenant: str, tables: Sequence[str]) -> Iterator[QuerySession]:
+        with open_session(
+            context.lake.path,
+            tenants=[tenant],
+            principal=context.principal,
+            settings=context.settings.query,
+            tables=tables,
+        ) as session:
+            yield session
+
+
+def open_desk(lake: Path) -> LakeDesk:
+    """The desk of the lake in this folder: the entry point `lake` of the group `muniment.desk`.
+
+    Raises:
+        LakeNotFoundError: there is none.
+        SettingsError: its settings cannot be used.
+    """
+    found = find_lake(lake)
+    settings = read_settings(found)
+    access = Access.for_lake(found.path, settings.users)
+    return LakeDesk(found, CommandContext(found, settings, access, local_principal()))
+
+
+def _certificate(content: Mapping[str, Any]) -> Certificate:
+    rows = ", ".join(f"{count:,} {table}" for table, count in sorted(content["rows"].items()))
+    return Certificate(
+        content["sha256"],
+        str(content["kind"]) if content["finished"] else "not finished",
+        content["time_unix_nano"],
+        rows,
+        content["ordered_by"],
+        content["approved_by"] or "",
+        content["finished"],
+    )
+
+
+def _words(scope: Mapping[str, Any]) -> str:
+    """What a hold keeps, in words."""
+    return "; ".join(
+        f"{name}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+        for name, value in scope.items()
+        if value
+    )

@@ -1,0 +1,151 @@
+"""Whether everything is all right with a tenant's records: one fact a question, told from what the lake already knows.
+
+`good`, `bad` and `unknown` are three answers: what nobody has established is never shown as good.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dashboards.desk import Fact
+from muniment.certificates import list_documents
+from muniment.cli.status import last_checkpoint, read_status
+from muniment.wiring import CommandContext
+from warehouse.clock import NANOS_PER_SECOND, utc_text
+from warehouse.names import LAKE_TENANT
+
+GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
+_LATE_SECONDS = 26 * 3600
+_STALE_WITNESS_SECONDS = 3600
+
+
+def facts(context: CommandContext, tenant: str) -> list[Fact]:
+    """What stands well and what does not, worst first."""
+    status = read_status(context, senders=False)
+    order = {BAD: 0, UNKNOWN: 1, GOOD: 2}
+    found = [*_sealed(context), *_verified(status), *_witnessed(context, status), *_ingest(status, tenant)]
+    found += [*_retention(context, status, tenant), *_policies(status)]
+    return sorted(found, key=lambda fact: order[fact.state])
+
+
+def _sealed(context: CommandContext) -> Iterator[Fact]:
+    at = last_checkpoint(context.lake)
+    if at is None:
+        yield Fact(
+            "Seal", UNKNOWN, "no record has been sealed yet", "send records: docs/connect shows how", "integrity"
+        )
+        return
+    yield Fact("Seal", GOOD, f"records are sealed; the newest seal is {_ago(context, at)} old", page="integrity")
+
+
+def _verified(status: Mapping[str, Any]) -> Iterator[Fact]:
+    schedules = status["schedules"]
+    advice = "run `muniment verify`, or `muniment up`, which verifies every hour"
+    if schedules is None or schedules["problem"]:
+        yield Fact("Verification", UNKNOWN, "no scheduled verification is known", advice, "integrity")
+        return
+    last = schedules["last_runs"].get("verification")
+    if last is None:
+        yield Fact("Verification", UNKNOWN, "no verification has run on schedule yet", advice, "integrity")
+    elif last["status"] == "success":
+        yield Fact(
+            "Verification",
+            GOOD,
+            f"every record checked fits its seal, {utc_text(last['asked_unix_nano'])[:16]}",
+            page="integrity",
+        )
+    elif last["status"] == "failure":
+        yield Fact(
+            "Verification",
+            BAD,
+            "the last verification found something or could not run",
+            "run `muniment verify`: it names what",
+            "integrity",
+        )
+    else:
+        yield Fact("Verification", UNKNOWN, f"a verification is {last['status']}", page="integrity")
+
+
+def _witnessed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fact]:
+    witnesses = status["witnesses"]
+    if not witnesses:
+        yield Fact(
+            "Independent witness",
+            UNKNOWN,
+            "none is configured: the seal protects against outsiders, not against who runs this system",
+            "docs/how-to/witness.md shows how to add one",
+            "integrity",
+        )
+        return
+    newest = max(each["last_cosigned_unix_nano"] for each in witnesses)
+    late = not newest or context.clock() - newest > _STALE_WITNESS_SECONDS * NANOS_PER_SECOND
+    said = f"last cosigned {_ago(context, newest)} ago" if newest else "never cosigned yet"
+    yield Fact(
+        "Independent witness",
+        BAD if late else GOOD,
+        said,
+        "see whether the witness answers" if late else "",
+        "integrity",
+    )
+
+
+def _ingest(status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
+    running = [each for each in status["collectors"] if each.get("ok")]
+    newest = max((row["newest_unix_nano"] for row in status["tables"] if row["tenant_id"] == tenant), default=0)
+    rows = sum(row["rows"] for row in status["tables"] if row["tenant_id"] == tenant)
+    if not rows:
+        yield Fact(
+            "Records", UNKNOWN, "nothing has arrived for this tenant yet", "docs/connect shows how to send", "activity"
+        )
+    else:
+        yield Fact(
+            "Records", GOOD, f"{rows:,} records; the newest is from {utc_text(newest)[:16]} UTC", page="activity"
+        )
+    if not running:
+        yield Fact(
+            "Collector", UNKNOWN, "no collector runs on this machine now", "`muniment up` starts one", "integrity"
+        )
+    problems = [problem for each in running for problem in each.get("problems", ())]
+    if problems:
+        yield Fact("Collector", BAD, problems[0], "`muniment status` shows all", "integrity")
+    elif running:
+        yield Fact("Collector", GOOD, f"{len(running)} listening", page="integrity")
+
+
+def _retention(context: CommandContext, status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
+    open_ones = [each for each in list_documents(context, tenant) if not each.finished]
+    if open_ones:
+        yield Fact(
+            "Deletion",
+            BAD,
+            f"{len(open_ones)} begun and not finished",
+            "`muniment retention apply` finishes them",
+            "retention",
+        )
+    last = status["last_purge"]["unix_nano"]
+    if last:
+        late = context.clock() - last > _LATE_SECONDS * NANOS_PER_SECOND
+        state, advice = (UNKNOWN, "`muniment up` runs it every day") if late else (GOOD, "")
+        yield Fact("Retention", state, f"last carried out {_ago(context, last)} ago", advice, "retention")
+    else:
+        yield Fact("Retention", UNKNOWN, "never carried out yet", "`muniment up` runs it every day", "retention")
+    holds = context.control.list_holds(tenant) if tenant != LAKE_TENANT else []
+    if holds:
+        yield Fact("Holds", GOOD, f"{len(holds)} in force: what they name is kept", page="retention")
+
+
+def _policies(status: Mapping[str, Any]) -> Iterator[Fact]:
+    for policy in status["policies"]:
+        if policy["problem"]:
+            yield Fact(
+                f"Policy {policy['kind']}", BAD, policy["problem"], "`muniment policy check` names the place", ""
+            )
+
+
+def _ago(context: CommandContext, at: int) -> str:
+    """A duration that people read at a glance."""
+    seconds = max(0, (context.clock() - at) // NANOS_PER_SECOND)
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            count = seconds // unit
+            return f"{count:,} {name}{'' if count == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"

@@ -1,0 +1,133 @@
+"""A lake with two tenants whose texts try to be markup, its pages, and a browser."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from types import SimpleNamespace
+
+import pytest
+
+from muniment.cli.app import run
+
+DAY = 86_400_000_000_000
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4701"
+MARKUP = "<script>document.title='taken'</script><img src=x onerror=alert(1)> **bold** \u202egnp.exe"
+
+
+def attribute(key, value):
+    """One OTLP attribute."""
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def requests(canary):
+    """One OTLP request of spans and one of log records."""
+    start = time.time_ns() - DAY // 4
+    spans = [
+        {
+            "traceId": TRACE,
+            "spanId": f"00f067aa0ba902b{number}",
+            "parentSpanId": "" if number == 1 else "00f067aa0ba902b1",
+            "name": name,
+            "startTimeUnixNano": str(start + number * 10_000_000),
+            "endTimeUnixNano": str(start + 900_000_000),
+            "status": {"code": 2} if number == 3 else {},
+            "attributes": [attribute("gen_ai.operation.name", operation), attribute("gen_ai.agent.name", "Buyer")],
+        }
+        for number, name, operation in (
+            (1, f"invoke_agent {canary}", "invoke_agent"),
+            (2, MARKUP, "chat"),
+            (3, "execute_tool pay", "execute_tool"),
+        )
+    ]
+    events = [
+        {
+            "timeUnixNano": str(start + number),
+            "traceId": TRACE,
+            "spanId": "00f067aa0ba902b1",
+            "eventName": name,
+            "attributes": [
+                attribute("event.name", name),
+                attribute("audit.actor.id", "agent-7"),
+                attribute("audit.actor.type", "agent"),
+                attribute("audit.outcome", outcome),
+                attribute("audit.reason", f"{MARKUP} {canary}"),
+            ],
+        }
+        for number, (name, outcome) in enumerate(
+            [("approval.requested", "success"), ("approval.denied", "denied"), ("handoff.requested", "success")]
+        )
+    ]
+    yield {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"spans": spans}]}]}
+    yield {"resourceLogs": [{"resource": {"attributes": []}, "scopeLogs": [{"logRecords": events}]}]}
+
+
+@pytest.fixture(scope="session")
+def recorded():
+    """What the lake's records hold: the trace's id, and the text that tries to be markup."""
+    return SimpleNamespace(trace=TRACE, markup=MARKUP)
+
+
+@pytest.fixture(scope="package")
+def lake(tmp_path_factory):
+    """The lake: acme's and globex's records differ by a word."""
+    folder = tmp_path_factory.mktemp("pages") / "lake"
+    assert run(["init", "--lake", str(folder)]) == 0
+    for tenant in ("acme", "globex"):
+        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
+        file = folder.parent / f"{tenant}.jsonl"
+        file.write_text("".join(json.dumps(each) + "\n" for each in requests(f"canary-of-{tenant}")))
+        assert run(["import", str(file), "--tenant", tenant, "--lake", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="package")
+def pages(lake):
+    """The address of the lake's pages, as `muniment dashboard` serves them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "muniment", "dashboard", "--lake", str(lake), "--port", str(port)],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).read()
+                break
+            except OSError:
+                assert process.poll() is None, "the pages ended"
+                assert time.monotonic() < deadline, "the pages did not answer within a minute"
+                time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="package")
+def browser():
+    """Debian's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("pages: no chromium is installed; `apt-get install chromium` and run the tests again")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -1,0 +1,112 @@
+"""The pages in a real browser: what they show, what they restore, and that nothing in a record becomes markup."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from muniment.cli.app import run
+
+WAIT = 60_000
+
+
+@pytest.fixture
+def page(browser, pages):
+    """A fresh tab; whatever it asks of another machine, and whatever fails in it, is noted."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    tab.elsewhere = []
+    own = (pages, pages.replace("http", "ws"), "data:", "blob:")
+    tab.on("request", lambda request: request.url.startswith(own) or tab.elsewhere.append(request.url))
+    tab.dialogs = []
+    tab.on("dialog", lambda dialog: (tab.dialogs.append(dialog.message), dialog.dismiss()))
+    yield tab
+    context.close()
+
+
+def open_page(page, address):
+    """Open an address and wait until the page has drawn all of it."""
+    page.goto(address)
+    page.wait_for_selector("h1")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "Whether these records are sealed"),
+        ("audit", "Who did what"),
+        ("trace", "One run from its beginning"),
+        ("retention", "What is due to be deleted"),
+        ("integrity", "Every record has a number"),
+    ],
+)
+def test_each_page_draws_itself_from_this_machine_alone(page, pages, name, says):
+    """Every page says what it answers, names the tenant and that nobody signed in, and asks nothing of another machine."""
+    open_page(page, f"{pages}/{name}?tenant=globex")
+    text = page.inner_text("body")
+    assert says in text
+    assert "Tenant globex" in text
+    assert "No sign-in is configured" in text
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.elsewhere == []
+
+
+def test_a_trace_shows_what_was_recorded_as_text(page, pages, recorded):
+    """Names full of markup stay text; the other tenant's trace of the same id is not shown."""
+    open_page(page, f"{pages}/trace?tenant=acme&trace={recorded.trace}")
+    page.wait_for_selector("text=Events and logs of this run")
+    assert page.dialogs == []
+    assert page.title() != "taken"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export 3 rows as CSV").first.click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf8"))))
+    spans = {row["span"].strip() for row in rows}
+    assert any(recorded.markup in name for name in spans)
+    assert any("canary-of-acme" in name for name in spans)
+    assert "canary-of-globex" not in download.value.path().read_text(encoding="utf8")
+
+
+def test_the_address_restores_what_was_searched(page, pages):
+    """An address with filters shows exactly the events that fit."""
+    open_page(page, f"{pages}/audit?tenant=acme&event=approval.denied&outcome=denied&text=CANARY-of-acme")
+    page.wait_for_selector("text=1 events, newest first")
+    assert "tenant=acme" in page.url
+    assert "event=approval.denied" in page.url
+    open_page(page, f"{pages}/audit?tenant=acme&text=canary-of-globex")
+    page.wait_for_selector("text=No event fits")
+
+
+def records_of(lake, tenant, capfd):
+    """How many records `status` counts of a tenant."""
+    capfd.readouterr()
+    assert run(["status", "--lake", str(lake), "--json"]) == 0
+    status = json.loads(capfd.readouterr().out)
+    return sum(row["rows"] for row in status["tables"] if row["tenant_id"] == tenant)
+
+
+def test_page_and_command_give_the_same_figures(page, pages, lake, capfd):
+    """The records that the overview counts are those that `status` counts; looking adds at most a few of its own."""
+    before = records_of(lake, "acme", capfd)
+    open_page(page, f"{pages}/?tenant=acme")
+    page.wait_for_selector("text=What the agents did")
+    shown = int(re.search(r"([\d,]+) records; the newest is from", page.inner_text("body"))[1].replace(",", ""))
+    assert before <= shown <= records_of(lake, "acme", capfd)
+
+
+def test_looking_is_recorded_once_a_view(page, pages, lake, capfd):
+    """Who looked at which page stands in the log of the tenant whose records were shown."""
+    open_page(page, f"{pages}/retention?tenant=globex")
+    open_page(page, f"{pages}/retention?tenant=globex")
+    capfd.readouterr()
+    query = (
+        "select count(*) as n from audit_events where event_name = 'record.viewed' and resource_id = 'retention' "
+        "and resource_type = 'page'"
+    )
+    assert run(["sql", query, "--tenant", "globex", "--format", "json", "--lake", str(lake)]) == 0
+    (row,) = json.loads(capfd.readouterr().out)
+    assert row["n"] in {1, 2}  # a minute may have passed since another test looked
