@@ -15,6 +15,7 @@ from typer.core import TyperOption
 
 from muniment.cli.app import app, exit_code
 from warehouse.errors import MunimentError, Permanent, Transient
+from warehouse.derived.tables import DERIVED
 from warehouse.tables import STATISTICS_COLUMNS, TABLES
 from warehouse.tables.columns import LEDGERED, Table
 
@@ -46,6 +47,9 @@ nanoseconds since 1970, UTC. Columns are only ever added, under a new `schema_ve
 The Delta log holds minimum and maximum of {statistics} alone: none of them can hold a value of a payload.
 
 Columns that a later part fills are NULL until then: `data_class`, `categories`, `redactions`, `redaction_policy`, `subjects`."""
+DERIVED_INTRO = """\
+Worked out from the records above by scheduled work. They are no evidence themselves: none is in the ledger. Each names the
+records that it was made of, and none holds a value of a payload."""
 ERRORS_INTRO = """\
 Every error that Muniment raises on purpose is a `MunimentError` and says what was got, what was expected and, as its hint, what
 to do. *Again* says whether the same request may succeed later: receivers answer 503 / `UNAVAILABLE` to yes, and 400 /
@@ -80,6 +84,9 @@ def tables_page() -> str:
         parts += [f"## {table.name}", _about(table)]
         shared = {column.name for column in LEDGERED} if table.ledgered else set()
         parts.append(_columns([column for column in table.columns if column.name not in shared]))
+    parts += ["# Derived tables", DERIVED_INTRO]
+    for table in DERIVED.values():
+        parts += [f"## {table.name}", _about(table), _columns(table.columns)]
     return "\n\n".join(parts) + "\n"
 
 

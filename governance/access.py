@@ -63,6 +63,8 @@ class Action(StrEnum):
     RETENTION_APPLY = "retention.apply"
     AGENT_READ = "agent.read"
     AGENT_MANAGE = "agent.manage"
+    SLO_READ = "slo.read"
+    SLO_COMPUTE = "slo.compute"
 
 
 class Role(StrEnum):
@@ -90,6 +92,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.HOLD_READ,
                 Action.RETENTION_PLAN,
                 Action.AGENT_READ,
+                Action.SLO_READ,
             }
         ),
         Role.SRE: frozenset(
@@ -103,6 +106,8 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.STATUS_READ,
                 Action.POLICY_READ,
                 Action.AGENT_READ,
+                Action.SLO_READ,
+                Action.SLO_COMPUTE,
             }
         ),
         Role.SENDER: frozenset({Action.RECORDS_WRITE}),
@@ -119,6 +124,8 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.RETENTION_APPLY,
                 Action.SUBJECT_ERASE,
                 Action.AGENT_READ,
+                Action.SLO_READ,
+                Action.SLO_COMPUTE,
             }
         ),
     }

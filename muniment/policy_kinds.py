@@ -94,7 +94,34 @@ RETENTION = PolicyKind(
     "retention", _retention_validate, _retention_changes, _retention_defaults, _retention_examples, takes_two=True
 )
 
-KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION)}
+
+def _slo_validate(bundle: Bundle) -> object:
+    from pipelines.slo.policy_compiler import compile_policy
+
+    return compile_policy(bundle)
+
+
+def _slo_changes(old: Bundle | None, new: Bundle) -> list[str]:
+    from pipelines.slo.policy_changes import describe_changes
+    from pipelines.slo.policy_compiler import compile_policy, default_bundle
+
+    after = compile_policy(new)
+    try:
+        before = compile_policy(old or default_bundle())
+    except PolicyError:
+        return [_OTHER_VERSION]
+    return describe_changes(before, after)
+
+
+def _slo_defaults() -> Bundle:
+    from pipelines.slo.policy_compiler import default_bundle
+
+    return default_bundle()
+
+
+SLO = PolicyKind("slo", _slo_validate, _slo_changes, _slo_defaults)
+
+KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO)}
 """Every kind that can be checked and applied."""
 
 

@@ -185,6 +185,12 @@ def redacting():
 
 
 @pytest.fixture(scope="session")
+def slo_lakes():
+    """Builders of lakes with SLOs (`tests/slo_lake.py`)."""
+    return load_module("slo_lake")
+
+
+@pytest.fixture(scope="session")
 def logs():
     """Readers of logs that do not believe the product: the module `tests/logs.py`."""
     return load_module("logs")

@@ -42,6 +42,8 @@ retention.plan     o a j
 retention.apply    o j
 agent.read         o a s j
 agent.manage       o
+slo.read           o a s j
+slo.compute        o s j
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),

@@ -1,6 +1,7 @@
 """The derived tables and their columns. None is ledgered; each carries numbers and ids of records, never a value of a payload."""
 
+from warehouse.derived.slo_windows import SLO_WINDOWS
 from warehouse.tables.columns import Table
 
-DERIVED: dict[str, Table] = {}
+DERIVED: dict[str, Table] = {table.name: table for table in (SLO_WINDOWS,)}
 """Every derived table by name."""

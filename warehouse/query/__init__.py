@@ -10,18 +10,29 @@ from warehouse.query.settings import QuerySettings
 
 if TYPE_CHECKING:
     from warehouse.query.describe import describe_query
+    from warehouse.query.empty import open_empty_session
     from warehouse.query.guard import check_query
     from warehouse.query.read_point import ReadPoint
     from warehouse.query.session import QuerySession, open_session
     from warehouse.query.spill import sweep_spill
 
-__all__ = ["QuerySession", "QuerySettings", "ReadPoint", "check_query", "describe_query", "open_session", "sweep_spill"]
+__all__ = [
+    "QuerySession",
+    "QuerySettings",
+    "ReadPoint",
+    "check_query",
+    "describe_query",
+    "open_empty_session",
+    "open_session",
+    "sweep_spill",
+]
 
 _HOMES = {
     "QuerySession": "session",
     "ReadPoint": "read_point",
     "check_query": "guard",
     "describe_query": "describe",
+    "open_empty_session": "empty",
     "open_session": "session",
     "sweep_spill": "spill",
 }

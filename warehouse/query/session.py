@@ -202,7 +202,7 @@ def open_session(
         raise ValueError(f"since: expected one tenant and every table, got {tenants} and {sorted(tables)}")
     listing = list_files(lake, tenants, tables)
     files = listing.files
-    with spill_folder(lake) as spill, contextlib.closing(_connect(settings, spill)) as connection:
+    with spill_folder(lake) as spill, contextlib.closing(connect(settings, spill)) as connection:
         until = None
         if since is None:
             create_views(connection, files)
@@ -210,7 +210,7 @@ def open_session(
             until = _until(connection, since, listing, received_before)
             create_new_views(connection, files, since, until)
         create_tables(connection, extra)
-        _lock(connection, [file for paths in files.values() for file in paths])
+        lock(connection, [file for paths in files.values() for file in paths])
         yield QuerySession(
             connection,
             tables=frozenset({*files, *extra, *(_all_names(files) if since is not None else ())}),
@@ -248,7 +248,8 @@ def _check_tenants(tenants: Sequence[str], principal: Principal) -> None:
             raise DeniedError(f"{principal.recorded_by} may not read tenant {tenant}: it is bound to other tenants")
 
 
-def _connect(settings: QuerySettings, spill: Path) -> duckdb.DuckDBPyConnection:
+def connect(settings: QuerySettings, spill: Path) -> duckdb.DuckDBPyConnection:
+    """A connection of a session's kind, with its limits and before its walls."""
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -273,7 +274,8 @@ def _connect(settings: QuerySettings, spill: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+def lock(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+    """Close the walls: from now on the connection reads these files and nothing else."""
     # The order matters: paths can be allowed only while there is access, and nothing can be set once it is locked.
     connection.execute(f"set allowed_paths = {paths_sql(files)}")
     connection.execute("set enable_external_access = false")

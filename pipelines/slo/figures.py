@@ -1,0 +1,273 @@
+"""What an SLO says at an instant: attainment, error budget, coverage, and how fast the budget burns.
+
+Unknown is not good. Attainment is over what was measured; beside it stands the coverage, the share of the windows that were
+measured at all; planned maintenance is taken out of both and shown; too few events give no verdict and no alert.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.slo.definitions import AlertPolicy, BurnCondition, Objective, Slo, SloPolicy
+from pipelines.slo.grid import Floats, Grid, make_grid, trailing_sums, weigh
+from warehouse.clock import NANOS_PER_SECOND, utc_text
+
+State = Literal["met", "spent", "few", "unmeasured", "watched"]
+
+
+@dataclass(frozen=True)
+class Burn:
+    """How fast a budget burns in the two windows of a condition.
+
+    Attributes:
+        condition: the condition's name.
+        policy: the alert policy that holds it.
+        severity: page, ticket or info.
+        factor: what both burn rates are held against.
+        long_seconds, short_seconds: the windows.
+        long_burn, short_burn: burn rates; None where nothing was measured.
+        events: how many events the long window holds.
+        firing: whether an alert is due.
+        since_unix_nano: since when it has been due without a break, to a window; None where it is not.
+        no_data: whether it is due because nothing was measured.
+    """
+
+    condition: str
+    policy: str
+    severity: str
+    factor: float
+    long_seconds: int
+    short_seconds: int
+    long_burn: float | None
+    short_burn: float | None
+    events: int
+    firing: bool
+    since_unix_nano: int | None = None
+    no_data: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One objective of one SLO in one tenant, over the time window that is open at an instant.
+
+    Attributes:
+        attainment: the share of good, None where nothing was measured.
+        budget_remaining: the share of the error budget that is left: 1 where nothing was bad, below 0 where it is overspent.
+        coverage: the share of windows that were measured, of those that have passed and are not excluded.
+        windows, measured_windows, excluded_windows: how many have passed, hold events, and lie in planned maintenance.
+        bad_slices, measured_slices: with a slices method, what attainment counts.
+    """
+
+    slo: str
+    title: str
+    service: str
+    objective: str
+    tenant: str
+    sli: str
+    query: str
+    target: float
+    method: str
+    window: str
+    begin_unix_nano: int
+    end_unix_nano: int
+    state: State
+    total: int
+    good: int
+    not_valid: int
+    late: int
+    attainment: float | None
+    budget_remaining: float | None
+    coverage: float
+    windows: int
+    measured_windows: int
+    excluded_windows: int
+    excluded_total: int
+    minimum_events: int
+    burns: tuple[Burn, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, times as text beside the nanoseconds."""
+        return {**asdict(self), "begin": utc_text(self.begin_unix_nano), "end": utc_text(self.end_unix_nano)}
+
+
+def measure_slo(
+    slo: Slo, policy: SloPolicy, tenant: str, rows: Mapping[str, pa.Table], now_unix_nano: int
+) -> list[Figure]:
+    """The figures of each objective at an instant.
+
+    Args:
+        slo: of which SLO.
+        policy: what it is part of: maintenance comes from there.
+        tenant: whose windows.
+        rows: rows of `slo_windows` by query hash, at least those from `first_needed` on.
+        now_unix_nano: the instant.
+    """
+    maintenance = [each for each in policy.maintenance if each.concerns(slo.name, tenant)]
+    found = []
+    for objective in slo.objectives:
+        counted = rows.get(objective.series.query_hash)
+        if counted is None:
+            counted = pa.table({name: pa.array([], pa.int64()) for name in ("time_unix_nano", "total", "good")})
+        grid = make_grid(
+            counted,
+            objective,
+            maintenance,
+            begin_unix_nano=first_needed(slo, now_unix_nano),
+            end_unix_nano=now_unix_nano,
+        )
+        found.append(_measure(slo, objective, tenant, grid, now_unix_nano))
+    return found
+
+
+def first_needed(slo: Slo, now_unix_nano: int) -> int:
+    """The earliest instant that any figure of an SLO looks back to."""
+    conditions = [condition for policy in slo.policies for condition in policy.conditions]
+    # twice: whether a condition held, over the time that it must hold, and since when it does
+    longest = 2 * max((condition.long_seconds + condition.hold_seconds for condition in conditions), default=0)
+    return min(slo.window.bounds(now_unix_nano)[0], now_unix_nano - longest * NANOS_PER_SECOND)
+
+
+def _measure(slo: Slo, objective: Objective, tenant: str, grid: Grid, now: int) -> Figure:
+    begin, end = slo.window.bounds(now)
+    bad, measured = weigh(grid, objective, slo.method)
+    cells = grid.part(begin, min(end, now))
+    excluded, some = grid.excluded[cells], (grid.total[cells] > 0)
+    attainment = _attainment(bad[cells], measured[cells])
+    total = int(grid.total[cells][~excluded].sum())
+    passed, lost = len(excluded), int(excluded.sum())
+    remaining = None if attainment is None else round(1 - (1 - attainment) / (1 - objective.target), 9)
+    return Figure(
+        slo=slo.name,
+        title=slo.title,
+        service=slo.service,
+        objective=objective.name,
+        tenant=tenant,
+        sli=objective.series.name,
+        query=objective.series.query_hash,
+        target=objective.target,
+        method=slo.method,
+        window=str(slo.window),
+        begin_unix_nano=begin,
+        end_unix_nano=min(end, now),
+        state=_state(slo, objective, total, attainment),
+        total=total,
+        good=int(grid.good[cells][~excluded].sum()),
+        not_valid=int(grid.not_valid[cells][~excluded].sum()),
+        late=int(grid.late[cells].sum()),
+        attainment=attainment,
+        budget_remaining=remaining,
+        coverage=round(float((some & ~excluded).sum()) / max(1, passed - lost), 6),
+        windows=passed,
+        measured_windows=int((some & ~excluded).sum()),
+        excluded_windows=lost,
+        excluded_total=int(grid.total[cells][excluded].sum()),
+        minimum_events=slo.minimum_events,
+        burns=tuple(burn for each in slo.policies for burn in _burns(slo, objective, each, grid, bad, measured, now)),
+    )
+
+
+def _attainment(bad: Floats, measured: Floats) -> float | None:
+    weight = float(measured.sum())
+    return None if weight == 0 else round(1 - float(bad.sum()) / weight, 12)
+
+
+def _state(slo: Slo, objective: Objective, total: int, attainment: float | None) -> State:
+    if attainment is None:
+        return "unmeasured"
+    if total < slo.minimum_events:
+        return "few"
+    if slo.watched:
+        return "watched"
+    met = attainment > objective.target if objective.strict else attainment >= objective.target
+    return "met" if met else "spent"
+
+
+def _burns(
+    slo: Slo, objective: Objective, policy: AlertPolicy, grid: Grid, bad: Floats, measured: Floats, now: int
+) -> list[Burn]:
+    found = []
+    # inside a cell that is not over yet, one more lies behind: the windows are never shorter than they say
+    open_cell = int(now % grid.cell_nanos != 0)
+    for condition in policy.conditions:
+        rates = burn_rates(grid, objective, condition, bad, measured)
+        last = [burn_rates(grid, objective, condition, bad, measured, more_cells=open_cell)] if open_cell else [rates]
+        holds = _holds(rates, condition, slo.minimum_events)
+        if not len(holds):
+            continue
+        long, short, events = (float(each[-1]) for each in last[0])
+        due = bool(_holds(last[0], condition, slo.minimum_events)[-1])
+        before = holds[:-1] if open_cell else holds
+        run = _trailing_run(before) if due else 0
+        firing = due and policy.when_breaching and run * grid.cell_seconds >= condition.hold_seconds
+        no_data = policy.when_no_data and np.isnan(long) and not bool(grid.excluded[-1])
+        cells_end = grid.begin_unix_nano + (len(before) - run + 1) * grid.cell_nanos
+        since = min(now, cells_end) if firing else now if no_data else None
+        found.append(
+            Burn(
+                condition.name,
+                policy.name,
+                condition.severity,
+                condition.threshold,
+                condition.long_seconds,
+                condition.short_seconds,
+                _number(long),
+                _number(short),
+                int(events),
+                firing=firing or no_data,
+                since_unix_nano=since,
+                no_data=no_data,
+            )
+        )
+    return found
+
+
+def burn_rates(
+    grid: Grid, objective: Objective, condition: BurnCondition, bad: Floats, measured: Floats, *, more_cells: int = 0
+) -> tuple[Floats, Floats, Floats]:
+    """Of each cell's end: burn rates in the long and the short window (NaN where nothing was measured), and the long one's events."""
+
+    def rate(seconds: int) -> Floats:
+        cells = -(-seconds // grid.cell_seconds) + more_cells
+        weight = trailing_sums(measured, cells)
+        share = np.divide(trailing_sums(bad, cells), weight, out=np.full(len(weight), np.nan), where=weight > 0)
+        return np.asarray(share / (1 - objective.target))
+
+    counted = np.where(grid.excluded, 0, grid.total)
+    long_cells = -(-condition.long_seconds // grid.cell_seconds) + more_cells
+    return rate(condition.long_seconds), rate(condition.short_seconds), trailing_sums(counted, long_cells)
+
+
+def _holds(
+    rates: tuple[Floats, Floats, Floats], condition: BurnCondition, minimum_events: int
+) -> npt.NDArray[np.bool_]:
+    long, short, events = rates
+    with np.errstate(invalid="ignore"):
+        # a share is a quotient: what equals the factor on paper may lie a hair beside it
+        slack = condition.threshold * 1e-9
+        if condition.inclusive:
+            burning = (long >= condition.threshold - slack) & (short >= condition.threshold - slack)
+        else:
+            burning = (long > condition.threshold + slack) & (short > condition.threshold + slack)
+    return np.asarray(burning & (events >= minimum_events))
+
+
+def holding_cells(slo: Slo, objective: Objective, condition: BurnCondition, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Of each cell's end, whether an alert of this condition is due: it holds, and has for as long as it must."""
+    bad, measured = weigh(grid, objective, slo.method)
+    holds = _holds(burn_rates(grid, objective, condition, bad, measured), condition, slo.minimum_events)
+    cells = max(1, -(-condition.hold_seconds // grid.cell_seconds))
+    return np.asarray(trailing_sums(holds, cells) >= cells)
+
+
+def _trailing_run(holds: npt.NDArray[np.bool_]) -> int:
+    """How many cells at the end hold without a break."""
+    broken = np.flatnonzero(~holds)
+    return len(holds) - (int(broken[-1]) + 1 if len(broken) else 0)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 6)
