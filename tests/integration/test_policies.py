@@ -313,7 +313,7 @@ def test_pending_says_in_words_what_would_change(lake, small):
 
 def test_only_kinds_that_exist_can_be_named():
     """A kind that this version does not know is not found, with those that it does."""
-    with pytest.raises(NotFoundError, match="expected redaction, retention.*, got 'nonsense'"):
+    with pytest.raises(NotFoundError, match=r"expected redaction, retention.*, got 'nonsense'"):
         policy_kind("nonsense")
 
 
