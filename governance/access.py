@@ -65,6 +65,8 @@ class Action(StrEnum):
     AGENT_MANAGE = "agent.manage"
     SLO_READ = "slo.read"
     SLO_COMPUTE = "slo.compute"
+    ALERT_READ = "alert.read"
+    ALERT_SEND = "alert.send"
 
 
 class Role(StrEnum):
@@ -93,6 +95,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.RETENTION_PLAN,
                 Action.AGENT_READ,
                 Action.SLO_READ,
+                Action.ALERT_READ,
             }
         ),
         Role.SRE: frozenset(
@@ -108,6 +111,8 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.AGENT_READ,
                 Action.SLO_READ,
                 Action.SLO_COMPUTE,
+                Action.ALERT_READ,
+                Action.ALERT_SEND,
             }
         ),
         Role.SENDER: frozenset({Action.RECORDS_WRITE}),
@@ -126,6 +131,8 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.AGENT_READ,
                 Action.SLO_READ,
                 Action.SLO_COMPUTE,
+                Action.ALERT_READ,
+                Action.ALERT_SEND,
             }
         ),
     }

@@ -25,3 +25,8 @@ def api_key() -> str | None:
 def with_variables(more: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with other variables, for a child."""
     return {**os.environ, **more}
+
+
+def variable(name: str) -> str | None:
+    """The value of a variable that settings name, such as one that holds a target's secret; None where it is not set."""
+    return os.environ.get(name)

@@ -13,6 +13,7 @@ import yaml
 from collectors.config import ImportLimitsConfig, LimitsConfig, ReceiversConfig
 from collectors.intake import IntakeConfig
 from muniment.telemetry import TelemetryConfig
+from pipelines.alerts.config import AlertsConfig
 from warehouse.backup.config import BackupConfig
 from warehouse.errors import SettingsError
 from warehouse.lake import Lake
@@ -64,7 +65,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     and `vault_url_file` do the same for the vault of subjects, `LAKE/keys/subjects.db`. `users` gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
     cosign what this lake says about itself. A collector says every `heartbeat_seconds` that it listens. For
     `rotation_overlap_days` after a rotation of the signing key checkpoints carry the old key's signature too. A collector asks
-    every `policy_poll_seconds` whether another policy was applied. `four_eyes` says when what cannot be
+    every `policy_poll_seconds` whether another policy was applied. `alerts` says who is told what fires. `four_eyes` says when what cannot be
     undone, such as releasing a hold, waits for a second principal: as soon as two hold the right (`auto`), always, or never.
     """
 
@@ -84,6 +85,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     backup: BackupConfig = msgspec.field(default_factory=BackupConfig)
     dagster: DagsterConfig = msgspec.field(default_factory=DagsterConfig)
     dashboards: DashboardsConfig = msgspec.field(default_factory=DashboardsConfig)
+    alerts: AlertsConfig = msgspec.field(default_factory=AlertsConfig)
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0

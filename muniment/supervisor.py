@@ -63,7 +63,7 @@ class _Running:
 
 
 def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home | None = None) -> list[Service]:
-    """Return what `up` runs for this lake: its collector, and Dagster where it has a home, else maintenance every so often."""
+    """Return what `up` runs for this lake: its collector, the loop that alerts, and Dagster where it has a home, else maintenance every so often."""
     python = (sys.executable, "-m", "muniment")
     where = ("--lake", str(lake.path))
     collector = Service(
@@ -72,10 +72,12 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
         socket=lake.run / f"collector-{shard}.sock",
     )
     pages = _pages(lake, settings)
+    alerts = [Service("alerts", (*python, "alert", "watch", *where))] if settings.alerts.enabled else []
     if home is not None:
         commands = home.commands(settings.dagster.port, read_only=settings.dagster.read_only)
         return [
             collector,
+            *alerts,
             *(
                 Service(f"dagster {name}", command, variables=home.variables, folder=home.folder)
                 for name, command in commands.items()
@@ -84,6 +86,7 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
         ]
     return [
         collector,
+        *alerts,
         Service(
             "maintenance",
             (*python, "maintenance", "run", *where, "--quiet"),

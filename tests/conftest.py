@@ -196,6 +196,20 @@ def logs():
     return load_module("logs")
 
 
+@pytest.fixture(scope="session")
+def alerting():
+    """A receiver of alerts, and builders of alerts and targets: the module `tests/alerting.py`."""
+    return load_module("alerting")
+
+
+@pytest.fixture
+def receiver(alerting):
+    """A running receiver of alerts."""
+    running = alerting.Receiver()
+    yield running
+    running.close()
+
+
 def load_module(name):
     """Load a module beside this file."""
     specification = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))

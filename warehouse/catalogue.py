@@ -27,6 +27,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "hold": ("placed", "released"),
     "retention": ("intended", "purged"),
     "erasure": ("requested", "completed"),
+    "alert": ("fired", "resolved"),
     "incident": ("opened", "updated", "closed"),
     "key": ("rotated", "issued", "revoked"),
     "lake": ("restored", "backed_up"),
@@ -39,7 +40,8 @@ CATALOGUE: frozenset[str] = frozenset(f"{family}.{name}" for family, names in _F
 """Every event name of the catalogue."""
 
 OWN_PREFIXES: tuple[str, ...] = (
-    "retention.", "erasure.", "hold.", "key.", "lake.", "log.", "ledger.", "record.", "incident.", "collector.",
+    "retention.", "erasure.", "hold.", "key.", "lake.", "log.", "ledger.", "record.", "incident.", "alert.",
+    "collector.",
 )  # fmt: skip
 OWN_NAMES: frozenset[str] = frozenset({"data.exported", "policy.changed"})
 EXTERNAL_PREFIX = "external."

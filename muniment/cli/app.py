@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from muniment import __version__
 from muniment.cli import (
     agents,
+    alerts,
     backup,
     collect,
     dashboard,
@@ -54,6 +55,7 @@ for module in (
     lake,
     collect,
     dashboard,
+    alerts,
     demo,
     imports,
     tenants,

@@ -45,6 +45,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from governance.access import Action
+    from muniment.cli.alerts import alert_status
     from muniment.policies import policy_status
     from muniment.witness_rounds import witness_status
     from pipelines.home import home_folder
@@ -69,6 +70,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "last_purge": last_purge(context.lake),
         "holds": hold_counts(context.control.list_holds()),
         "schedules": None if schedules is None else asdict(schedules),
+        "alerts": alert_status(context),
     }
     if senders:
         from warehouse.query import open_session
@@ -110,6 +112,7 @@ def ask_collector(socket: Path) -> dict[str, Any]:
 def _print(content: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from muniment.cli.alerts import print_alert_status
     from muniment.cli.table import PIPE_WIDTH, wide_enough
 
     console.print(f"[bold]lake[/] {content['lake']}", soft_wrap=True)
@@ -135,6 +138,7 @@ def _print(content: dict[str, Any]) -> None:
         _print_policy(policy)
     _print_witnesses(content["witnesses"])
     _print_schedules(content["schedules"])
+    print_alert_status(content["alerts"])
     holds = content["holds"]
     asked = f", {holds['release_asked']} waiting for a second principal to release it" if holds["release_asked"] else ""
     console.print(f"holds in force: {holds['in_force']}{asked}", markup=False, highlight=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["slo", "incident", "clock", "watchdog"]
+Kind = Literal["slo", "incident", "clock", "watchdog", "alerting"]
 Severity = Literal["page", "ticket", "info"]
 
 
@@ -16,7 +16,7 @@ class Alert:
 
     Attributes:
         name: what it is about, the same each time: an SLO's id with its condition, or an incident's rule.
-        kind: what raised it.
+        kind: what raised it; `alerting` is trouble of the evaluation itself.
         tenant: whose records it is about; `_lake` for the lake itself.
         severity: `page` wakes somebody, `ticket` waits for working hours, `info` is only shown.
         labels: tell it from others of the same name and tenant; they are part of its identity.

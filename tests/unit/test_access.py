@@ -44,6 +44,8 @@ agent.read         o a s j
 agent.manage       o
 slo.read           o a s j
 slo.compute        o s j
+alert.read         o a s j
+alert.send         o s j
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),

@@ -67,7 +67,7 @@ def settings(struct=MunimentConfig, prefix=""):
             continue
         yield f"{prefix}{field.name}", field, kind
         for entry in typing.get_args(kind) if typing.get_origin(kind) is list else ():
-            if not issubclass(entry, msgspec.Struct):
+            if not (isinstance(entry, type) and issubclass(entry, msgspec.Struct)):
                 continue
             yield from settings(entry, f"{prefix}{field.name}[].")
 

@@ -8,8 +8,10 @@ from warehouse.control.agents import AgentProfile, AgentRecord, AgentState
 from warehouse.control.cache import KeyCache
 from warehouse.control.holds import Deletion
 from warehouse.control.records import (
+    AlertRecord,
     AppliedPolicy,
     DeletionRecord,
+    DeliveryRecord,
     HoldRecord,
     IssuedKey,
     KeyRecord,
@@ -25,10 +27,12 @@ __all__ = [
     "AgentProfile",
     "AgentRecord",
     "AgentState",
+    "AlertRecord",
     "AppliedPolicy",
     "ControlStore",
     "Deletion",
     "DeletionRecord",
+    "DeliveryRecord",
     "HoldRecord",
     "IssuedKey",
     "KeyCache",

@@ -179,3 +179,41 @@ class RequestRecord:
     approved_unix_nano: int | None = None
     approved_by: str | None = None
     closed_unix_nano: int | None = None
+
+
+@dataclass(frozen=True)
+class AlertRecord:
+    """An alert that fires, or that ended and is kept a while. `content` is JSON text that `pipelines.alerts` reads.
+
+    `seen_unix_nano` is when it was first found to fire, which may be later than when it began. `began_recorded` and `end_recorded` say
+    whether its audit events are known to be in the lake.
+    """
+
+    fingerprint: str
+    tenant_id: str
+    content: str
+    starts_unix_nano: int
+    seen_unix_nano: int
+    ends_unix_nano: int | None = None
+    began_recorded: bool = False
+    end_recorded: bool = False
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """What one target was last told of one alert, and how the attempts since went.
+
+    `starts_unix_nano` and `ended` are those of the message that the target took, None and False before the first. `attempts` counts the
+    failures since; the next is due at `retry_unix_nano`.
+    """
+
+    target: str
+    fingerprint: str
+    starts_unix_nano: int | None = None
+    ended: bool = False
+    severity: str | None = None
+    sent_unix_nano: int | None = None
+    attempts: int = 0
+    tried_unix_nano: int | None = None
+    retry_unix_nano: int | None = None
+    problem: str | None = None

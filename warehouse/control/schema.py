@@ -4,9 +4,9 @@ Every time is a count of nanoseconds since 1970-01-01 UTC (`…_unix_nano`), as 
 and compare it alike, and no time zone setting of a server can shift it.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
 
-HEAD = "r0006"
+HEAD = "r0007"
 """Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
 
 METADATA = MetaData()
@@ -126,4 +126,32 @@ AGENTS = Table(
     Column("registered_by", Text, nullable=False),
     Column("updated_unix_nano", BigInteger, nullable=False),
     Column("updated_by", Text, nullable=False),
+)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("fingerprint", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("starts_unix_nano", BigInteger, nullable=False),
+    Column("ends_unix_nano", BigInteger),
+    Column("seen_unix_nano", BigInteger, nullable=False),
+    Column("began_recorded", Boolean, nullable=False),
+    Column("end_recorded", Boolean, nullable=False),
+)
+
+ALERT_DELIVERIES = Table(
+    "alert_deliveries",
+    METADATA,
+    Column("target", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("starts_unix_nano", BigInteger),
+    Column("ended", Boolean, nullable=False),
+    Column("severity", Text),
+    Column("sent_unix_nano", BigInteger),
+    Column("attempts", BigInteger, nullable=False),
+    Column("tried_unix_nano", BigInteger),
+    Column("retry_unix_nano", BigInteger),
+    Column("problem", Text),
 )
