@@ -67,6 +67,9 @@ class Action(StrEnum):
     SLO_COMPUTE = "slo.compute"
     ALERT_READ = "alert.read"
     ALERT_SEND = "alert.send"
+    INCIDENT_READ = "incident.read"
+    INCIDENT_HANDLE = "incident.handle"
+    INCIDENT_DETECT = "incident.detect"
 
 
 class Role(StrEnum):
@@ -96,6 +99,7 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.AGENT_READ,
                 Action.SLO_READ,
                 Action.ALERT_READ,
+                Action.INCIDENT_READ,
             }
         ),
         Role.SRE: frozenset(
@@ -113,6 +117,9 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.SLO_COMPUTE,
                 Action.ALERT_READ,
                 Action.ALERT_SEND,
+                Action.INCIDENT_READ,
+                Action.INCIDENT_HANDLE,
+                Action.INCIDENT_DETECT,
             }
         ),
         Role.SENDER: frozenset({Action.RECORDS_WRITE}),
@@ -133,6 +140,8 @@ ROLES: Mapping[Role, frozenset[Action]] = MappingProxyType(
                 Action.SLO_COMPUTE,
                 Action.ALERT_READ,
                 Action.ALERT_SEND,
+                Action.INCIDENT_READ,
+                Action.INCIDENT_DETECT,
             }
         ),
     }

@@ -121,7 +121,34 @@ def _slo_defaults() -> Bundle:
 
 SLO = PolicyKind("slo", _slo_validate, _slo_changes, _slo_defaults)
 
-KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO)}
+
+def _incidents_validate(bundle: Bundle) -> object:
+    from pipelines.incidents.compiler import compile_rules
+
+    return compile_rules(bundle)
+
+
+def _incidents_changes(old: Bundle | None, new: Bundle) -> list[str]:
+    from pipelines.incidents.changes import describe_changes
+    from pipelines.incidents.compiler import compile_rules, default_bundle
+
+    after = compile_rules(new, try_sql=False)
+    try:
+        before = compile_rules(old or default_bundle(), try_sql=False)
+    except PolicyError:
+        return [_OTHER_VERSION]
+    return describe_changes(before, after)
+
+
+def _incidents_defaults() -> Bundle:
+    from pipelines.incidents.compiler import default_bundle
+
+    return default_bundle()
+
+
+INCIDENTS = PolicyKind("incidents", _incidents_validate, _incidents_changes, _incidents_defaults)
+
+KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO, INCIDENTS)}
 """Every kind that can be checked and applied."""
 
 

@@ -18,7 +18,7 @@ from warehouse.ledger.note import parse_note
 from warehouse.ledger.signing import SigningKey, read_signing_keys
 from warehouse.ledger.tiles import TILE_WIDTH, TilePlace
 from warehouse.ledger.verify.events import OwnRow
-from warehouse.ledger.verify.excuses import read_excuses
+from warehouse.ledger.verify.excuses import Excuses, read_excuses
 from warehouse.ledger.verify.heads import LogName
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.query import open_session
@@ -201,7 +201,11 @@ def _find(context: CommandContext, log: ProvableLog, index: int) -> FoundRecord 
 
 
 def _is_purged(context: CommandContext, log: ProvableLog, index: int) -> bool:
-    """Whether a certificate by the lake's keys, which an event of Muniment's own names, says that this record was purged."""
+    return read_purged(context, log.tenant).purged(LogName(log.tenant, log.shard)).table_of(index) is not None
+
+
+def read_purged(context: CommandContext, tenant: str) -> Excuses:
+    """What certificates by the lake's keys, which events of Muniment's own name, say was purged of a tenant."""
     sql = (
         "select tenant_id as tenant, shard, log_index as index, event_name as name, recorded_by, time_unix_nano, "
         "resource_type, resource_id, attributes as attributes_text from audit_events "
@@ -209,15 +213,14 @@ def _is_purged(context: CommandContext, log: ProvableLog, index: int) -> bool:
     )
     with open_session(
         context.lake.path,
-        tenants=sorted({log.tenant, LAKE_TENANT}),
+        tenants=sorted({tenant, LAKE_TENANT}),
         principal=context.principal,
         settings=context.settings.query,
         tables=("audit_events",),
     ) as session:
         rows = [OwnRow(**row) for row in session.run_trusted(sql).to_pylist()]
     verifiers = read_signing_keys(context.lake.keys).verifiers(context.settings.lake)
-    excuses = read_excuses(context.lake, context.settings.lake, rows, [key.public_key for key in verifiers])
-    return excuses.purged(LogName(log.tenant, log.shard)).table_of(index) is not None
+    return read_excuses(context.lake, context.settings.lake, rows, [key.public_key for key in verifiers])
 
 
 def _being_committed(context: CommandContext, log: ProvableLog) -> bool:

@@ -20,6 +20,7 @@ from muniment.cli import (
     erase,
     holds,
     imports,
+    incidents,
     lake,
     ledger,
     maintenance,
@@ -75,6 +76,7 @@ for module in (
     verify,
     subjects,
     holds,
+    incidents,
     backup,
 ):
     module.register(app)

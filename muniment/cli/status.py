@@ -71,6 +71,7 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "holds": hold_counts(context.control.list_holds()),
         "schedules": None if schedules is None else asdict(schedules),
         "alerts": alert_status(context),
+        "incidents": incident_state(context),
     }
     if senders:
         from warehouse.query import open_session
@@ -84,6 +85,26 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         ) as session:
             content["senders"] = read_senders(session)
     return content
+
+
+def incident_state(context: "CommandContext") -> dict[str, Any]:
+    """How many incidents are open, of these how many nobody took on, and each rule that fails, with why and since when."""
+    from warehouse.control import IncidentState
+
+    running = context.control.list_incidents(states=set(IncidentState) - {IncidentState.CLOSED})
+    return {
+        "open": len(running),
+        "unattended": sum(incident.state.unattended for incident in running),
+        "failing_rules": [
+            {
+                "rule": rule.rule,
+                "tenant": tenant,
+                "problem": rule.problem,
+                "since_unix_nano": rule.problem_since_unix_nano,
+            }
+            for tenant, rule in context.control.rule_problems()
+        ],
+    }
 
 
 def hold_counts(holds: "list[HoldRecord]") -> dict[str, int]:
@@ -142,6 +163,7 @@ def _print(content: dict[str, Any]) -> None:
     holds = content["holds"]
     asked = f", {holds['release_asked']} waiting for a second principal to release it" if holds["release_asked"] else ""
     console.print(f"holds in force: {holds['in_force']}{asked}", markup=False, highlight=False)
+    _print_incidents(content["incidents"])
     checkpoint = content["last_checkpoint_unix_nano"]
     when = _time(checkpoint) if checkpoint else "none yet"
     purge = content["last_purge"]
@@ -224,6 +246,23 @@ def _print_witnesses(witnesses: list[dict[str, Any]]) -> None:
             f"witness {witness['name']} ({witness['url']}) last cosigned {_time(last)}{ago}; "
             f"{up_to_date} of {witness['logs']} logs of _lake up to date",
             markup=False,
+            soft_wrap=True,
+        )
+
+
+def _print_incidents(incidents: dict[str, Any]) -> None:
+    console.print(
+        f"incidents open: {incidents['open']}, {incidents['unattended']} not acknowledged",
+        markup=False,
+        highlight=False,
+    )
+    for failing in incidents["failing_rules"]:
+        console.print(
+            plain_text(
+                f"  incident rule {failing['rule']} fails for {failing['tenant']} since "
+                f"{_time(failing['since_unix_nano'])}: {failing['problem']}"
+            ),
+            style="red",
             soft_wrap=True,
         )
 

@@ -1,4 +1,4 @@
-"""Control data: tenants, API keys, shards, applied policies, legal holds and registered agents, in SQLite by default and PostgreSQL by URL.
+"""Control data: tenants, API keys, shards, applied policies, legal holds, registered agents and incidents, in SQLite by default and PostgreSQL by URL.
 
 Small, rarely written, and needed before anything may be accepted. What was done to it is not logged here: the events go
 into the lake, like everybody else's.
@@ -6,7 +6,16 @@ into the lake, like everybody else's.
 
 from warehouse.control.agents import AgentProfile, AgentRecord, AgentState
 from warehouse.control.cache import KeyCache
+from warehouse.control.detection import FoundIncident, RuleProgress
 from warehouse.control.holds import Deletion
+from warehouse.control.incidents import (
+    IncidentChange,
+    IncidentClock,
+    IncidentDetails,
+    IncidentRecord,
+    IncidentRow,
+    IncidentState,
+)
 from warehouse.control.records import (
     AlertRecord,
     AppliedPolicy,
@@ -33,13 +42,21 @@ __all__ = [
     "Deletion",
     "DeletionRecord",
     "DeliveryRecord",
+    "FoundIncident",
     "HoldRecord",
+    "IncidentChange",
+    "IncidentClock",
+    "IncidentDetails",
+    "IncidentRecord",
+    "IncidentRow",
+    "IncidentState",
     "IssuedKey",
     "KeyCache",
     "KeyRecord",
     "KeyState",
     "PlacedHold",
     "RequestRecord",
+    "RuleProgress",
     "ShardRecord",
     "Tenant",
 ]

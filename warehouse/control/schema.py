@@ -6,7 +6,7 @@ and compare it alike, and no time zone setting of a server can shift it.
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
 
-HEAD = "r0007"
+HEAD = "r0005"
 """Newest revision in `migrations/versions`, stated here so that opening a current database need not import Alembic."""
 
 METADATA = MetaData()
@@ -154,4 +154,97 @@ ALERT_DELIVERIES = Table(
     Column("tried_unix_nano", BigInteger),
     Column("retry_unix_nano", BigInteger),
     Column("problem", Text),
+)
+
+INCIDENTS = Table(
+    "incidents",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("runbook", Text, nullable=False),
+    Column("policy_hash", Text, nullable=False),
+    Column("key_hash", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("owner", Text),
+    Column("opened_unix_nano", BigInteger, nullable=False),
+    Column("last_unix_nano", BigInteger, nullable=False),
+    Column("detected_unix_nano", BigInteger, nullable=False),
+    Column("acknowledged_unix_nano", BigInteger),
+    Column("mitigated_unix_nano", BigInteger),
+    Column("closed_unix_nano", BigInteger),
+    Column("duplicate_of", Text),
+    Column("row_count", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("incidents_by_key", "tenant_id", "rule", "key_hash"),
+)
+
+INCIDENT_ROWS = Table(
+    "incident_rows",
+    METADATA,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("source_table", Text, primary_key=True),
+    Column("shard", Text, primary_key=True),
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_unix_nano", BigInteger, nullable=False),
+    Column("trace_id", Text),
+    Column("agent_id", Text),
+)
+
+INCIDENT_AFFECTED = Table(
+    "incident_affected",
+    METADATA,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+)
+
+INCIDENT_CHANGES = Table(
+    "incident_changes",
+    METADATA,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("unix_nano", BigInteger, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("note", Text),
+)
+
+INCIDENT_CLOCKS = Table(
+    "incident_clocks",
+    METADATA,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("clock", Text, primary_key=True),
+    Column("started_unix_nano", BigInteger, nullable=False),
+    Column("due_unix_nano", BigInteger, nullable=False),
+    Column("stopped_unix_nano", BigInteger),
+)
+
+INCIDENT_RULES = Table(
+    "incident_rules",
+    METADATA,
+    Column("tenant_id", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("point_id", Text),
+    Column("evaluated_unix_nano", BigInteger, nullable=False),
+    Column("problem", Text),
+    Column("problem_since_unix_nano", BigInteger),
+)
+
+INCIDENT_POINTS = Table(
+    "incident_points",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("point", Text, nullable=False),
+)
+
+INCIDENT_ROUNDS = Table(
+    "incident_rounds",
+    METADATA,
+    Column("tenant_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
 )

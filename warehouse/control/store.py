@@ -1,4 +1,4 @@
-"""The control store: tenants, keys, shards, applied policies, holds, requests, agents and alerts over one database."""
+"""The control store: tenants, keys, shards, policies, holds, requests, agents, alerts and incidents over one database."""
 
 import secrets
 from pathlib import Path
@@ -9,7 +9,9 @@ from warehouse.clock import Clock
 from warehouse.control.agents import Agents
 from warehouse.control.alerts import Alerts
 from warehouse.control.database import parse_url
+from warehouse.control.detection import Detections
 from warehouse.control.holds import Holds
+from warehouse.control.incidents import Incidents
 from warehouse.control.keys import Keys
 from warehouse.control.migration import open_migrated
 from warehouse.control.policies import AppliedPolicies
@@ -19,7 +21,7 @@ from warehouse.control.shards import Shards
 from warehouse.control.tenants import Tenants
 
 
-class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds, Requests, Agents, Alerts):
+class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds, Requests, Agents, Alerts, Incidents, Detections):
     """The control data of one lake. Open it with `open`; safe to use from several threads and processes at once.
 
     Every method raises `ControlUnavailableError` when the database does not answer or cannot write, and works again once

@@ -173,6 +173,7 @@ def open_session(
     tables: Collection[str] = VIEWS,
     since: ReadPoint | None = None,
     received_before: int | None = None,
+    also_all: bool = False,
     extra: Mapping[str, pa.Table] = _NO_ROWS,
 ) -> Iterator[QuerySession]:
     """Open a session over what is committed now and belongs to `tenants`.
@@ -188,6 +189,7 @@ def open_session(
         since: show in the tables' own views what came after this point, and everything in views `all_<name>`.
         received_before: with `since`: records received at or after this (nanoseconds since 1970) wait for a later session, and
             with them what their shard recorded after them.
+        also_all: without `since`: the views `all_<name>` too, which then hold the same, for queries written for both.
         extra: rows of the caller's own, as tables under these names.
 
     Raises:
@@ -205,7 +207,7 @@ def open_session(
     with spill_folder(lake) as spill, contextlib.closing(connect(settings, spill)) as connection:
         until = None
         if since is None:
-            create_views(connection, files)
+            create_views(connection, files, also_all=also_all)
         else:
             until = _until(connection, since, listing, received_before)
             create_new_views(connection, files, since, until)
@@ -213,7 +215,7 @@ def open_session(
         lock(connection, [file for paths in files.values() for file in paths])
         yield QuerySession(
             connection,
-            tables=frozenset({*files, *extra, *(_all_names(files) if since is not None else ())}),
+            tables=frozenset({*files, *extra, *(_all_names(files) if also_all or since is not None else ())}),
             tenants=tuple(sorted(set(tenants))),
             principal=principal,
             timeout_seconds=settings.timeout_seconds,

@@ -38,10 +38,17 @@ _TYPES: Mapping[pa.DataType, str] = {
 _SEPARATOR = "\x1f"  # ASCII unit separator
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> None:
-    """Create the view of each table named in `files`; one without files has the same columns and no rows."""
+def create_views(
+    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]], *, also_all: bool = False
+) -> None:
+    """Create the view of each table named in `files`; one without files has the same columns and no rows.
+
+    With `also_all` each stored table has a second one, `all_<name>`, that holds the same.
+    """
     for name, paths in files.items():
         connection.execute(_view_sql(name, READ_TABLES[name], paths))
+        if also_all and name in TABLES:
+            connection.execute(_view_sql(f"{ALL_PREFIX}{name}", READ_TABLES[name], paths))
 
 
 def create_new_views(

@@ -1,0 +1,229 @@
+"""One round of detection over one tenant: which rules are due, what they match, what that makes of the incidents.
+
+Invariant: a round is alone with its tenant, and what it writes it writes at its end, once its events are recorded.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from governance.registry import registry_table
+from muniment.incident_finding import find_incidents
+from muniment.lake_facts import lake_state
+from muniment.wiring import CommandContext
+from pipelines.incidents.columns import LAKE_STATE, REGISTRY
+from pipelines.incidents.evaluation import add_classes, evaluate, first_record
+from pipelines.incidents.rules import Reads, Rule, RuleSet
+from warehouse.clock import NANOS_PER_SECOND
+from warehouse.control import FoundIncident, IncidentRecord, RuleProgress
+from warehouse.durable import make_folder
+from warehouse.errors import QueryError
+from warehouse.heads import LogHeads
+from warehouse.locks import locked
+from warehouse.own_events import OwnEvent
+from warehouse.query import QuerySession, ReadPoint, open_session
+
+_WAIT_SECONDS = 600.0
+_ALL_EVERY = 300 * NANOS_PER_SECOND
+"""How often rules over all rows are evaluated, and rules that fail are tried again."""
+_EVENTS_AT_ONCE = 100
+_QUOTED = re.compile(r"'[^']*'")
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """What a round made of one tenant. `problems` says why by rule where one failed."""
+
+    opened: tuple[IncidentRecord, ...] = ()
+    updated: tuple[IncidentRecord, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What one round leaves for the next. Times in nanoseconds since 1970.
+
+    `versions` are those of the Delta logs up to which the tenant's files were seen, `changed` when one of its files came last.
+    """
+
+    rules: str = ""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    changed: int = 0
+    new_evaluated: int = 0
+    all_evaluated: int = 0
+
+    def to_text(self) -> str:
+        return json.dumps(vars(self))
+
+
+def run_round(
+    context: CommandContext,
+    rules: RuleSet,
+    tenant: str,
+    *,
+    heads: LogHeads,
+    now_unix_nano: int,
+    everything: bool,
+) -> RoundOutcome:
+    """Evaluate what is due for one tenant.
+
+    Raises:
+        UnavailableError: its records cannot be read, or what was found cannot be recorded: nothing was written.
+        ConflictError: somebody changed an incident that this round was about to change: the next one finds the same.
+    """
+    make_folder(context.lake.run)
+    lock = context.lake.run / f"incidents-{tenant}.lock"
+    with locked(lock, holder=context.principal.recorded_by, timeout_seconds=_WAIT_SECONDS):
+        before = _read_state(context, tenant)
+        state = before
+        if heads.touched(tenant, before.versions):
+            state = replace(state, changed=now_unix_nano)
+        due = _due_rules(rules, before, state, now_unix_nano, everything=everything)
+        if not due:
+            return RoundOutcome()
+        progress = context.control.rule_progress(tenant)
+        evaluation = _Evaluation(context, tenant, now_unix_nano, progress, rules.content_hash)
+        for group in _groups(due, progress):
+            evaluation.run(group)
+        reads = {rule.reads for rule in due}
+        state = replace(
+            state,
+            rules=rules.content_hash,
+            versions=dict(heads.versions),
+            new_evaluated=now_unix_nano if Reads.NEW in reads else state.new_evaluated,
+            all_evaluated=now_unix_nano if Reads.ALL in reads else state.all_evaluated,
+        )
+        if evaluation.events:
+            for at in range(0, len(evaluation.events), _EVENTS_AT_ONCE):
+                context.recorder.record(evaluation.events[at : at + _EVENTS_AT_ONCE])
+        context.control.commit_round(
+            tenant, evaluation.found, evaluation.progress, state.to_text(), by=context.principal.recorded_by
+        )
+        return evaluation.outcome()
+
+
+def _read_state(context: CommandContext, tenant: str) -> _State:
+    text = context.control.round_state(tenant)
+    return _State() if text is None else _State(**json.loads(text))
+
+
+def _due_rules(rules: RuleSet, before: _State, state: _State, now: int, *, everything: bool) -> list[Rule]:
+    # a row that came last is looked at once its rule's time to settle is over
+    settle = max((rule.settle for rule in rules.rules), default=0)
+    settling = settle > 0 and before.new_evaluated <= state.changed + settle
+    new = state.changed > before.changed or settling
+    again = everything or before.rules != rules.content_hash or now - before.all_evaluated >= _ALL_EVERY
+    return [rule for rule in rules.rules if again or (new and rule.reads is Reads.NEW)]
+
+
+def _groups(due: Sequence[Rule], progress: Mapping[str, RuleProgress]) -> list[list[Rule]]:
+    """Rules that can share a session: those over all rows, and those over new ones that begin at one point and settle alike."""
+    groups: dict[tuple[object, ...], list[Rule]] = {}
+    for rule in due:
+        point = progress[rule.id].point if rule.id in progress else None
+        key = (rule.reads,) if rule.reads is Reads.ALL else (rule.reads, point, rule.settle)
+        groups.setdefault(key, []).append(rule)
+    return list(groups.values())
+
+
+class _Evaluation:
+    """Evaluates groups of rules over one tenant, and collects what they find."""
+
+    def __init__(
+        self,
+        context: CommandContext,
+        tenant: str,
+        now: int,
+        progress: Mapping[str, RuleProgress],
+        policy_hash: str,
+    ) -> None:
+        self.found: list[FoundIncident] = []
+        self.events: list[OwnEvent] = []
+        self.progress: list[RuleProgress] = []
+        self._context = context
+        self._tenant = tenant
+        self._now = now
+        self._before = progress
+        self._policy_hash = policy_hash
+        self._extra: dict[str, pa.Table] = {}
+
+    def run(self, group: Sequence[Rule]) -> None:
+        """Evaluate rules in one session; one that fails leaves the others alone."""
+        first = group[0]
+        before = self._before.get(first.id)
+        point = ReadPoint() if before is None or before.point is None else ReadPoint.from_json(json.loads(before.point))
+        over_all = first.reads is Reads.ALL
+        with open_session(
+            self._context.lake.path,
+            tenants=[self._tenant],
+            principal=self._context.principal,
+            settings=self._context.settings.query,
+            since=None if over_all else point,
+            received_before=self._now - first.settle if first.settle and not over_all else None,
+            also_all=over_all,
+            extra=self._views(group),
+        ) as session:
+            reached = None if over_all else json.dumps(session.read_point().to_json(), sort_keys=True)
+            for rule in group:
+                self._evaluate(session, rule, reached)
+
+    def outcome(self) -> RoundOutcome:
+        """What became of the tenant."""
+        told = [each for each in self.found if each.changes]
+        return RoundOutcome(
+            tuple(each.record for each in told if each.before is None),
+            tuple(each.record for each in told if each.before is not None),
+            {each.rule: each.problem for each in self.progress if each.problem is not None},
+        )
+
+    def _evaluate(self, session: QuerySession, rule: Rule, reached: str | None) -> None:
+        before = self._before.get(rule.id)
+        try:
+            start = self._from(session, rule, before)
+            matches = evaluate(session, rule, tenant=self._tenant, now_unix_nano=self._now, from_unix_nano=start)
+            matches = add_classes(session, matches)
+        except QueryError as exc:
+            since = before.problem_since_unix_nano if before is not None and before.problem is not None else self._now
+            text = self._context.redactor.redact_text(self._tenant, _without_values(str(exc)))
+            evaluated = 0 if before is None else before.evaluated_unix_nano
+            point = None if before is None else before.point
+            self.progress.append(RuleProgress(rule.id, evaluated, point, text, since))
+            return
+        self.progress.append(RuleProgress(rule.id, self._now, reached))
+        if matches.num_rows:
+            for found, event in find_incidents(
+                self._context, self._tenant, rule, self._policy_hash, matches, self._now
+            ):
+                self.found.append(found)
+                self.events += event
+
+    def _from(self, session: QuerySession, rule: Rule, before: RuleProgress | None) -> int:
+        """`$from`: far enough back that no stretch of time falls between two evaluations."""
+        if rule.reads is Reads.NEW:
+            return 0
+        if before is None or not before.evaluated_unix_nano:
+            return min(first_record(session, default=self._now), self._now - rule.look_back)
+        return min(self._now, before.evaluated_unix_nano) - rule.look_back
+
+    def _views(self, group: Sequence[Rule]) -> dict[str, pa.Table]:
+        return {name: self._view(name) for name in (REGISTRY, LAKE_STATE) if name == REGISTRY or _names(group, name)}
+
+    def _view(self, name: str) -> pa.Table:
+        if name not in self._extra:
+            if name == REGISTRY:
+                self._extra[name] = registry_table(self._context.control.list_agents(self._tenant, retired=True))
+            else:
+                self._extra[name] = lake_state(self._context, self._tenant, self._now)
+        return self._extra[name]
+
+
+def _without_values(message: str) -> str:
+    """What went wrong with a query, without what DuckDB quotes of the values that it met."""
+    return _QUOTED.sub("'…'", message.partition("\n")[0])
+
+
+def _names(group: Sequence[Rule], view: str) -> bool:
+    return any(view in rule.sql.casefold() for rule in group)

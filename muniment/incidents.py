@@ -1,0 +1,119 @@
+"""Finding incidents: the rules in force, over what is new of each tenant, into the control database and the tenant's own log.
+
+Invariants:
+- A row is looked at by a rule once: what was found and up to where was read are written together (`warehouse.control.detection`).
+- What was found is recorded as an event before it is kept. A round that ends in between records it again, under the same id.
+- A rule that fails stops no other: it keeps the place where its last good evaluation ended, and says what stops it until it works.
+- A tenant of which nothing is new, and that no rule waits for, costs a listing of the Delta logs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from governance.access import Action
+from muniment.incident_alerts import incident_alerts
+from muniment.incident_round import RoundOutcome, run_round
+from muniment.wiring import CommandContext
+from pipelines.alerts.alert import Alert
+from pipelines.incidents.compiler import KIND, compile_rules, default_bundle
+from pipelines.incidents.rules import RuleSet
+from warehouse.control import IncidentRecord
+from warehouse.errors import MunimentError
+from warehouse.heads import read_heads
+from warehouse.names import LAKE_TENANT
+from warehouse.policies import in_force
+from warehouse.query.views import VIEWS
+
+_COMPILED: dict[str, RuleSet] = {}
+"""The rules compiled last, by the hash of their files: a loop need not read them each minute."""
+
+
+@dataclass(frozen=True)
+class RuleFailure:
+    """A rule that could not be evaluated for a tenant. `rule` is None where nothing of the tenant could be."""
+
+    tenant: str
+    rule: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a round over some tenants found.
+
+    Attributes:
+        opened: incidents that are new.
+        updated: incidents that records joined, or that opened again.
+        failures: rules, and tenants, that could not be evaluated.
+        alerts: of every incident that is open and that nobody acknowledged, and of the legal clocks that have run far.
+    """
+
+    opened: tuple[IncidentRecord, ...]
+    updated: tuple[IncidentRecord, ...]
+    failures: tuple[RuleFailure, ...]
+    alerts: tuple[Alert, ...]
+
+
+def detect_incidents(
+    context: CommandContext,
+    *,
+    tenants: Sequence[str] | None = None,
+    now_unix_nano: int | None = None,
+    everything: bool = False,
+) -> Detection:
+    """Evaluate the rules in force over what is new of each tenant, and of the lake itself.
+
+    `everything` also evaluates what waits for its time: rules over all rows are otherwise asked every five minutes.
+
+    Raises:
+        DeniedError: the principal may not.
+        NotFoundError: there is no such tenant.
+        PolicyError: the rules in force cannot be used.
+        ControlUnavailableError: the control database does not answer.
+    """
+    now = context.clock() if now_unix_nano is None else now_unix_nano
+    names = (
+        list(tenants)
+        if tenants is not None
+        else [LAKE_TENANT, *(tenant.id for tenant in context.control.list_tenants())]
+    )
+    for tenant in names:
+        context.check(Action.INCIDENT_DETECT, tenant)
+        if tenant != LAKE_TENANT:
+            context.control.tenant(tenant)
+    rules = rules_in_force(context)
+    heads = read_heads(context.lake, VIEWS)
+    outcomes: list[RoundOutcome] = []
+    failures: list[RuleFailure] = []
+    for tenant in names:
+        try:
+            outcome = run_round(context, rules, tenant, heads=heads, now_unix_nano=now, everything=everything)
+        except MunimentError as exc:
+            # of one tenant, such as a log that cannot be read; the others are looked at all the same
+            failures.append(RuleFailure(tenant, None, str(exc)))
+            continue
+        outcomes.append(outcome)
+        failures += [RuleFailure(tenant, rule, message) for rule, message in outcome.problems.items()]
+    return Detection(
+        opened=tuple(incident for outcome in outcomes for incident in outcome.opened),
+        updated=tuple(incident for outcome in outcomes for incident in outcome.updated),
+        failures=tuple(failures),
+        alerts=incident_alerts(context, names, now),
+    )
+
+
+def rules_in_force(context: CommandContext) -> RuleSet:
+    """The rules that were applied; the package's own where none ever were.
+
+    Raises:
+        PolicyError: they were written for another version, and cannot be used by this one.
+    """
+    wanted = context.control.policy_hash(KIND)
+    if wanted is not None and wanted in _COMPILED:
+        return _COMPILED[wanted]
+    applied = in_force(context.control, KIND)
+    bundle = default_bundle() if applied is None else applied.bundle
+    rules = compile_rules(bundle, try_sql=False)
+    _COMPILED.clear()
+    _COMPILED[rules.content_hash] = rules
+    return rules

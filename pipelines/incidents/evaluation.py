@@ -1,0 +1,115 @@
+"""One rule over one session: its SQL run with its parameters, its result brought into the form of matches.
+
+Invariant: what comes out depends on the session's rows, the rule, and the instants given alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipelines.incidents.columns import FROM, MATCH_SCHEMA, NOW, RESULT_COLUMNS, TENANT
+from pipelines.incidents.rules import Rule
+from warehouse.errors import QueryError
+from warehouse.query import QuerySession, check_query
+from warehouse.query.views import ALL_PREFIX
+from warehouse.tables.columns import DATA_CLASSES
+
+_LEDGERED = ("spans", "audit_events", "logs")
+_CLASSED = dict.fromkeys(_LEDGERED, "log_index") | {"contents": "owner_index"}
+_CLASS_ROWS = pa.schema([("shard", pa.string()), ("log_index", pa.int64()), ("data_class", pa.string())])
+_NO_CLASSES = pl.DataFrame(
+    schema={"source_table": pl.String, "shard": pl.String, "log_index": pl.Int64, "data_class": pl.String}
+)
+MOST_MATCHES = 100_000
+"""Most rows that one evaluation of a rule may return."""
+
+
+def evaluate(session: QuerySession, rule: Rule, *, tenant: str, now_unix_nano: int, from_unix_nano: int) -> pa.Table:
+    """The matches of a rule among the rows that a session shows, each once, by time.
+
+    Raises:
+        QueryError: the SQL does not run, or what it returns are no matches.
+    """
+    parameters = check_query(rule.sql, session.tables).statement.named_parameters
+    given: Mapping[str, Any] = {**rule.values(tenant), NOW: now_unix_nano, FROM: from_unix_nano, TENANT: tenant}
+    if unknown := sorted(parameters - given.keys()):
+        raise QueryError(f"got the parameters {', '.join(unknown)}, expected of {', '.join(sorted(given))}")
+    batches, rows = [], 0
+    with session.stream(rule.sql, {name: given[name] for name in parameters} or None) as reader:
+        for batch in reader:
+            rows += batch.num_rows
+            if rows > MOST_MATCHES:
+                raise QueryError(
+                    f"got over {MOST_MATCHES:,} rows, expected the few that make an incident",
+                    hint="have the rule return one row for many, such as the first of each run",
+                )
+            batches.append(batch)
+        result = pa.Table.from_batches(batches, reader.schema)
+    try:
+        return _matches(rule, result)
+    except (pa.ArrowException, pl.exceptions.PolarsError) as exc:
+        raise QueryError(f"its result cannot be brought into the form of matches: {exc}") from exc
+
+
+def add_classes(session: QuerySession, matches: pa.Table) -> pa.Table:
+    """The matches with a column `data_class`: that of the record that made each, NULL where it has none.
+
+    Raises:
+        QueryError: the records cannot be read.
+    """
+    frame = pl.DataFrame(pl.from_arrow(matches))
+    found = [_classes(session, table, mine) for (table,), mine in frame.group_by("source_table") if table in _CLASSED]
+    known = pl.concat([_NO_CLASSES, *found])
+    joined = frame.join(known, on=["source_table", "shard", "log_index"], how="left", maintain_order="left")
+    return joined.to_arrow().cast(pa.schema([*MATCH_SCHEMA, ("data_class", pa.string())]))
+
+
+def _classes(session: QuerySession, table: Any, matches: pl.DataFrame) -> pl.DataFrame:
+    index = _CLASSED[table]
+    placed = matches.select("shard", "log_index").drop_nulls().unique()
+    if not placed.height:
+        return _NO_CLASSES
+    # the bounds let whole files be skipped, whose highest and lowest index their footers tell
+    sql = (
+        f"select distinct shard, {index} as log_index, data_class from {ALL_PREFIX}{table} "  # noqa: S608  names of the schema
+        f"where {index} between $low and $high and list_contains($places, shard || ' ' || {index})"
+    )
+    places = [f"{shard} {at}" for shard, at in placed.iter_rows()]
+    indices = placed.get_column("log_index")
+    rows = session.run_trusted(sql, {"low": indices.min(), "high": indices.max(), "places": places})
+    found = pl.DataFrame(pl.from_arrow(rows.cast(_CLASS_ROWS))).drop_nulls()
+    # parts of one record may differ: the one handled most carefully speaks for it
+    rank = pl.col("data_class").replace_strict({name: at for at, name in enumerate(DATA_CLASSES)}, default=-1)
+    one = found.sort(rank).unique(subset=["shard", "log_index"], keep="last", maintain_order=True)
+    return one.select(pl.lit(table).alias("source_table"), "shard", "log_index", "data_class")
+
+
+def first_record(session: QuerySession, *, default: int) -> int:
+    """When the first record of a session's tenant happened, nanoseconds since 1970; `default` where there is none."""
+    parts = " union all ".join(f"select min(time_unix_nano) as first from {ALL_PREFIX}{table}" for table in _LEDGERED)  # noqa: S608  names of the schema
+    found: int | None = session.run_trusted(f"select min(first) from ({parts})").column(0)[0].as_py()  # noqa: S608  as above
+    return default if found is None else found
+
+
+def _matches(rule: Rule, result: pa.Table) -> pa.Table:
+    needed = {*RESULT_COLUMNS, *rule.group_by}
+    if missing := sorted(needed - set(result.column_names)):
+        raise QueryError(f"got the columns {', '.join(result.column_names)}, expected also {', '.join(missing)}")
+    columns = [result.column(name).cast(MATCH_SCHEMA.field(name).type) for name in RESULT_COLUMNS]
+    matches = pa.Table.from_arrays([*columns, _keys(rule, result)], schema=MATCH_SCHEMA)
+    if matches.column("time_unix_nano").null_count:
+        raise QueryError("got a row without time_unix_nano, expected when it happened")
+    frame = pl.DataFrame(pl.from_arrow(matches))
+    # of a row that a join returned several times the first stays
+    once = frame.unique(subset=["key", "source_table", "shard", "log_index", "time_unix_nano"], keep="first")
+    by_time = once.sort("time_unix_nano", "source_table", "shard", "log_index", nulls_last=True)
+    return by_time.to_arrow().cast(MATCH_SCHEMA)
+
+
+def _keys(rule: Rule, result: pa.Table) -> pa.Array:
+    if not rule.group_by or not result.num_rows:
+        return pa.array(["{}"] * result.num_rows, pa.string())
+    frame = pl.DataFrame(pl.from_arrow(result.select(list(rule.group_by))))
+    return frame.select(key=pl.struct(pl.all()).struct.json_encode()).to_series().to_arrow().cast(pa.string())
