@@ -46,13 +46,14 @@ class RoundOutcome:
 class _State:
     """What one round leaves for the next. Times in nanoseconds since 1970.
 
-    `versions` are those of the Delta logs up to which the tenant's files were seen, `changed` when one of its files came last.
+    `versions` are those of the Delta logs up to which the tenant's files were seen, `changed` when one of its files came last,
+    `evaluated` when rules over new rows were asked last, `all_evaluated` when every rule was.
     """
 
     rules: str = ""
     versions: Mapping[str, int] = field(default_factory=dict)
     changed: int = 0
-    new_evaluated: int = 0
+    evaluated: int = 0
     all_evaluated: int = 0
 
     def to_text(self) -> str:
@@ -78,23 +79,23 @@ def run_round(
     lock = context.lake.run / f"incidents-{tenant}.lock"
     with locked(lock, holder=context.principal.recorded_by, timeout_seconds=_WAIT_SECONDS):
         before = _read_state(context, tenant)
-        state = before
-        if heads.touched(tenant, before.versions):
-            state = replace(state, changed=now_unix_nano)
-        due = _due_rules(rules, before, state, now_unix_nano, everything=everything)
+        came = heads.touched(tenant, before.versions)
+        state = replace(before, changed=now_unix_nano) if came else before
+        new = came or _settling(rules, before)
+        again = everything or before.rules != rules.content_hash or now_unix_nano - before.all_evaluated >= _ALL_EVERY
+        due = [rule for rule in rules.rules if again or (new and rule.reads is Reads.NEW)]
         if not due:
             return RoundOutcome()
         progress = context.control.rule_progress(tenant)
         evaluation = _Evaluation(context, tenant, now_unix_nano, progress, rules.content_hash)
         for group in _groups(due, progress):
             evaluation.run(group)
-        reads = {rule.reads for rule in due}
         state = replace(
             state,
             rules=rules.content_hash,
             versions=dict(heads.versions),
-            new_evaluated=now_unix_nano if Reads.NEW in reads else state.new_evaluated,
-            all_evaluated=now_unix_nano if Reads.ALL in reads else state.all_evaluated,
+            evaluated=now_unix_nano,
+            all_evaluated=now_unix_nano if again else state.all_evaluated,
         )
         if evaluation.events:
             for at in range(0, len(evaluation.events), _EVENTS_AT_ONCE):
@@ -110,13 +111,10 @@ def _read_state(context: CommandContext, tenant: str) -> _State:
     return _State() if text is None else _State(**json.loads(text))
 
 
-def _due_rules(rules: RuleSet, before: _State, state: _State, now: int, *, everything: bool) -> list[Rule]:
-    # a row that came last is looked at once its rule's time to settle is over
+def _settling(rules: RuleSet, before: _State) -> bool:
+    """Whether rows that came last were not looked at yet, as a rule leaves them time to settle."""
     settle = max((rule.settle for rule in rules.rules), default=0)
-    settling = settle > 0 and before.new_evaluated <= state.changed + settle
-    new = state.changed > before.changed or settling
-    again = everything or before.rules != rules.content_hash or now - before.all_evaluated >= _ALL_EVERY
-    return [rule for rule in rules.rules if again or (new and rule.reads is Reads.NEW)]
+    return settle > 0 and before.evaluated <= before.changed + settle
 
 
 def _groups(due: Sequence[Rule], progress: Mapping[str, RuleProgress]) -> list[list[Rule]]:

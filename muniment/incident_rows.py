@@ -76,6 +76,8 @@ def _found(context: CommandContext, details: IncidentDetails) -> set[IncidentRow
     ) as session:
         for table, rows in tables.items():
             sql = f"select distinct shard, {_INDEX[table]} as place from {table} where {place_condition(table)}"  # noqa: S608  names of the schema
-            there = {(row["shard"], row["place"]) for row in session.run_trusted(sql, place_parameters(rows)).to_pylist()}
+            there = {
+                (row["shard"], row["place"]) for row in session.run_trusted(sql, place_parameters(rows)).to_pylist()
+            }
             found |= {row for row in rows if (row.shard, row.log_index) in there}
     return found

@@ -62,7 +62,8 @@ def _fact(fact: str, subject: str, unix_nano: int, value: float, detail: str) ->
 
 
 def _age(fact: str, subject: str, since: int, now: int, detail: str) -> Fact:
-    return _fact(fact, subject, since, (now - since) / NANOS_PER_SECOND, detail)
+    # clocks of files and of this process may differ by a moment
+    return _fact(fact, subject, since, max(0, now - since) / NANOS_PER_SECOND, detail)
 
 
 def _purges(context: CommandContext, tenant: str, now: int) -> Iterator[Fact]:

@@ -46,6 +46,9 @@ slo.read           o a s j
 slo.compute        o s j
 alert.read         o a s j
 alert.send         o s j
+incident.read      o a s j
+incident.handle    o s
+incident.detect    o s j
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),
