@@ -234,4 +234,4 @@ def _store_progress(connection: Connection, tenant_id: str, rule: RuleProgress) 
 
 
 def _progress_of(row: RowMapping) -> RuleProgress:
-    return RuleProgress(**{name: row[name] for name in RuleProgress.__dataclass_fields__ if name in row})  # type: ignore[arg-type]
+    return RuleProgress(**{name: row[name] for name in RuleProgress.__dataclass_fields__ if name in row})

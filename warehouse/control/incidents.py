@@ -279,7 +279,7 @@ class Incidents(Part):
 
 def record_of(row: RowMapping) -> IncidentRecord:
     """An incident from its row."""
-    return IncidentRecord(**{**row, "state": IncidentState(str(row["state"]))})  # type: ignore[arg-type]
+    return IncidentRecord(**{**row, "state": IncidentState(str(row["state"]))})
 
 
 def store_changed(connection: Connection, before: IncidentRecord, after: IncidentRecord) -> None:
