@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 LAKE ?= demo-lake
 
-.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact lock docs clean
+.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench-purge: .venv/.dev ## purges, expiries and erasures in a lake of 5 million 
 
 bench-redact: .venv/.dev ## what the detectors of personal data find, and what they cost
 	@$(BIN)/python -m benchmarks.redact
+
+bench-slo: .venv/.dev ## SLOs over 5 million spans: the first computation, the next, and how it grows
+	@$(BIN)/python -m benchmarks slo
 
 docs: .venv/.runtime ## write the reference pages that are read off the code
 	@$(BIN)/python docs/generate.py

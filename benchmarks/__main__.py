@@ -20,6 +20,7 @@ from benchmarks import (
     purge,
     query,
     redact,
+    slo,
     small_requests,
     subject_search,
     tenants,
@@ -52,6 +53,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "purge": purge.run,
     "subjects": subject_search.run,
     "redact": redact.run,
+    "slo": slo.run,
     "vault": vault.run,
 }
 

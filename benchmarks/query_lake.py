@@ -41,6 +41,7 @@ TENANTS = ("acme", "globex", "initech")
 DAYS = 30
 SEGMENTS_A_DAY = 4
 SHARD = "bench-00000001"
+_PART_SECONDS = 86_400 // SEGMENTS_A_DAY - 3_600
 _POOL_REQUESTS = 128
 _POOL_SPANS = 512
 _SEED = 21
@@ -102,7 +103,7 @@ def make_compacted(folder: Path, spans: int, treat: Treatment | None = None) -> 
 
 
 def _fill(lake: Lake, stores: Mapping[str, DeltaStore], spans: int, treat: Treatment) -> tuple[int, list[str]]:
-    pool = _Pool(np.random.default_rng(_SEED))
+    pool = SpanPool(np.random.default_rng(_SEED))
     part_spans = max(1, round(spans / (len(TENANTS) * DAYS * SEGMENTS_A_DAY * SPANS_PER_TRACE))) * SPANS_PER_TRACE
     today = system_clock() // NANOS_PER_DAY
     after = Sequenced({}, {}, 0)
@@ -129,7 +130,7 @@ def _fill(lake: Lake, stores: Mapping[str, DeltaStore], spans: int, treat: Treat
     return part_spans * len(TENANTS) * DAYS * SEGMENTS_A_DAY, trace_ids
 
 
-class _Pool:
+class SpanPool:
     """Decoded spans with their contents, dealt out again and again with new ids and times."""
 
     def __init__(self, random: np.random.Generator) -> None:
@@ -145,8 +146,8 @@ class _Pool:
         self._contents = decoded.records.tables["contents"].sort_by("owner_index")
         self._owners = self._contents.column("owner_index").to_numpy()
 
-    def take(self, count: int, tenant: str, start_unix_nano: int) -> RecordSet:
-        """`count` spans in whole traces, as `tenant`'s of the six hours from `start_unix_nano` on."""
+    def take(self, count: int, tenant: str, start_unix_nano: int, *, within_seconds: int = _PART_SECONDS) -> RecordSet:
+        """`count` spans in whole traces, as `tenant`'s, that begin within so many seconds from `start_unix_nano` on."""
         traces = count // SPANS_PER_TRACE
         chosen = self._random.permutation(self._spans.num_rows // SPANS_PER_TRACE)[:traces]
         chosen = np.resize(chosen, traces)
@@ -155,9 +156,7 @@ class _Pool:
         trace_of = np.repeat(np.arange(traces), SPANS_PER_TRACE)
         old = spans.column("time_unix_nano").to_numpy()
         first = old.reshape(traces, SPANS_PER_TRACE).min(axis=1)
-        begin = start_unix_nano + self._random.integers(
-            0, NANOS_PER_DAY // SEGMENTS_A_DAY - 3600 * NANOS_PER_SECOND, traces
-        )
+        begin = start_unix_nano + self._random.integers(0, within_seconds * NANOS_PER_SECOND, traces)
         times = old - first[trace_of] + begin[trace_of]
         durations = (spans.column("duration_ns").to_numpy() * self._random.uniform(0.7, 1.4, count)).astype(np.int64)
         trace_ids = self._hex(16, traces).take(pa.array(trace_of))

@@ -25,6 +25,7 @@ from muniment.witness_rounds import WitnessRounds
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.control import KeyCache
 from warehouse.errors import MunimentError
+from warehouse.ledger.keeper import CHECKPOINT_FILE, log_folder
 from warehouse.local_socket import LocalSocket
 from warehouse.measures import Measures
 from warehouse.own_events import OwnEvent, own_event_records
@@ -63,6 +64,7 @@ class Collector:
             heard_file=lake.run / f"collector-{shard}.heard",
             clock=clock,
             version=__version__,
+            checkpoint_age_seconds=self._checkpoint_age_seconds,
         )
         self.receivers = Receivers(
             receivers or settings.receivers,
@@ -102,6 +104,14 @@ class Collector:
             tally=tally,
         )
         return Intake(pipeline, self.writer.recent, config=context.settings.intake)
+
+    def _checkpoint_age_seconds(self, tenant: str) -> float | None:
+        """How long ago this shard's log of a tenant was signed; None where it was not yet."""
+        file = log_folder(self._context.lake, tenant, self.writer.shard) / CHECKPOINT_FILE
+        try:
+            return (self._context.clock() - file.stat().st_mtime_ns) / NANOS_PER_SECOND
+        except OSError:
+            return None
 
     def start(self) -> None:
         """Listen.

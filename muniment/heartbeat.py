@@ -28,6 +28,7 @@ from warehouse.own_events import OwnEvent
 _LOG = logging.getLogger("muniment.collector")
 _RECORDED_BY = "muniment:collector"
 _START_SECONDS = 30.0
+CHECKPOINT_AGE_ATTRIBUTE = "muniment.checkpoint_age_seconds"
 
 Append = Callable[[list[OwnEvent]], Future[None]]
 """Queues own events; the future resolves once they are durable."""
@@ -110,7 +111,8 @@ class TalliedPipeline(GroupPipeline):
 class Heartbeat:
     """Says what one collector does. `start` and `stop` once each, in the thread that owns the collector.
 
-    `heard_file` keeps, beside the lake's sockets, when it last said something.
+    `heard_file` keeps, beside the lake's sockets, when it last said something. `checkpoint_age_seconds` tells how long ago a
+    tenant's log was signed, None where it was not yet.
     """
 
     def __init__(
@@ -123,7 +125,9 @@ class Heartbeat:
         heard_file: Path,
         clock: Clock,
         version: str,
+        checkpoint_age_seconds: Callable[[str], float | None] = lambda _tenant: None,
     ) -> None:
+        self._checkpoint_age_seconds = checkpoint_age_seconds
         self._shard = shard
         self._interval_seconds = interval_seconds
         self._append = append
@@ -180,7 +184,7 @@ class Heartbeat:
             counts[tenant] = counts.get(tenant, Counts()) + before
         total = sum(counts.values(), Counts())
         events = [
-            self._event(tenant, name, self._figures(figures))
+            self._event(tenant, name, self._figures(tenant, figures))
             for tenant, figures in {LAKE_TENANT: total, **counts}.items()
         ]
         try:
@@ -194,8 +198,10 @@ class Heartbeat:
         self._since = now
         self._note_heard(stopped=name == STOPPED)
 
-    def _figures(self, counts: Counts) -> dict[str, Any]:
+    def _figures(self, tenant: str, counts: Counts) -> dict[str, Any]:
+        age = self._checkpoint_age_seconds(tenant)
         return {
+            **({} if age is None else {CHECKPOINT_AGE_ATTRIBUTE: round(age, 3)}),
             INTERVAL_ATTRIBUTE: self._interval_seconds,
             "muniment.since_unix_nano": self._since,
             "muniment.accepted": counts.accepted,

@@ -1,5 +1,7 @@
-"""`muniment slo list|lint|compute|status`: service-level objectives, counted from the lake's records."""
+"""`muniment slo list|lint|preview|compute|status`: service-level objectives, counted from the lake's records."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +32,10 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list", epilog="Examples: muniment slo list\n\nmuniment slo list --json")(list_)
     group.command("lint", epilog="Example: muniment slo lint drafts/checkout.yaml")(lint)
+    group.command(
+        "preview",
+        epilog="Example: muniment slo preview drafts/checkout.yaml --from 2026-10-01 --to 2026-11-01 --tenant acme",
+    )(preview)
     group.command("compute", epilog="Examples: muniment slo compute\n\nmuniment slo compute --tenant acme --json")(
         compute
     )
@@ -58,7 +64,7 @@ def list_(lake: LakeOption = None, json_: JsonOption = False) -> None:
         view.add_column(title, justify="right" if title == "target" else "left")
     for slo in policy.slos:
         for objective in slo.objectives:
-            target = "watched" if slo.watched else f"{objective.target * 100:g} %"
+            target = "watched" if slo.watched else f"{objective.target * 100:g}%"
             alerts = ", ".join(each.name for each in slo.policies) or "none"
             whom = ", ".join(sorted(slo.tenants)) or "every tenant"
             cells = (slo.name, slo.service, target, objective.name, str(slo.window), slo.method, alerts, whom)
@@ -106,6 +112,73 @@ def lint(
         raise typer.Exit(EXIT_NO)
 
 
+def preview(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="OpenSLO v1 files; they are read together.")],
+    begin: Annotated[str, typer.Option("--from", metavar="TIME", help="First day, or an instant with its zone.")],
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Up to here, itself not in it.", show_default="now")
+    ] = None,
+    tenant: Tenants = None,
+    slo: Annotated[str | None, typer.Option("--slo", metavar="S", help="This SLO only.", show_default="all")] = None,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show what SLOs would have said over a time that has passed, and every alert that they would have sent.
+
+    Counted from the records that are in the lake now; each tenant's log records that they were read. Nothing is kept or sent.
+    """
+    from dataclasses import asdict
+
+    from muniment.slo_trial import preview as preview_files
+    from muniment.wiring import command_context
+    from warehouse.clock import utc_text
+    from warehouse.policies import read_files
+
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"slo preview: expected a file, got {str(file)!r}")
+    context = command_context(lake)
+    found = preview_files(
+        context,
+        read_files("slo", files),
+        tenants=tenant,
+        slo=slo,
+        begin_unix_nano=_instant(begin, "--from"),
+        end_unix_nano=context.clock() if end is None else _instant(end, "--to"),
+    )
+    if json_:
+        alerts = [
+            {
+                **asdict(each),
+                "begin": utc_text(each.begin_unix_nano),
+                "end": None if each.end_unix_nano is None else utc_text(each.end_unix_nano),
+            }
+            for each in found.alerts
+        ]
+        print_json({"figures": [each.to_json() for each in found.figures], "alerts": alerts})
+        return
+    _print_figures(found.figures)
+    for each in found.alerts:
+        until = "the end" if each.end_unix_nano is None else utc_text(each.end_unix_nano)
+        line = f"{each.severity}: {each.tenant}: {each.slo} ({each.condition}) from {utc_text(each.begin_unix_nano)} to {until}"
+        console.print(plain_text(line), soft_wrap=True)
+    if not found.alerts:
+        console.print("no alert would have been sent")
+
+
+def _instant(text: str, option: str) -> int:
+    """Nanoseconds since 1970 of a day (its begin in UTC) or of an instant."""
+    from datetime import UTC, datetime
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise InputError(
+            f"slo preview: {option}: expected a day or a time such as 2026-10-01T00:00:00Z, got {text!r}"
+        ) from exc
+    return int((found.replace(tzinfo=UTC) if found.tzinfo is None else found).timestamp()) * 1_000_000_000
+
+
 def compute(
     tenant: Tenants = None,
     settled: Annotated[
@@ -143,7 +216,9 @@ def status(
 ) -> None:
     """Show attainment, error budget, coverage and burn rates as they were counted last. Exit code 1 where a budget is spent.
 
-    Unknown is not good: what was not measured is shown as such, and fewer events than an SLO's minimum give no verdict.
+    Unknown is not good: what was not measured is shown as such, and fewer events than an SLO's minimum give no verdict. *left* is
+    what is left of the error budget, *seen* the share of windows that were measured (and how many were excluded for planned
+    maintenance), *burn* how near the nearest alert is: its burn rate as a share of its factor, in its longer window.
     """
     from muniment.slos import slo_figures
     from muniment.wiring import command_context
@@ -152,58 +227,52 @@ def status(
     if json_:
         print_json({"figures": [each.to_json() for each in run.figures], "alerts": _alerts_json(run)})
     else:
-        _print_figures(run)
+        _print_figures(run.figures)
         _print_alerts(run)
     if any(figure.state == "spent" for figure in run.figures):
         raise typer.Exit(EXIT_NO)
 
 
-def _print_figures(run: "SloRun") -> None:
+def _print_figures(figures: "Sequence[Figure]") -> None:
+    """A table a tenant: figures of eleven columns would not fit into a terminal's width."""
     from rich.table import Table
 
-    view = Table(box=None, pad_edge=False, header_style="dim")
-    for title in (
-        "tenant",
-        "slo",
-        "state",
-        "good",
-        "target",
-        "budget left",
-        "events",
-        "measured",
-        "excluded",
-        "fastest burn",
-    ):
-        view.add_column(title, justify="left" if title in {"tenant", "slo", "state", "fastest burn"} else "right")
-    for figure in run.figures:
-        view.add_row(*map(plain_text, _cells(figure)))
-    console.print(view if run.figures else "no SLO is in force for these tenants")
+    several = Counter((figure.tenant, figure.slo) for figure in figures)
+    for tenant in dict.fromkeys(figure.tenant for figure in figures):
+        view = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("slo", "state", "good", "target", "left", "events", "seen", "burn"):
+            view.add_column(title, justify="left" if title in {"slo", "state"} else "right", no_wrap=True)
+        for figure in figures:
+            if figure.tenant == tenant:
+                name = figure.slo if several[tenant, figure.slo] == 1 else f"{figure.slo}: {figure.objective}"
+                view.add_row(*map(plain_text, (name, *_cells(figure))))
+        console.print(plain_text(tenant), style="bold")
+        console.print(view)
+    if not figures:
+        console.print("no SLO is in force for these tenants")
 
 
 def _cells(figure: "Figure") -> tuple[str, ...]:
-    name = figure.slo if figure.objective in {"all", figure.slo} else f"{figure.slo}: {figure.objective}"
+    from pipelines.slo.durations import duration_text
+
     burning = max(figure.burns, key=lambda burn: (burn.long_burn or 0) / burn.factor, default=None)
     fastest = ""
-    if burning is not None and burning.long_burn is not None:
-        from pipelines.slo.durations import duration_text
-
-        fastest = f"{burning.long_burn:.2f} of {burning.factor:g} in {duration_text(burning.long_seconds)}"
+    if burning is not None and burning.long_burn:
+        fastest = f"{burning.long_burn / burning.factor:.0%} {duration_text(burning.long_seconds)}"
+    excluded = f" -{figure.excluded_windows}" if figure.excluded_windows else ""
     return (
-        figure.tenant,
-        name,
         figure.state,
         _share(figure.attainment),
-        f"{figure.target * 100:g} %",
+        f"{figure.target * 100:g}%",
         _share(figure.budget_remaining),
         f"{figure.total:,}",
-        _share(figure.coverage),
-        str(figure.excluded_windows or ""),
+        f"{_share(figure.coverage)}{excluded}",
         fastest,
     )
 
 
 def _share(value: float | None) -> str:
-    return "unmeasured" if value is None else f"{value * 100:.2f} %"
+    return "" if value is None else f"{value * 100:.1f}%"
 
 
 def _print_alerts(run: "SloRun") -> None:

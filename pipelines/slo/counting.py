@@ -75,15 +75,14 @@ def count_sql(series: Series) -> tuple[str, dict[str, Any]]:
         named = f"count(*) filter (where part = '{other}')"
         good = named if other == "good" else f"{counted} - {named}"
         return _COUNT.format(total=counted, good=good, not_valid="0", events="\nunion all\n".join(both)), parameters
-    says = "good"
     (name, sql) = next(iter(parts.items()))
+    says = "not bad as good" if name == "failure" else "good"
     if series.operator is not None:
         says = f"cast(value as double) {SIGNS[series.operator]} $bound as good"
         parameters["bound"] = series.value
-    wanted = "not good" if name == "failure" else "good"
     return _COUNT.format(
         total="count(good)",
-        good=f"count(*) filter (where {wanted})",
+        good="count(*) filter (where good)",
         not_valid="count(*) - count(good)",
         events=_PART.format(says=says, sql=sql),
     ), parameters

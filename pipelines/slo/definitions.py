@@ -41,7 +41,7 @@ class Indicator:
     Attributes:
         name: tells it from others.
         sources: by part: `total` with `good` or `bad`; or `success` or `failure`, whose rows say themselves whether they were
-            (column `good`, NULL for events that do not count); or `threshold`, whose rows have a `value`.
+            (column `good`, or `bad` of `failure`; NULL for events that do not count); or `threshold`, whose rows have a `value`.
         title: for people.
         description: what it measures, for people.
     """

@@ -5,7 +5,7 @@ measured at all; planned maintenance is taken out of both and shown; too few eve
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +32,7 @@ class Burn:
         long_burn, short_burn: burn rates; None where nothing was measured.
         events: how many events the long window holds.
         firing: whether an alert is due.
-        since_unix_nano: since when it has been due without a break, to a window; None where it is not.
+        since_unix_nano: begin of the first window since which it has held without a break; None where no alert is due.
         no_data: whether it is due because nothing was measured.
     """
 
@@ -119,7 +119,13 @@ def measure_slo(
             begin_unix_nano=first_needed(slo, now_unix_nano),
             end_unix_nano=now_unix_nano,
         )
-        found.append(_measure(slo, objective, tenant, grid, now_unix_nano))
+        begin, end = slo.window.bounds(now_unix_nano)
+        figure = measure_between(slo, objective, tenant, grid, begin, min(end, now_unix_nano))
+        bad, measured = weigh(grid, objective, slo.method)
+        burns = (
+            burn for each in slo.policies for burn in _burns(slo, objective, each, grid, bad, measured, now_unix_nano)
+        )
+        found.append(replace(figure, burns=tuple(burns)))
     return found
 
 
@@ -131,10 +137,10 @@ def first_needed(slo: Slo, now_unix_nano: int) -> int:
     return min(slo.window.bounds(now_unix_nano)[0], now_unix_nano - longest * NANOS_PER_SECOND)
 
 
-def _measure(slo: Slo, objective: Objective, tenant: str, grid: Grid, now: int) -> Figure:
-    begin, end = slo.window.bounds(now)
+def measure_between(slo: Slo, objective: Objective, tenant: str, grid: Grid, begin: int, end: int) -> Figure:
+    """The figure of one objective over [begin, end) (nanoseconds since 1970), without burn rates."""
     bad, measured = weigh(grid, objective, slo.method)
-    cells = grid.part(begin, min(end, now))
+    cells = grid.part(begin, end)
     excluded, some = grid.excluded[cells], (grid.total[cells] > 0)
     attainment = _attainment(bad[cells], measured[cells])
     total = int(grid.total[cells][~excluded].sum())
@@ -152,7 +158,7 @@ def _measure(slo: Slo, objective: Objective, tenant: str, grid: Grid, now: int) 
         method=slo.method,
         window=str(slo.window),
         begin_unix_nano=begin,
-        end_unix_nano=min(end, now),
+        end_unix_nano=end,
         state=_state(slo, objective, total, attainment),
         total=total,
         good=int(grid.good[cells][~excluded].sum()),
@@ -166,7 +172,6 @@ def _measure(slo: Slo, objective: Objective, tenant: str, grid: Grid, now: int) 
         excluded_windows=lost,
         excluded_total=int(grid.total[cells][excluded].sum()),
         minimum_events=slo.minimum_events,
-        burns=tuple(burn for each in slo.policies for burn in _burns(slo, objective, each, grid, bad, measured, now)),
     )
 
 
@@ -194,18 +199,18 @@ def _burns(
     open_cell = int(now % grid.cell_nanos != 0)
     for condition in policy.conditions:
         rates = burn_rates(grid, objective, condition, bad, measured)
-        last = [burn_rates(grid, objective, condition, bad, measured, more_cells=open_cell)] if open_cell else [rates]
+        latest = burn_rates(grid, objective, condition, bad, measured, more_cells=open_cell)
         holds = _holds(rates, condition, slo.minimum_events)
         if not len(holds):
             continue
-        long, short, events = (float(each[-1]) for each in last[0])
-        due = bool(_holds(last[0], condition, slo.minimum_events)[-1])
+        long, short, events = (float(each[-1]) for each in latest)
+        due = bool(_holds(latest, condition, slo.minimum_events)[-1])
         before = holds[:-1] if open_cell else holds
         run = _trailing_run(before) if due else 0
         firing = due and policy.when_breaching and run * grid.cell_seconds >= condition.hold_seconds
         no_data = policy.when_no_data and np.isnan(long) and not bool(grid.excluded[-1])
-        cells_end = grid.begin_unix_nano + (len(before) - run + 1) * grid.cell_nanos
-        since = min(now, cells_end) if firing else now if no_data else None
+        first = grid.begin_unix_nano + (len(before) - run) * grid.cell_nanos
+        since = first if firing else now - condition.long_seconds * NANOS_PER_SECOND if no_data else None
         found.append(
             Burn(
                 condition.name,

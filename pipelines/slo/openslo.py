@@ -62,6 +62,34 @@ def read_definitions(bundle: Bundle, problems: list[Problem]) -> list[Definition
     return found
 
 
+Identity = tuple[str, str]
+"""Kind and name of an object."""
+
+
+def defined(bundle: Bundle) -> set[Identity]:
+    """Kind and name of every object of the files, as far as they can be told."""
+    return {
+        identity
+        for text in bundle.files.values()
+        for part in _documents(text)
+        if (identity := _identity(part)) is not None
+    }
+
+
+def without(text: str, identities: set[Identity]) -> str:
+    """A file without some objects; empty where nothing is left."""
+    parts = [part.lstrip("\n") for part in _documents(text) if _identity(part) not in identities]
+    return "\n---\n".join(parts)
+
+
+def _identity(part: str) -> Identity | None:
+    try:
+        value = read_document("", part).value
+        return str(value["kind"]), str(value["metadata"]["name"])
+    except (PolicyError, TypeError, KeyError):
+        return None
+
+
 def read_metadata(keys: Keys | None, known: tuple[str, ...]) -> Metadata:
     """Names, labels and annotations; `known` are the annotations of ours that mean something here."""
     if keys is None:

@@ -160,3 +160,21 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_a_heartbeat_tells_how_old_checkpoints_are(tmp_path):
+    """Each tenant's event says how long ago its log was signed; one without a signed log says nothing of it."""
+    clock, journal = Clock(), Journal()
+    tally = Tally(clock)
+    heartbeat = Heartbeat(
+        shard="main-0000000a", interval_seconds=3600.0, append=journal.append, tally=tally, heard_file=tmp_path / "heard",
+        clock=clock, version="1", checkpoint_age_seconds={"acme": 12.5, "_lake": 3.0}.get,
+    )  # fmt: skip
+    heartbeat.start()
+    tally.add({"acme": Counts(accepted=1), "globex": Counts(accepted=1)})
+    heartbeat.stop()
+    said = {
+        tenant: journal.said(tenant)[-1][1].get("muniment.checkpoint_age_seconds")
+        for tenant in ("_lake", "acme", "globex")
+    }
+    assert said == {"_lake": 3.0, "acme": 12.5, "globex": None}
