@@ -13,6 +13,10 @@ from typing import Any
 import typer
 from typer.core import TyperOption
 
+from governance.access import Action, Role
+from governance.access.actions import resource_of
+from governance.access.in_force import shipped_policy
+from governance.access.role_table import role_table
 from muniment.cli.app import app, exit_code
 from warehouse.errors import MunimentError, Permanent, Transient
 from warehouse.derived.tables import DERIVED
@@ -55,6 +59,9 @@ Every error that Muniment raises on purpose is a `MunimentError` and says what w
 to do. *Again* says whether the same request may succeed later: receivers answer 503 / `UNAVAILABLE` to yes, and 400 /
 `INVALID_ARGUMENT` to no unless the table says otherwise. *Exit* is the command line's exit code
 ([what they mean](commands.md)). Errors of `muniment.emit` reach the application that records events."""
+ACCESS_INTRO = """\
+What each role may do under the policies that come with the package ([design](../design/control.md#access), [how files are
+read](policies.md#access)). An action is done to a thing of one tenant, or of the whole lake; what no policy permits is denied."""
 TYPES = {
     "string": "text",
     "binary": "bytes",
@@ -72,7 +79,28 @@ HTTP_STATUS = {
 
 def pages() -> dict[str, str]:
     """Text of each generated page by file name."""
-    return {"tables.md": tables_page(), "commands.md": commands_page(), "errors.md": errors_page()}
+    return {
+        "tables.md": tables_page(),
+        "commands.md": commands_page(),
+        "errors.md": errors_page(),
+        "access.md": access_page(),
+    }
+
+
+def access_page() -> str:
+    """Which role may do which action under the policies that come with the package."""
+    policy = shipped_policy()
+    table = role_table(policy)
+    head = ["action", "done to", *(role.value for role in Role)]
+    rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for action in Action:
+        marks = ["x" if action in table[role] else "" for role in Role]
+        rows.append(f"| {' | '.join([f'`{action.value}`', resource_of(action, None)[0], *marks])} |")
+    ids = ["| policy | file |", "|---|---|"]
+    ids += [f"| `{each.id}` | {each.file} |" for each in policy.statements]
+    return "\n\n".join(
+        ["# Access", NOTE, ACCESS_INTRO, "\n".join(rows), "## The policies that come with the package", "\n".join(ids)]
+    ) + "\n"
 
 
 def tables_page() -> str:

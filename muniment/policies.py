@@ -113,6 +113,7 @@ def apply_bundle(
     """
     decision = access.check(principal, Action.POLICY_APPLY)
     kind.validate(bundle)
+    kind.admit(bundle, access)
     with recording(
         record,
         "policy.changed",

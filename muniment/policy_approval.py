@@ -32,6 +32,7 @@ def put_in_force(
     """
     decision = context.access.check(context.principal, Action.POLICY_APPLY)
     kind.validate(bundle)
+    kind.admit(bundle, context.access)
     what = Approvable(KIND, f"{kind.name} {bundle.content_hash}", "policy")
     asked: RequestRecord | None = None
     if approve:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from governance.access import Access, Action
 from warehouse.errors import NotFoundError
-from warehouse.policies import Bundle, PolicyError
+from warehouse.policies import Bundle, PolicyError, Problem
 
 _OTHER_VERSION = "what is in force was written for another version: this one cannot say what it means"
 
@@ -20,6 +21,7 @@ class PolicyKind:
         defaults: the bundle that comes with the package.
         examples: name and content of files to choose from, which `init` puts into the folder `examples` beside the policies,
             where nothing reads them.
+        admit: raises `PolicyError` for a valid bundle that must not be put in force in this lake, given who may do what in it.
         takes_two: whether a change waits for a second principal where two hold the right (setting `four_eyes`).
     """
 
@@ -28,6 +30,7 @@ class PolicyKind:
     changes: Callable[[Bundle | None, Bundle], list[str]]
     defaults: Callable[[], Bundle]
     examples: Callable[[], Mapping[str, bytes]] = dict
+    admit: Callable[[Bundle, Access], None] = lambda _bundle, _access: None
     takes_two: bool = False
 
 
@@ -148,7 +151,57 @@ def _incidents_defaults() -> Bundle:
 
 INCIDENTS = PolicyKind("incidents", _incidents_validate, _incidents_changes, _incidents_defaults)
 
-KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO, INCIDENTS)}
+
+def _access_validate(bundle: Bundle) -> object:
+    from governance.access.policy_compiler import compile_policy
+    from governance.access.role_table import require_appliers
+
+    policy = compile_policy(bundle)
+    require_appliers(policy)
+    return policy
+
+
+def _access_changes(old: Bundle | None, new: Bundle) -> list[str]:
+    from governance.access.policy_compiler import compile_policy, default_bundle
+    from governance.access.role_table import describe_changes
+
+    after = compile_policy(new)
+    try:
+        before = compile_policy(old or default_bundle())
+    except PolicyError:
+        return [_OTHER_VERSION]
+    return describe_changes(before, after)
+
+
+def _access_defaults() -> Bundle:
+    from governance.access.policy_compiler import default_bundle
+
+    return default_bundle()
+
+
+def _access_examples() -> Mapping[str, bytes]:
+    from governance.access.policy_compiler import SCHEMA_FILE, schema_text
+
+    return {SCHEMA_FILE: schema_text().encode()}
+
+
+def _access_admit(bundle: Bundle, access: Access) -> None:
+    from governance.access.in_force import parsed
+
+    policy = parsed(bundle)
+    if not access.under(lambda: policy).holders(Action.POLICY_APPLY):
+        message = (
+            f"got policies that let nobody apply policies again whom this lake names, expected one that lets {access.owner}, "
+            "who owns it, or somebody in the setting users"
+        )
+        raise PolicyError([Problem("access/*.cedar", 1, Action.POLICY_APPLY.value, message)])
+
+
+ACCESS = PolicyKind(
+    "access", _access_validate, _access_changes, _access_defaults, _access_examples, _access_admit, takes_two=True
+)
+
+KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO, INCIDENTS, ACCESS)}
 """Every kind that can be checked and applied."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.costs import PriceBook
 from governance.access import Access, Action, local_principal
+from governance.access.in_force import PolicyInForce
 from muniment.environment import lake_folder
 from muniment.recorder import Recorder
 from muniment.settings import MunimentConfig, control_url, read_settings, vault_url
@@ -74,6 +75,11 @@ class CommandContext:
     access: Access
     principal: Principal
     clock: Clock = system_clock
+
+    def __post_init__(self) -> None:
+        # Here, so that no context can be made that decides by anything but what is in force in its lake.
+        poll = self.settings.policy_poll_seconds
+        self.access = self.access.under(PolicyInForce(lambda: self.control, poll_seconds=poll), self.clock)
 
     @cached_property
     def control(self) -> ControlStore:

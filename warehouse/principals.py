@@ -18,12 +18,14 @@ class Principal:
     """One who acts.
 
     `id` is the operating-system user name, the API key's id, the OIDC subject or the job's name. `tenants` bounds what
-    the principal may touch at all; None means every tenant that its role allows.
+    the principal may touch at all; None means every tenant that its role allows. `groups` are those that an OIDC provider says the
+    user is in; others have none.
     """
 
     kind: PrincipalKind
     id: str
     tenants: frozenset[str] | None = None
+    groups: frozenset[str] = frozenset()
 
     @property
     def recorded_by(self) -> str:

@@ -142,7 +142,7 @@ BAD_SETTINGS = [
     ("queue of nothing", "intake: {queue_bytes: 0}", USAGE, ["$.intake.queue_bytes"]),
     ("merging nothing", "maintenance: {merge_files: 0}", USAGE, ["expected at least 2, got 0"]),
     ("lake name", "lake: A B", USAGE, ["got 'A B'"]),
-    ("unknown role", "users: {boss: [x]}", USAGE, ["expected auditor, operator, sre, got boss"]),
+    ("unknown role", "users: {boss: [x]}", USAGE, ["expected auditor, compliance-officer, operator, sre, got boss"]),
     ("URL file missing", "control_url_file: nowhere", USAGE, ["control_url_file nowhere"]),
     ("both URLs", "control_url: a\ncontrol_url_file: b", USAGE, ["expected at most one"]),
     ("unknown database", "control_url: 'mysql://u:sekret@127.0.0.1/x'", USAGE, ["expected sqlite or postgresql, got mysql"]),

@@ -91,7 +91,11 @@ def test_a_hold_is_recorded_listed_shown_and_released(muniment, events):
     }  # fmt: skip
     (placed,) = events("hold.placed")
     assert (placed["resource_type"], placed["resource_id"], placed["action"]) == ("hold", hold, "place")
-    assert (placed["reason"], placed["outcome"], placed["policy_id"]) == ("claim of 3 May", "success", "builtin-roles")
+    assert (placed["reason"], placed["outcome"], placed["policy_id"]) == (
+        "claim of 3 May",
+        "success",
+        "operator-does-everything",
+    )
     assert placed["attributes"] == {
         "muniment.hold.case": "2026-17", "muniment.hold.owner": "legal", "muniment.hold.scope": scope,
     }  # fmt: skip
@@ -214,7 +218,7 @@ def test_two_holders_of_the_right_release_together(lake, muniment, events):
 
 def test_root_is_no_second_pair_of_eyes(lake, muniment, monkeypatch):
     """Where two are needed, root counts only where the lake names it: one person may be both."""
-    monkeypatch.setattr("governance.access.user_name", lambda uid: "root" if uid == 0 else f"uid-{uid}")
+    monkeypatch.setattr("governance.access.authorizer.user_name", lambda uid: "root" if uid == 0 else f"uid-{uid}")
     settings(lake, "users: {operator: [bob]}\n")
     owner = command_context(lake).access.owner
     hold = place(muniment, "--agent", "a", by="bob")["id"]

@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from governance.access import POLICY_VERSION, Access
+from governance.access import Access
+from governance.access.policy_compiler import default_bundle
 from muniment import tenancy
 from muniment.cli.tenants import parse_duration_seconds, register
 from warehouse.clock import system_clock
@@ -66,7 +67,7 @@ def test_tenant_add_and_list(run, context):
     assert context.events == [
         {
             "event": "policy.changed", "in": "_lake", "action": "add", "resource_type": "tenant", "resource_id": "globex",
-            "policy_id": "builtin-roles", "policy_version": POLICY_VERSION, "outcome": "success",
+            "policy_id": "operator-does-everything", "policy_version": default_bundle().content_hash, "outcome": "success",
         }
     ]  # fmt: skip
 

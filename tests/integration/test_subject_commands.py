@@ -120,7 +120,7 @@ def test_reveal_prints_the_value_and_records_why(command, events, token):
         ("reveal", token, "ticket 4711", "success"),
         ("reveal", token, "again", "success"),
     ]
-    assert {event["policy_id"] for event in found} == {"builtin-roles"}
+    assert {event["policy_id"] for event in found} == {"operator-does-everything"}
 
 
 def test_reveal_through_another_tenant_is_refused_and_recorded(command, events, token):

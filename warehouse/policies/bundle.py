@@ -18,6 +18,8 @@ from warehouse.lake import Lake
 from warehouse.policies.errors import PolicyError, Problem
 
 SUFFIX = ".yaml"
+_SUFFIXES = {"access": (".cedar", SUFFIX)}
+"""How the files of a kind end, where not in `SUFFIX` alone."""
 MOST_BYTES = 4 * 1024 * 1024
 """Most that the files of one kind may hold together: they are stored as one text, and read by every collector."""
 
@@ -75,7 +77,9 @@ def read_folder(lake: Lake, kind: str) -> Bundle:
     """
     folder = lake.policies / kind
     # What an editor leaves beside a file (`.#name.yaml`) is none of the policy's.
-    paths = [path for path in folder.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith(".")]
+    suffixes = _SUFFIXES.get(kind, (SUFFIX,))
+    found = [path for suffix in suffixes for path in folder.glob(f"*{suffix}")]
+    paths = [path for path in found if path.is_file() and not path.name.startswith(".")]
     return read_bundle(kind, {path.name: path.read_bytes() for path in paths})
 
 

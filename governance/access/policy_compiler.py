@@ -1,0 +1,126 @@
+"""Reads a bundle of access policies, and says by file and line what is wrong with it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+
+from governance.access import engine
+from governance.access.policy import AccessPolicy
+from governance.access.statements import Statement, split_statements
+from warehouse.policies import Bundle, PolicyError, Problem
+
+KIND = "access"
+CEDAR = ".cedar"
+SCHEMA_FILE = "schema.cedarschema"
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+_QUOTED = re.compile(r"`([^`]+)`")
+
+
+def compile_policy(bundle: Bundle) -> AccessPolicy:
+    """Read and check a bundle: every policy parses, has an id of its own, and is valid under the schema.
+
+    Raises:
+        PolicyError: it cannot be used; every problem that can be found at once is named.
+    """
+    policy = read_policy(bundle)
+    validate_policy(policy)
+    return policy
+
+
+def read_policy(bundle: Bundle) -> AccessPolicy:
+    """Read a bundle without asking the schema, which takes ten times as long: for one that was validated before.
+
+    Raises:
+        PolicyError: it is not made of policies with ids of their own.
+    """
+    statements = tuple(
+        statement
+        for file, text in bundle.files.items()
+        if file.endswith(CEDAR)
+        for statement in split_statements(file, text)
+    )
+    if problems := [*_file_problems(bundle, statements), *_id_problems(statements)]:
+        raise PolicyError(problems)
+    policy = AccessPolicy(statements, bundle.content_hash)
+    try:
+        policy.decide([], [])
+    except ValueError as exc:
+        raise PolicyError(_parse_problems(statements) or [Problem(KIND, 1, "", str(exc))]) from exc
+    return policy
+
+
+def validate_policy(policy: AccessPolicy) -> None:
+    """Check parsed policies under the schema.
+
+    Raises:
+        PolicyError: one of them names what does not exist, or can never hold.
+    """
+    found = engine.validate([statement.text for statement in policy.statements], schema_text())
+    problems = {_placed(policy, each) for each in found}
+    problems |= {
+        Problem(statement.file, statement.line, statement.id, problem)
+        for statement in policy.statements
+        if (problem := engine.parse_problem(statement.text))
+    }
+    if problems:
+        raise PolicyError(problems)
+
+
+@cache
+def default_bundle() -> Bundle:
+    """The policies that come with the package."""
+    folder = resources.files("governance.access") / "defaults"
+    files = {file.name: file.read_text(encoding="utf8") for file in folder.iterdir() if file.name.endswith(CEDAR)}
+    return Bundle(KIND, files)
+
+
+@cache
+def schema_text() -> str:
+    """The schema that policies are validated against, in Cedar's own syntax."""
+    return (resources.files("governance.access") / SCHEMA_FILE).read_text(encoding="utf8")
+
+
+def _file_problems(bundle: Bundle, statements: tuple[Statement, ...]) -> Iterator[Problem]:
+    for file in bundle.files:
+        if not file.endswith(CEDAR):
+            yield Problem(file, 1, "", f"got a file that nothing reads, expected {CEDAR} files")
+    if not statements:
+        yield Problem(
+            f"{KIND}/*{CEDAR}", 1, "", "got no policy, expected at least one: without any, nobody may do anything"
+        )
+
+
+def _id_problems(statements: tuple[Statement, ...]) -> Iterator[Problem]:
+    counts = Counter(statement.id for statement in statements)
+    seen: dict[str, Statement] = {}
+    for statement in statements:
+        if not _ID.fullmatch(statement.id):
+            message = f'got {statement.id!r}, expected @id("…") before it: lower-case letters, digits and dashes'
+            yield Problem(statement.file, statement.line, "@id", message)
+        elif counts[statement.id] > 1 and statement.id in seen:
+            first = seen[statement.id]
+            message = f"got {statement.id} twice, expected an id of its own: {first.file}:{first.line} has it"
+            yield Problem(statement.file, statement.line, "@id", message)
+        seen.setdefault(statement.id, statement)
+
+
+def _parse_problems(statements: tuple[Statement, ...]) -> list[Problem]:
+    return [
+        Problem(each.file, _line(each, message), each.id, f"got no Cedar policy: {message}")
+        for each in statements
+        if (message := engine.parse_problem(each.text))
+    ]
+
+
+def _placed(policy: AccessPolicy, found: engine.EngineProblem) -> Problem:
+    if found.place is None:
+        return Problem(KIND, 1, "", found.message)
+    statement = policy.statements[found.place]
+    return Problem(statement.file, _line(statement, found.message), statement.id, found.message)
+
+
+def _line(statement: Statement, message: str) -> int:
+    quoted = _QUOTED.search(message)
+    return statement.line_of(quoted[1]) if quoted else statement.line
