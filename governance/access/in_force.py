@@ -6,7 +6,7 @@ process, except the package's own, which tests validate.
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 
 from governance.access.policy import AccessPolicy
@@ -24,12 +24,19 @@ def shipped_policy() -> AccessPolicy:
 
 
 def parsed(bundle: Bundle) -> AccessPolicy:
-    """A bundle as it decides.
+    """A bundle as it decides, parsed and validated once a process.
 
     Raises:
         PolicyError: it cannot be used.
     """
-    return shipped_policy() if bundle.content_hash == default_bundle().content_hash else compile_policy(bundle)
+    if bundle.content_hash == default_bundle().content_hash:
+        return shipped_policy()
+    return _compiled(tuple(bundle.files.items()))
+
+
+@lru_cache(maxsize=8)
+def _compiled(files: tuple[tuple[str, str], ...]) -> AccessPolicy:
+    return compile_policy(Bundle(KIND, dict(files)))
 
 
 class PolicyInForce:
