@@ -153,21 +153,22 @@ INCIDENTS = PolicyKind("incidents", _incidents_validate, _incidents_changes, _in
 
 
 def _access_validate(bundle: Bundle) -> object:
-    from governance.access.policy_compiler import compile_policy
+    from governance.access.in_force import parsed
     from governance.access.role_table import require_appliers
 
-    policy = compile_policy(bundle)
+    policy = parsed(bundle)
     require_appliers(policy)
     return policy
 
 
 def _access_changes(old: Bundle | None, new: Bundle) -> list[str]:
-    from governance.access.policy_compiler import compile_policy, default_bundle
+    from governance.access.in_force import parsed
+    from governance.access.policy_compiler import default_bundle
     from governance.access.role_table import describe_changes
 
-    after = compile_policy(new)
+    after = parsed(new)
     try:
-        before = compile_policy(old or default_bundle())
+        before = parsed(old or default_bundle())
     except PolicyError:
         return [_OTHER_VERSION]
     return describe_changes(before, after)

@@ -47,6 +47,11 @@ class Engine:
     def __init__(self, texts: Sequence[str]) -> None:
         self._policies = _cedar().PolicySet.from_str("\n".join(texts))
 
+    @property
+    def has_templates(self) -> bool:
+        """Whether some policies have slots."""
+        return bool(self._policies.templates())
+
     def decide(self, requests: Sequence[Mapping[str, Any]], entities: Sequence[Entity]) -> list[Answer]:
         """Answer each request, all over the same entities."""
         cedar = _cedar()

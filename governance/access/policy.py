@@ -34,6 +34,15 @@ class AccessPolicy:
     def _engine(self) -> Engine:
         return Engine([statement.text for statement in self.statements])
 
+    @property
+    def has_templates(self) -> bool:
+        """Whether some of it is a template, which decides nothing by itself.
+
+        Raises:
+            ValueError: it is not Cedar; the message is the engine's.
+        """
+        return self._engine.has_templates
+
     def decide(self, requests: Sequence[Mapping[str, Any]], entities: Sequence[Entity]) -> list[Verdict]:
         """Answer requests over the same entities. A policy that fails while it is evaluated denies: it may be one that forbids."""
         return [

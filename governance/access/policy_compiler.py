@@ -45,9 +45,11 @@ def read_policy(bundle: Bundle) -> AccessPolicy:
         raise PolicyError(problems)
     policy = AccessPolicy(statements, bundle.content_hash)
     try:
-        policy.decide([], [])
+        templates = policy.has_templates
     except ValueError as exc:
         raise PolicyError(_parse_problems(statements) or [Problem(KIND, 1, "", str(exc))]) from exc
+    if templates:
+        raise PolicyError(_parse_problems(statements))
     return policy
 
 
@@ -59,11 +61,6 @@ def validate_policy(policy: AccessPolicy) -> None:
     """
     found = engine.validate([statement.text for statement in policy.statements], schema_text())
     problems = {_placed(policy, each) for each in found}
-    problems |= {
-        Problem(statement.file, statement.line, statement.id, problem)
-        for statement in policy.statements
-        if (problem := engine.parse_problem(statement.text))
-    }
     if problems:
         raise PolicyError(problems)
 
