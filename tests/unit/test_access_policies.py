@@ -87,7 +87,7 @@ REFUSED = [
     (
         "template",
         f'{ALL}\n@id("b") permit (principal == ?principal, action, resource);',
-        "a.cedar:4: b: got a template",
+        "a.cedar:4: b: got no Cedar policy: got a template",
     ),
 ]
 
