@@ -202,7 +202,32 @@ ACCESS = PolicyKind(
     "access", _access_validate, _access_changes, _access_defaults, _access_examples, _access_admit, takes_two=True
 )
 
-KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO, INCIDENTS, ACCESS)}
+def _controls_validate(bundle: Bundle) -> object:
+    from governance.controls.framework import compile_controls
+
+    return compile_controls(bundle)
+
+
+def _controls_changes(old: Bundle | None, new: Bundle) -> list[str]:
+    from governance.controls.framework import compile_controls, default_bundle, describe_changes
+
+    after = compile_controls(new)
+    try:
+        before = compile_controls(old or default_bundle())
+    except PolicyError:
+        return [_OTHER_VERSION]
+    return describe_changes(before, after)
+
+
+def _controls_defaults() -> Bundle:
+    from governance.controls.framework import default_bundle
+
+    return default_bundle()
+
+
+CONTROLS = PolicyKind("controls", _controls_validate, _controls_changes, _controls_defaults)
+
+KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO, INCIDENTS, ACCESS, CONTROLS)}
 """Every kind that can be checked and applied."""
 
 

@@ -1,0 +1,1 @@
+"""Controls as data: what a framework asks, the query that answers it, and what satisfies it."""

@@ -1,0 +1,258 @@
+"""The files of a pack, made of outcomes and of what stands beside them. Pure: the same input gives the same bytes."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import rfc8785
+
+from governance.controls.evaluating import Outcome, State
+from governance.controls.framework import Framework
+from governance.evidence import standalone
+from governance.evidence.oscal import assessment_results
+from governance.evidence.report import html_report, pdf_report
+
+SAMPLE_SIZE = 25
+"""Records a control whose proofs a pack holds: the usual sample of an auditor."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o600
+
+Place = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a pack says beside its outcomes. Times in nanoseconds since 1970.
+
+    Attributes:
+        lake: the lake's name.
+        tenant: whose records.
+        from_unix_nano: beginning of the period.
+        to_unix_nano: its end, not included.
+        as_of_unix_nano: receipt of the newest record that the sealed logs hold: the time of everything in the pack.
+        policy_hash: hash of the control files.
+        vkeys: public keys of the lake, newest first.
+        witnesses: name of each independent witness, and when it cosigned last (0 for never).
+        completeness: how every record is accounted for.
+        checkpoints: each log's signed checkpoint, by shard.
+        certificates: the purge certificates of the tenant, by SHA-256.
+        holds: the holds in force.
+    """
+
+    lake: str
+    tenant: str
+    from_unix_nano: int
+    to_unix_nano: int
+    as_of_unix_nano: int
+    policy_hash: str
+    vkeys: tuple[str, ...]
+    witnesses: tuple[tuple[str, int], ...]
+    completeness: Mapping[str, Any]
+    checkpoints: Mapping[str, bytes] = field(default_factory=dict)
+    certificates: Mapping[str, bytes] = field(default_factory=dict)
+    holds: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the newest key."""
+        return standalone.fingerprint(standalone.parse_vkey(self.vkeys[0])[1])
+
+    @property
+    def seed(self) -> str:
+        """From which samples are drawn: nobody chose it, and everybody can work it out."""
+        text = f"{self.lake}/{self.tenant}/{self.from_unix_nano}/{self.to_unix_nano}/{self.policy_hash}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sample_of(outcome: Outcome, seed: str) -> list[Place]:
+    """The places of the records whose proofs the pack holds."""
+    columns = (outcome.population.column(name).to_pylist() for name in ("record_table", "shard", "log_index"))
+    return standalone.draw_sample(set(zip(*columns, strict=True)), seed, SAMPLE_SIZE) if outcome.items else []
+
+
+def pack_files(
+    framework: Framework,
+    outcomes: Sequence[Outcome],
+    ground: Ground,
+    proofs: Mapping[Place, bytes],
+    problems: Mapping[Place, str],
+) -> dict[str, bytes]:
+    """Every file of a pack but its manifest and that one's signature, by name."""
+    files: dict[str, bytes] = {
+        "README.txt": _readme(framework, ground).encode(),
+        "report.html": html_report(framework, outcomes, ground).encode(),
+        "report.pdf": pdf_report(framework, outcomes, ground),
+        "assessment-results.json": _json(assessment_results(framework, outcomes, ground)),
+        "completeness.json": _json(dict(ground.completeness)),
+        "holds.json": _json([dict(hold) for hold in ground.holds]),
+        standalone.KEYS: "".join(f"{vkey}\n" for vkey in ground.vkeys).encode(),
+        "verify_pack.py": resources.files("governance.evidence").joinpath("standalone.py").read_bytes(),
+    }
+    files |= {f"checkpoints/{shard}": note for shard, note in ground.checkpoints.items()}
+    files |= {f"certificates/{name}": content for name, content in ground.certificates.items()}
+    for outcome in outcomes:
+        files |= _control_files(outcome, ground, proofs, problems)
+    return files
+
+
+def manifest_of(framework: Framework, outcomes: Sequence[Outcome], ground: Ground, files: Mapping[str, bytes]) -> bytes:
+    """The manifest, in canonical JSON (RFC 8785)."""
+    return rfc8785.dumps(
+        {
+            "format": standalone.FORMAT,
+            "lake": ground.lake,
+            "tenant": ground.tenant,
+            "framework": framework.id,
+            "title": framework.title,
+            "from_unix_nano": str(ground.from_unix_nano),
+            "to_unix_nano": str(ground.to_unix_nano),
+            "as_of_unix_nano": str(ground.as_of_unix_nano),
+            "controls_hash": ground.policy_hash,
+            "fingerprint": ground.fingerprint,
+            "seed": ground.seed,
+            "sample_size": SAMPLE_SIZE,
+            "controls": [_figures(outcome, files) for outcome in outcomes],
+            "files": {
+                name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+                for name, content in files.items()
+            },
+        }
+    )
+
+
+def note_text(manifest: bytes) -> str:
+    """What is signed: the pack's format, and the SHA-256 of its manifest."""
+    return f"{standalone.FORMAT}\n{hashlib.sha256(manifest).hexdigest()}\n"
+
+
+def zip_files(files: Mapping[str, bytes]) -> bytes:
+    """The archive: names in order, no time of its own."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = _MODE << 16
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def _figures(outcome: Outcome, files: Mapping[str, bytes]) -> dict[str, Any]:
+    control = outcome.control
+    found: dict[str, Any] = {
+        "id": control.id,
+        "folder": control.folder,
+        "state": outcome.state.value,
+        "items": outcome.items,
+        "exceptions": outcome.exceptions,
+        "share": control.share,
+        "empty": control.empty,
+        "covered": outcome.covered,
+    }
+    if outcome.state is not State.MAPPING_ONLY:
+        population = files[f"controls/{control.folder}/population.csv"]
+        found["population_sha256"] = hashlib.sha256(population).hexdigest()
+    return found
+
+
+def _control_files(
+    outcome: Outcome, ground: Ground, proofs: Mapping[Place, bytes], problems: Mapping[Place, str]
+) -> Iterator[tuple[str, bytes]] | dict[str, bytes]:
+    control = outcome.control
+    if control.sql is None:
+        return {}
+    folder = f"controls/{control.folder}"
+    sample = sample_of(outcome, ground.seed)
+    files = {
+        f"{folder}/population.csv": _csv(outcome.population),
+        f"{folder}/population.parquet": _parquet(outcome.population),
+        f"{folder}/query.sql": control.sql.encode(),
+        f"{folder}/sample.json": _json([_sampled(folder, place, proofs, problems) for place in sample]),
+        f"{folder}/finding.json": _json(
+            {
+                "control": control.id,
+                "title": control.title,
+                "citation": control.citation,
+                "question": control.question,
+                "finding": outcome.state.value,
+                "why": outcome.why,
+                "limits": control.limits,
+                "items": outcome.items,
+                "exceptions": outcome.exceptions,
+                "covered": outcome.covered,
+                "extracted_unix_nano": str(ground.as_of_unix_nano),
+                "parameters": {"from": str(ground.from_unix_nano), "to": str(ground.to_unix_nano)},
+                "coverage_query": control.coverage,
+            }
+        ),
+    }
+    return files | {_proof_name(folder, place): proofs[place] for place in sample if place in proofs}
+
+
+def _sampled(folder: str, place: Place, proofs: Mapping[Place, bytes], problems: Mapping[Place, str]) -> dict[str, Any]:
+    table, shard, index = place
+    found: dict[str, Any] = {"table": table, "shard": shard, "index": index}
+    if place in proofs:
+        return found | {"proof": _proof_name(folder, place)}
+    return found | {"proof": None, "problem": problems.get(place, "the record was not found")}
+
+
+def _proof_name(folder: str, place: Place) -> str:
+    table, shard, index = place
+    return f"{folder}/proofs/{table}-{shard}-{index}.tlog-proof"
+
+
+def _csv(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pc.write_csv(_plain(rows), sink)
+    return bytes(sink.getvalue())
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Rows as CSV can hold them: lists as JSON text."""
+    columns: list[pa.ChunkedArray] = []
+    for column in rows.columns:
+        if pa.types.is_nested(column.type):
+            texts = [None if value is None else json.dumps(value, sort_keys=True) for value in column.to_pylist()]
+            columns.append(pa.chunked_array([pa.array(texts, pa.string())]))
+        else:
+            columns.append(column)
+    return pa.Table.from_arrays(columns, names=rows.column_names)
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _readme(framework: Framework, ground: Ground) -> str:
+    return (
+        f"Evidence pack: {framework.title}\n"
+        f"Tenant {ground.tenant} of lake {ground.lake}.\n\n"
+        "report.pdf, report.html    what was found, a page a control\n"
+        "controls/                  population, query, sample and proofs of each control\n"
+        "completeness.json          how every record is accounted for\n"
+        "checkpoints/ certificates/ holds.json    the seals, what was deleted, what is held\n"
+        "manifest.json              SHA-256 of every file; manifest.note is its signature\n"
+        "verify_pack.py             checks all of it offline: python verify_pack.py PACK.zip --vkey KEY\n\n"
+        "Bring the key from elsewhere than this pack: a pack that was tampered with may hold another key and another program.\n"
+        f"Fingerprint of the key: {ground.fingerprint}\n"
+    )
+
+
+def proof_places(outcomes: Iterable[Outcome], seed: str) -> set[Place]:
+    """Every place of which the pack needs a proof."""
+    return {place for outcome in outcomes for place in sample_of(outcome, seed)}

@@ -1,0 +1,230 @@
+"""A pack's report for people: a PDF (PDF/A-2b, by typst) and the same as one HTML page. Pure.
+
+Texts of records reach typst as JSON data and HTML through escaping: nothing in them is markup there. Only fonts that typst brings
+along are used, so that every machine makes the same bytes.
+"""
+
+import datetime as dt
+import html
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from governance.controls.evaluating import REQUIRED, Outcome, State
+from governance.controls.framework import Framework
+from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND, utc_text
+
+if TYPE_CHECKING:
+    from governance.evidence.files import Ground
+
+SHOWN_EXCEPTIONS = 20
+_SHOWN_GAPS = 5
+_MOST_CHARACTERS = 160
+_BARS = 31
+
+
+def pdf_report(framework: Framework, outcomes: Sequence[Outcome], ground: "Ground") -> bytes:
+    """The report as PDF/A-2b."""
+    import typst
+
+    source = resources.files("governance.evidence").joinpath("report.typ").read_bytes()
+    found: bytes = typst.compile(
+        source,
+        format="pdf",
+        ignore_system_fonts=True,
+        sys_inputs={"data": json.dumps(report_data(framework, outcomes, ground), ensure_ascii=False)},
+        pdf_standards=["a-2b"],
+        timestamp=ground.as_of_unix_nano // NANOS_PER_SECOND,
+    )
+    return found
+
+
+def html_report(framework: Framework, outcomes: Sequence[Outcome], ground: "Ground") -> str:
+    """The report as one HTML page without scripts and without anything from elsewhere."""
+    data = report_data(framework, outcomes, ground)
+    rows = "".join(
+        f"<tr><td>{_e(each['id'])}</td><td><a href='#{_e(each['folder'])}'>{_e(each['title'])}</a></td>"
+        f"<td class='{_e(each['tone'])}'>{_e(each['state'])}</td><td>{_e(each['why'])}</td></tr>"
+        for each in data["controls"]
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{_e(data['title'])}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{_e(data['title'])}</h1><p>{_e(data['note'])}</p>"
+        f"<p>Tenant <b>{_e(data['tenant'])}</b>, lake {_e(data['lake'])}, {_e(data['from'])} to {_e(data['to'])} (end not included). "
+        f"Computed from records received up to {_e(data['as_of'])}.</p>"
+        f"<p class='trust'>{_e(data['trust'])}<br>Fingerprint of the key: <code>{_e(data['fingerprint'])}</code></p>"
+        f"<h2>Summary</h2><table><tr><th>Control</th><th>Title</th><th>Finding</th><th>Figure</th></tr>{rows}</table>"
+        f"<h2>Completeness</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
+        + "".join(map(_html_control, data["controls"]))
+        + "</body></html>"
+    )
+
+
+def report_data(framework: Framework, outcomes: Sequence[Outcome], ground: "Ground") -> dict[str, Any]:
+    """What both reports show, as plain data: every value is a text or a number."""
+    return {
+        "title": framework.title,
+        "note": framework.note,
+        "tenant": ground.tenant,
+        "lake": ground.lake,
+        "from": _moment(ground.from_unix_nano),
+        "to": _moment(ground.to_unix_nano),
+        "as_of": _moment(ground.as_of_unix_nano),
+        "fingerprint": ground.fingerprint,
+        "trust": trust(ground),
+        "completeness": completeness_lines(ground),
+        "holds": len(ground.holds),
+        "certificates": len(ground.certificates),
+        "controls": [_control(outcome, ground) for outcome in outcomes],
+    }
+
+
+def trust(ground: "Ground") -> str:
+    """Against whom these records are protected: what the first page says."""
+    cosigned = [(name, at) for name, at in ground.witnesses if at]
+    if not cosigned:
+        return (
+            "No independent witness has cosigned the seals. These records are protected against outsiders, not against the "
+            "operator of this system."
+        )
+    name, at = max(cosigned, key=lambda each: each[1])
+    return f"An independent witness ({name}) cosigned the seals, last on {_moment(at)}: the operator cannot rewrite what came before unseen."
+
+
+def completeness_lines(ground: "Ground") -> list[str]:
+    """How every record is accounted for, in sentences."""
+    found = ground.completeness
+    lines = [
+        f"Log {each['shard']}: {each['size']:,} record numbers; {each['present']:,} there, {each['purged']:,} deleted under certificate, "
+        f"{each['missing']:,} missing, {each['altered']:,} altered."
+        for each in found["logs"]
+    ]
+    lines.append(
+        {
+            "proved": "Every record was checked against its seal: all fit.",
+            "consistent": "Every record was checked against its seal: all fit. Who signed, and that this is the latest state, is for the reader to establish.",
+            "broken": "Some records do not fit their seals: see completeness.json.",
+        }[found["result"]]
+    )
+    gaps = found["gaps"]
+    lines += [f"Nobody listened from {gap['from']} to {gap['to']}." for gap in gaps[:_SHOWN_GAPS]]
+    if len(gaps) > _SHOWN_GAPS:
+        lines.append(f"And {len(gaps) - _SHOWN_GAPS} more such times: see completeness.json.")
+    if not found["listening_established"]:
+        since = found["listening_since"]
+        lines.append(
+            "Whether a collector listened is not established for "
+            + (f"what came before {since}." if since else "this period: none ever said so.")
+        )
+    elif not gaps:
+        lines.append("A collector listened all through the period.")
+    return lines
+
+
+def _control(outcome: Outcome, ground: "Ground") -> dict[str, Any]:
+    control = outcome.control
+    return {
+        "id": control.id,
+        "folder": control.folder,
+        "title": control.title,
+        "citation": control.citation,
+        "question": control.question,
+        "limits": control.limits,
+        "state": outcome.state.value,
+        "tone": {State.SATISFIED: "good", State.NOT_SATISFIED: "bad"}.get(outcome.state, "open"),
+        "why": outcome.why,
+        "items": outcome.items,
+        "exceptions": outcome.exceptions,
+        "trend": _trend(outcome, ground),
+        "listed": _exceptions(outcome),
+        "query": (control.sql or "").strip(),
+    }
+
+
+def _trend(outcome: Outcome, ground: "Ground") -> list[dict[str, Any]]:
+    """Items and exceptions by part of the period: at most `_BARS` parts of whole days."""
+    if not outcome.items:
+        return []
+    days = max(1, -(-(ground.to_unix_nano - ground.from_unix_nano) // NANOS_PER_DAY))
+    width = -(-days // _BARS) * NANOS_PER_DAY
+    parts = pc.divide(pc.subtract(outcome.population.column("time_unix_nano"), ground.from_unix_nano), width)
+    good = pc.fill_null(outcome.population.column("ok"), False)
+    counted = (
+        pa.table({"part": parts, "bad": pc.cast(pc.invert(good), pa.int64())})
+        .group_by("part")
+        .aggregate([("bad", "sum"), ("bad", "count")])
+    )
+    by_part = {row["part"]: row for row in counted.to_pylist()}
+    every = range(-(-days * NANOS_PER_DAY // width))
+    none = {"bad_count": 0, "bad_sum": 0}
+    return [
+        {
+            "day": utc_text(ground.from_unix_nano + part * width)[:10],
+            "items": by_part.get(part, none)["bad_count"],
+            "exceptions": by_part.get(part, none)["bad_sum"],
+        }
+        for part in every
+    ]
+
+
+def _exceptions(outcome: Outcome) -> list[dict[str, str]]:
+    """The first exceptions by name: when, which record, why, and what the query says of it."""
+    if not outcome.exceptions:
+        return []
+    bad = outcome.population.filter(pc.invert(pc.fill_null(outcome.population.column("ok"), False)))
+    others = [name for name in bad.column_names if name not in REQUIRED]
+    return [
+        {
+            "when": _moment(row["time_unix_nano"]),
+            "record": f"{row['record_table']} {row['shard']}/{row['log_index']}",
+            "why": _short(row["exception"] or "cannot be judged"),
+            "more": _short("; ".join(f"{name}: {_value(row[name])}" for name in others if row[name] is not None)),
+        }
+        for row in bad.slice(0, SHOWN_EXCEPTIONS).to_pylist()
+    ]
+
+
+def _value(value: object) -> str:
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+
+
+def _moment(unix_nano: int) -> str:
+    return f"{utc_text(unix_nano)[:19].replace('T', ' ')} UTC"
+
+
+def _html_control(each: dict[str, Any]) -> str:
+    listed = "".join(
+        f"<tr><td>{_e(one['when'])}</td><td>{_e(one['record'])}</td><td>{_e(one['why'])}</td><td>{_e(one['more'])}</td></tr>"
+        for one in each["listed"]
+    )
+    table = f"<table><tr><th>When</th><th>Record</th><th>Why</th><th>What</th></tr>{listed}</table>" if listed else ""
+    left = each["exceptions"] - len(each["listed"])
+    more = f"<p>and {left:,} more: controls/{_e(each['folder'])}/population.csv</p>" if left > 0 else ""
+    query = f"<details><summary>Query</summary><pre>{_e(each['query'])}</pre></details>" if each["query"] else ""
+    return (
+        f"<section id='{_e(each['folder'])}'><h2>{_e(each['id'])} {_e(each['title'])}</h2><p class='cite'>{_e(each['citation'])}</p>"
+        f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{table}{more}"
+        f"<p><b>What it does not show.</b> {_e(each['limits'])}</p>{query}</section>"
+    )
+
+
+def _e(value: object) -> str:
+    return html.escape(str(value), quote=True)
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}"
+    "table{border-collapse:collapse;width:100%;margin:1rem 0}td,th{border:1px solid #ccc;padding:.4rem;text-align:left;vertical-align:top;"
+    "unicode-bidi:isolate}.good{color:#1b5e20}.bad{color:#b71c1c}.open{color:#8a5a00}.trust{border-left:4px solid #1f5fa8;padding-left:1rem}"
+    "pre{white-space:pre-wrap;background:#f5f5f5;padding:1rem}section{border-top:1px solid #ccc;margin-top:2rem}.cite{color:#555}"
+)

@@ -1,0 +1,149 @@
+"""`muniment evidence`: packs for a framework, a tenant and a period, and their verification offline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, plain_text, print_json
+from muniment.cli.verifier_keys import read_keys
+
+if TYPE_CHECKING:
+    from governance.controls.evaluating import Outcome
+
+_DATE_LENGTH = len("2026-01-31")
+_STYLES = {"satisfied": "green", "not satisfied": "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(help="Evidence packs: built from the lake, verified offline.", no_args_is_help=True)
+    group.command(
+        "build",
+        epilog="Example: muniment evidence build --framework soc2 --tenant acme --from 2026-10-01 --to 2026-10-31 --out pack.zip",
+    )(build)
+    group.command("verify", epilog="Example: muniment evidence verify pack.zip --vkey lake.vkey")(verify)
+    group.command("list", epilog="Example: muniment evidence list --framework soc2")(list_)
+    app.add_typer(group, name="evidence")
+
+
+def build(
+    framework: Annotated[str, typer.Option("--framework", metavar="F", help="Of which framework: `evidence list`.")],
+    tenant: Annotated[str, typer.Option("--tenant", metavar="T", help="Of whose records.")],
+    first: Annotated[str, typer.Option("--from", metavar="D", help="First day, or a time (RFC 3339).")],
+    last: Annotated[str, typer.Option("--to", metavar="D", help="Last day, included; or a time, not included.")],
+    out: Annotated[Path, typer.Option("--out", metavar="PACK.zip", help="Where to put the pack.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Build a pack: report, findings, populations, samples with proofs, seals, certificates. Recorded as an export."""
+    from muniment.cli.holds import parse_instant
+    from muniment.evidence import build_pack
+    from muniment.wiring import command_context
+
+    quiet = json_ or not on_terminal()
+    built = build_pack(
+        command_context(lake),
+        framework=framework,
+        tenant=tenant,
+        from_unix_nano=parse_instant(first, "--from"),
+        to_unix_nano=parse_instant(last, "--to", end=True) + (len(last) == _DATE_LENGTH),
+        out=out,
+        force=force,
+        step=(lambda _text: None) if quiet else lambda text: notes.print(text, markup=False, style="dim"),
+    )
+    if json_:
+        print_json(built.to_json())
+        return
+    for outcome in built.outcomes:
+        _print_outcome(outcome)
+    for problem in built.problems:
+        notes.print(f"not proved: {problem}", markup=False, soft_wrap=True)
+    console.print(f"written to {out}, SHA-256 {built.sha256}", markup=False, soft_wrap=True)
+
+
+def verify(
+    pack: Annotated[Path, typer.Argument(metavar="PACK.zip", help="The pack.")],
+    vkey: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vkey", metavar="KEY|FILE", help="Key of the lake that you trust, or a file of such; repeatable."
+        ),
+    ] = None,
+    fingerprint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fingerprint", metavar="HEX", help="Instead: the fingerprint of a key that you trust; repeatable."
+        ),
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Check a pack offline. Exit code 0 proved, 1 something was changed, 4 not established: no key was brought."""
+    from governance.evidence.standalone import EXIT_CODES, NOT_ESTABLISHED, PROVED
+    from muniment.evidence import check_pack
+    from warehouse.ledger.note import Ed25519Verifier
+
+    keys = read_keys(vkey or (), Ed25519Verifier.from_vkey, "--vkey")
+    found = check_pack(pack, [key.vkey for key in keys], fingerprint or ())
+    if json_:
+        print_json(found.to_json())
+    else:
+        style = "bold green" if found.result == PROVED else "bold" if found.result == NOT_ESTABLISHED else "bold red"
+        console.print(f"[{style}]{found.result}[/]", end="")
+        checked: dict[str, Any] = found.checked
+        console.print(": " + ", ".join(f"{count:,} {what}" for what, count in checked.items()) if checked else "")
+        for problem in found.problems:
+            console.print(f"  {plain_text(problem)}", markup=False, soft_wrap=True)
+        if found.result == NOT_ESTABLISHED:
+            console.print(
+                "  everything in it fits; who signed it is not established: bring the key with --vkey or --fingerprint"
+            )
+            for each in found.fingerprints:
+                console.print(f"  fingerprint of a key in the pack: {each}", markup=False, soft_wrap=True)
+    raise typer.Exit(EXIT_CODES[found.result])
+
+
+def list_(
+    framework: Annotated[str | None, typer.Option("--framework", metavar="F", help="Its controls.")] = None,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """List frameworks, or the controls of one: what each asks, and what it does not show."""
+    from governance.access import Action
+    from muniment.evidence import find_framework, read_controls
+    from muniment.wiring import command_context
+
+    context = command_context(lake)
+    context.check(Action.POLICY_READ)
+    controls = read_controls(context)
+    chosen = controls.frameworks.values() if framework is None else [find_framework(controls, framework)]
+    if json_:
+        print_json(
+            [
+                {
+                    "framework": each.id,
+                    "title": each.title,
+                    "mapping_only": each.is_mapping_only,
+                    "controls": [
+                        {"id": control.id, "title": control.title, "computed": control.sql is not None}
+                        for control in each.controls
+                    ],
+                }
+                for each in chosen
+            ]
+        )
+        return
+    for each in chosen:
+        kind = " (mapping only: nothing is computed)" if each.is_mapping_only else ""
+        console.print(plain_text(f"{each.id}: {each.title}{kind}"), style="bold", soft_wrap=True)
+        for control in each.controls if framework is not None else ():
+            console.print(plain_text(f"  {control.id}  {control.title}"), soft_wrap=True)
+            console.print(plain_text(f"      {control.question}"), style="dim", soft_wrap=True)
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    style = _STYLES.get(outcome.state.value, "yellow")
+    console.print(plain_text(f"{outcome.control.id:<12} "), end="")
+    console.print(f"[{style}]{outcome.state.value}[/]", end="  ")
+    console.print(plain_text(outcome.why), soft_wrap=True)

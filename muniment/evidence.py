@@ -1,0 +1,260 @@
+"""Builds and verifies evidence packs for a principal: gathered, proved, recorded as an export, and only then put in place."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from governance.access import Action
+from governance.controls.evaluating import Outcome, evaluate
+from governance.controls.framework import KIND, Controls, Framework, compile_controls, default_controls
+from governance.evidence.files import Ground, Place, manifest_of, note_text, pack_files, proof_places, zip_files
+from governance.evidence.standalone import MANIFEST, NOTE, Verdict, verify_pack
+from muniment.certificates import list_documents
+from muniment.holding import scope_json
+from muniment.retaining import check_tenant
+from muniment.wiring import CommandContext
+from muniment.witness_rounds import witness_status
+from retention.holds import read_scope
+from warehouse.clock import utc_text
+from warehouse.durable import PRIVATE_FILE, replace_file
+from warehouse.errors import InputError, NotFoundError
+from warehouse.ledger.listening import STARTED
+from warehouse.ledger.note import sign_note
+from warehouse.ledger.signing import read_signing_keys
+from warehouse.ledger.verify import VerifyOptions, verify_lake
+from warehouse.names import LAKE_TENANT
+from warehouse.policies import in_force
+from warehouse.query import QuerySession, open_session
+from warehouse.questions.bulk_proofs import prove_rows
+from warehouse.questions.proof import PROVABLE_TABLES, list_logs
+
+Step = Callable[[str], None]
+_ROWS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class BuiltPack:
+    """A pack in its place: SHA-256 of the file, the findings, and what could not be proved."""
+
+    file: Path
+    sha256: str
+    outcomes: tuple[Outcome, ...]
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "file": str(self.file),
+            "sha256": self.sha256,
+            "findings": [
+                {
+                    "control": outcome.control.id,
+                    "finding": outcome.state.value,
+                    "items": outcome.items,
+                    "exceptions": outcome.exceptions,
+                }
+                for outcome in self.outcomes
+            ],
+            "problems": list(self.problems),
+        }
+
+
+def read_controls(context: CommandContext) -> Controls:
+    """The controls in force: those applied, else those that come with the package.
+
+    Raises:
+        PolicyError: those in force were written for another version.
+    """
+    found = in_force(context.control, KIND)
+    return default_controls() if found is None else compile_controls(found.bundle)
+
+
+def find_framework(controls: Controls, name: str) -> Framework:
+    """A framework by its id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if name not in controls.frameworks:
+        raise NotFoundError(f"framework: expected {', '.join(sorted(controls.frameworks))}, got {name!r}")
+    return controls.frameworks[name]
+
+
+def build_pack(
+    context: CommandContext,
+    *,
+    framework: str,
+    tenant: str,
+    from_unix_nano: int,
+    to_unix_nano: int,
+    out: Path,
+    force: bool = False,
+    step: Step = lambda _text: None,
+) -> BuiltPack:
+    """Build the pack of a framework, tenant and period `[from, to)`; recorded as `data.exported` before it is put in place.
+
+    Raises:
+        DeniedError: the principal may not export the tenant's records.
+        InputError: the period is empty, the file is there, or the tenant has no sealed record.
+        NotFoundError: no such tenant or framework.
+        UnavailableError: the lake cannot be read, or the export cannot be recorded.
+    """
+    context.check(Action.RECORDS_EXPORT, tenant)
+    check_tenant(context, tenant)
+    if from_unix_nano >= to_unix_nano:
+        raise InputError("evidence build: expected --from before --to, got a period that is empty")
+    if out.exists() and not force:
+        raise InputError(
+            f"{out}: expected a name that is free, got a file", hint="name another with --out, or add --force"
+        )
+    controls = read_controls(context)
+    chosen = find_framework(controls, framework)
+    with open_session(
+        context.lake.path, tenants=[tenant], principal=context.principal, settings=context.settings.query
+    ) as session:
+        outcomes = []
+        for control in chosen.controls:
+            step(f"{control.id} {control.title}")
+            outcomes.append(evaluate(session, control, from_unix_nano=from_unix_nano, to_unix_nano=to_unix_nano))
+        step("accounting for every record")
+        ground = _ground(context, session, controls, tenant, from_unix_nano, to_unix_nano)
+        step("proving the samples")
+        proofs, problems = _prove(context, session, tenant, proof_places(outcomes, ground.seed))
+    step("writing the report")
+    files = pack_files(chosen, outcomes, ground, proofs, problems)
+    manifest = manifest_of(chosen, outcomes, ground, files)
+    signers = read_signing_keys(context.lake.keys).signers(f"{ground.lake}/evidence", ground.as_of_unix_nano)
+    files |= {MANIFEST: manifest, NOTE: sign_note(note_text(manifest), signers)}
+    content = zip_files(files)
+    digest = sha256(content).hexdigest()
+    context.record(
+        "data.exported",
+        tenant,
+        action="evidence",
+        resource_type="pack",
+        resource_id=f"{framework}/{from_unix_nano}/{to_unix_nano}",
+        attributes={"muniment.pack.sha256": digest, "muniment.pack.controls": controls.content_hash},
+    )
+    replace_file(out.absolute(), content)
+    out.chmod(PRIVATE_FILE)
+    return BuiltPack(out, digest, tuple(outcomes), tuple(f"{place}: {why}" for place, why in sorted(problems.items())))
+
+
+def check_pack(file: Path, vkeys: Sequence[str], fingerprints: Sequence[str]) -> Verdict:
+    """Verify a pack offline: the same as the program that lies in it.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: expected an evidence pack, got no file")
+    return verify_pack(file, vkeys, fingerprints)
+
+
+def _ground(
+    context: CommandContext, session: QuerySession, controls: Controls, tenant: str, first: int, last: int
+) -> Ground:
+    logs = list_logs(context.lake, tenant)
+    if not logs:
+        raise InputError(f"tenant {tenant}: no record has been sealed yet, so there is no evidence")
+    keys = read_signing_keys(context.lake.keys)
+    return Ground(
+        lake=context.settings.lake,
+        tenant=tenant,
+        from_unix_nano=first,
+        to_unix_nano=last,
+        as_of_unix_nano=_newest(session),
+        policy_hash=controls.content_hash,
+        vkeys=tuple(verifier.vkey for verifier in keys.verifiers(context.settings.lake)),
+        witnesses=tuple(
+            (each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)
+        ),
+        completeness=_completeness(context, tenant, first, last),
+        checkpoints={log.shard: (log.folder / "checkpoint").read_bytes() for log in logs},
+        certificates={
+            each.stored.sha256: each.stored.file.read_bytes()
+            for each in list_documents(context, tenant)
+            if each.finished
+        },
+        holds=tuple(
+            {
+                "id": hold.id,
+                "reason": hold.reason,
+                "owner": hold.owner,
+                "scope": scope_json(read_scope(hold.scope)),
+                "placed_unix_nano": hold.placed_unix_nano,
+            }
+            for hold in context.control.list_holds(tenant)
+        ),
+    )
+
+
+def _newest(session: QuerySession) -> int:
+    """Receipt of the newest record: the time that everything in a pack bears."""
+    found = session.run_trusted(
+        "select max(received_unix_nano) from (select received_unix_nano from spans union all "
+        "select received_unix_nano from audit_events union all select received_unix_nano from logs)"
+    )
+    return int(found.column(0)[0].as_py() or 0)
+
+
+def _completeness(context: CommandContext, tenant: str, first: int, last: int) -> dict[str, Any]:
+    """Every record held against its seal, now; and the times of the period when nobody listened."""
+    report = verify_lake(
+        context.lake, lake_name=context.settings.lake, tenants=[tenant], options=VerifyOptions()
+    ).to_json()
+    kept = ("shard", "size", "present", "purged", "missing", "altered", "findings")
+    since = _listening_since(context)
+    begins, ends = utc_text(first), utc_text(last)
+    return {
+        "result": report["result"],
+        "logs": [{name: log[name] for name in kept} for log in report["logs"] if log["tenant"] == tenant],
+        "listening_since": None if since is None else utc_text(since),
+        "listening_established": since is not None and since <= first,
+        "gaps": [gap for gap in report["gaps"] if gap["from"] < ends and gap["to"] > begins],
+    }
+
+
+def _listening_since(context: CommandContext) -> int | None:
+    """When the first collector said that it listens: of what was before, nothing is known."""
+    with open_session(
+        context.lake.path,
+        tenants=[LAKE_TENANT],
+        principal=context.principal,
+        settings=context.settings.query,
+        tables=("audit_events",),
+    ) as session:
+        found = session.run_trusted(
+            "select min(time_unix_nano) from audit_events where event_name = ? and starts_with(recorded_by, 'muniment:')",
+            [STARTED],
+        )
+    since: int | None = found.column(0)[0].as_py()
+    return since
+
+
+def _prove(
+    context: CommandContext, session: QuerySession, tenant: str, places: set[Place]
+) -> tuple[dict[Place, bytes], dict[Place, str]]:
+    logs = {log.shard: log for log in list_logs(context.lake, tenant)}
+    proofs: dict[Place, bytes] = {}
+    problems: dict[Place, str] = {}
+    for table in PROVABLE_TABLES:
+        mine = sorted((shard, index) for name, shard, index in places if name == table)
+        for start in range(0, len(mine), _ROWS_AT_ONCE):
+            some = mine[start : start + _ROWS_AT_ONCE]
+            rows = session.run_trusted(
+                f"select * exclude (time) from {table} where log_index in (select unnest(?::bigint[])) "  # noqa: S608  a name of the schema
+                "and shard in (select unnest(?::varchar[]))",
+                [[index for _, index in some], sorted({shard for shard, _ in some})],
+            )
+            for each in prove_rows(logs, {table: rows}):
+                place = (each.table, each.shard, each.index)
+                if place not in places:
+                    continue
+                if each.proof is None:
+                    problems[place] = each.problem
+                else:
+                    proofs[place] = each.proof.encode()
+    return proofs, problems
