@@ -202,6 +202,7 @@ ACCESS = PolicyKind(
     "access", _access_validate, _access_changes, _access_defaults, _access_examples, _access_admit, takes_two=True
 )
 
+
 def _controls_validate(bundle: Bundle) -> object:
     from governance.controls.framework import compile_controls
 
