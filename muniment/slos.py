@@ -3,11 +3,10 @@
 The loop that pages, Dagster's assets and the commands all call `compute_slos`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from functools import lru_cache
+from pathlib import Path
 
 from governance.access import Action
 from muniment.wiring import CommandContext
@@ -17,13 +16,13 @@ from pipelines.slo.compute import Counted, compute_tenant, list_records
 from pipelines.slo.definitions import Slo, SloPolicy
 from pipelines.slo.figures import Figure, first_needed, measure_slo
 from pipelines.slo.policy_compiler import KIND, compile_policy, default_policy
-from warehouse.clock import NANOS_PER_DAY, utc_date
+from pipelines.slo.reading import WindowReader
+from warehouse.clock import utc_date
 from warehouse.control import ControlStore
-from warehouse.derived.slo_windows import SLO_WINDOWS
-from warehouse.derived.store import DerivedStore
 from warehouse.errors import NotFoundError
+from warehouse.lake import Lake
 from warehouse.names import LAKE_TENANT
-from warehouse.policies import in_force
+from warehouse.policies import current_hash, in_force
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,19 @@ def read_slo_policy(control: ControlStore) -> SloPolicy:
         CorruptionError: what is stored is not what was applied.
         ControlUnavailableError: the control database does not answer.
     """
-    found = in_force(control, KIND)
-    return default_policy() if found is None else compile_policy(found.bundle)
+    applied = current_hash(control, KIND)
+    if applied is None:
+        return default_policy()
+    if (known := _compiled.get(applied)) is None:
+        found = in_force(control, KIND)
+        known = default_policy() if found is None else compile_policy(found.bundle)
+        _compiled.clear()
+        _compiled[applied] = known
+    return known
+
+
+_compiled: dict[str, SloPolicy] = {}
+"""The policy compiled last, by its hash: a loop asks every minute and it rarely changes."""
 
 
 def compute_slos(
@@ -84,8 +94,15 @@ def compute_slos(
     now = context.clock() if now_unix_nano is None else now_unix_nano
     chosen = _tenants(context, policy, tenants, Action.SLO_COMPUTE)
     files = list_records(context.lake, chosen)
-    counted = [
-        compute_tenant(
+    counted = []
+    for tenant in chosen:
+        if not files[tenant]:
+            continue
+        seen = (policy.content_hash, hash(tuple(files[tenant])))
+        if _caught_up.get((context.lake.path, tenant)) == seen:
+            counted.append(Counted(tenant, caught_up=True))
+            continue
+        done = compute_tenant(
             context.lake,
             tenant,
             policy.series_for(tenant),
@@ -95,10 +112,10 @@ def compute_slos(
             files=files[tenant],
             settled=settled,
         )
-        for tenant in chosen
-        if files[tenant]
-    ]
-    figures = tuple(figure for tenant in chosen for figure in measure_tenant(context, policy, tenant, now))
+        counted.append(done)
+        if done.caught_up:
+            _caught_up[context.lake.path, tenant] = seen
+    figures = measure_tenants(context, policy, chosen, now)
     return SloRun(tuple(counted), figures, find_alerts(policy.slos, figures), policy)
 
 
@@ -121,12 +138,7 @@ def slo_figures(
     chosen = _tenants(context, policy, tenants, Action.SLO_READ)
     if slo is not None:
         find_slo(policy, slo)
-    figures = tuple(
-        figure
-        for tenant in chosen
-        for figure in measure_tenant(context, policy, tenant, now)
-        if slo in {None, figure.slo}
-    )
+    figures = tuple(figure for figure in measure_tenants(context, policy, chosen, now) if slo in {None, figure.slo})
     return SloRun((), figures, find_alerts(policy.slos, figures), policy)
 
 
@@ -144,26 +156,34 @@ def find_slo(policy: SloPolicy, name: str) -> Slo:
     return found
 
 
-def measure_tenant(context: CommandContext, policy: SloPolicy, tenant: str, now_unix_nano: int) -> list[Figure]:
-    """The figures of every SLO that is for a tenant."""
-    slos = [slo for slo in policy.slos if slo.applies_to(tenant)]
-    if not slos:
-        return []
-    rows = read_windows(context, tenant, min(first_needed(slo, now_unix_nano) for slo in slos), now_unix_nano)
-    return [figure for slo in slos for figure in measure_slo(slo, policy, tenant, rows, now_unix_nano)]
+def measure_tenants(
+    context: CommandContext, policy: SloPolicy, tenants: Sequence[str], now_unix_nano: int
+) -> tuple[Figure, ...]:
+    """The figures of every SLO that is for one of these tenants, from what was counted.
+
+    Raises:
+        UnavailableError: the windows cannot be read.
+    """
+    reader = _reader(context.lake.path)
+    listed = reader.list_files()
+    found: list[Figure] = []
+    for tenant in tenants:
+        slos = [slo for slo in policy.slos if slo.applies_to(tenant)]
+        if slos:
+            first = utc_date(min(first_needed(slo, now_unix_nano) for slo in slos))
+            rows = reader.read(listed.get(tenant, {}), first)
+            found += [figure for slo in slos for figure in measure_slo(slo, policy, tenant, rows, now_unix_nano)]
+    return tuple(found)
 
 
-def read_windows(
-    context: CommandContext, tenant: str, begin_unix_nano: int, end_unix_nano: int
-) -> Mapping[str, pa.Table]:
-    """Rows of `slo_windows` of the days that a time touches, by query hash."""
-    days = {
-        utc_date(day * NANOS_PER_DAY)
-        for day in range(begin_unix_nano // NANOS_PER_DAY, end_unix_nano // NANOS_PER_DAY + 1)
-    }
-    rows = DerivedStore(context.lake, SLO_WINDOWS).read(tenant, days=days)
-    hashes = rows.column("query")
-    return {each: rows.filter(pc.equal(hashes, each)) for each in pc.unique(hashes).to_pylist()}
+_caught_up: dict[tuple[Path, str], tuple[str, int]] = {}
+"""Of a lake and tenant, the policy and files of the last run in this process that left nothing to count: with the same ones there is nothing now."""
+
+
+@lru_cache(maxsize=4)
+def _reader(lake: Path) -> WindowReader:
+    """One reader a lake and process, which keeps what it read."""
+    return WindowReader(Lake(lake))
 
 
 def _tenants(context: CommandContext, policy: SloPolicy, given: Sequence[str] | None, action: Action) -> list[str]:

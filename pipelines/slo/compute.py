@@ -40,6 +40,7 @@ class Counted:
         windows: how many windows changed.
         late: how many of the events came after their window had ended and been counted.
         problems: series whose query failed, with why.
+        caught_up: whether none of the files that were there can hold anything that is still to be counted.
     """
 
     tenant: str
@@ -47,6 +48,7 @@ class Counted:
     windows: int = 0
     late: int = 0
     problems: Mapping[str, str] = field(default_factory=dict)
+    caught_up: bool = False
 
 
 @dataclass
@@ -78,12 +80,11 @@ def compute_tenant(
         UnavailableError: the lake cannot be read, or the table not be written; nothing changed.
     """
     with DerivedStore(lake, SLO_WINDOWS).updating(tenant) as update:
-        groups = _groups(read_points(update.state), series)
+        # points of series that are not in force stay: one that comes back goes on from there, and counts nothing twice
+        reached = read_points(update.state)
         new: list[pa.Table] = []
-        reached: dict[str, ReadPoint] = {}
         problems: dict[str, str] = {}
-        for group in groups:
-            reached |= {each.query_hash: group.point for each in group.series if group.point != ReadPoint()}
+        for group in _groups(reached, series):
             if not any(group.point.may_hold_new(file) for file in files):
                 continue
             wait = 0 if settled else group.settle_seconds
@@ -96,25 +97,27 @@ def compute_tenant(
                 since=group.point,
                 received_before=before,
             ) as session:
+                point = session.read_point()
                 for each in group.series:
                     try:
                         counts = count_events(session, each)
                     except QueryError as exc:
                         problems[each.name] = str(exc)
                         continue
-                    reached[each.query_hash] = session.read_point()
-                    if counts.num_rows:
-                        new.append(make_rows(counts, each, tenant, now_unix_nano))
+                    reached[each.query_hash] = point
+                    new.append(make_rows(counts, each, tenant, now_unix_nano))
+        rows = pa.concat_tables([SLO_WINDOWS.schema.empty_table(), *new])
+        done = _is_caught_up([reached.get(each.query_hash) for each in series], files)
         state = _state(reached)
-        if not new and state == update.state:
-            return Counted(tenant, problems=problems)
-        rows = pa.concat_tables(new) if new else SLO_WINDOWS.schema.empty_table()
+        if not rows.num_rows and state == update.state:
+            return Counted(tenant, problems=problems, caught_up=done)
         days = days_of(rows)
         old = update.read(days) if days else rows
         merged = add_rows(old, rows) if days else {}
         update.commit(merged, state=state)
     late = _sum(merged.values(), "late") - _sum([old], "late")
-    return Counted(tenant, _sum([rows], "total") + _sum([rows], "not_valid"), rows.num_rows, late, problems)
+    events = _sum([rows], "total") + _sum([rows], "not_valid")
+    return Counted(tenant, events, rows.num_rows, late, problems, done)
 
 
 def list_records(lake: Lake, tenants: Collection[str]) -> dict[str, list[str]]:
@@ -155,6 +158,12 @@ def _state(points: Mapping[str, ReadPoint]) -> bytes:
         texts.setdefault(json.dumps(point.to_json(), sort_keys=True), []).append(name)
     groups = [{"point": json.loads(text), "series": sorted(names)} for text, names in sorted(texts.items())]
     return json.dumps({"version": STATE_VERSION, "groups": groups}, sort_keys=True).encode()
+
+
+def _is_caught_up(points: Sequence[ReadPoint | None], files: Collection[str]) -> bool:
+    """Whether every series was read, and no file can hold anything beyond its point. Series of one session share a point."""
+    distinct = {id(point): point for point in points}.values()
+    return not any(point is None or any(point.may_hold_new(file) for file in files) for point in distinct)
 
 
 def _sum(tables: Iterable[pa.Table], column: str) -> int:

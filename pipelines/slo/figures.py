@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pipelines.slo.definitions import AlertPolicy, BurnCondition, Objective, Slo, SloPolicy
-from pipelines.slo.grid import Floats, Grid, make_grid, trailing_sums, weigh
+from pipelines.slo.grid import Floats, Grid, Sums, make_grid, weigh
+from pipelines.slo.reading import NOTHING, Counts, Ints
 from warehouse.clock import NANOS_PER_SECOND, utc_text
 
 State = Literal["met", "spent", "few", "unmeasured", "watched"]
@@ -95,7 +95,7 @@ class Figure:
 
 
 def measure_slo(
-    slo: Slo, policy: SloPolicy, tenant: str, rows: Mapping[str, pa.Table], now_unix_nano: int
+    slo: Slo, policy: SloPolicy, tenant: str, rows: Mapping[str, Counts], now_unix_nano: int
 ) -> list[Figure]:
     """The figures of each objective at an instant.
 
@@ -103,17 +103,14 @@ def measure_slo(
         slo: of which SLO.
         policy: what it is part of: maintenance comes from there.
         tenant: whose windows.
-        rows: rows of `slo_windows` by query hash, at least those from `first_needed` on.
+        rows: counts by query hash, at least those from `first_needed` on.
         now_unix_nano: the instant.
     """
     maintenance = [each for each in policy.maintenance if each.concerns(slo.name, tenant)]
     found = []
     for objective in slo.objectives:
-        counted = rows.get(objective.series.query_hash)
-        if counted is None:
-            counted = pa.table({name: pa.array([], pa.int64()) for name in ("time_unix_nano", "total", "good")})
         grid = make_grid(
-            counted,
+            rows.get(objective.series.query_hash, NOTHING),
             objective,
             maintenance,
             begin_unix_nano=first_needed(slo, now_unix_nano),
@@ -121,10 +118,8 @@ def measure_slo(
         )
         begin, end = slo.window.bounds(now_unix_nano)
         figure = measure_between(slo, objective, tenant, grid, begin, min(end, now_unix_nano))
-        bad, measured = weigh(grid, objective, slo.method)
-        burns = (
-            burn for each in slo.policies for burn in _burns(slo, objective, each, grid, bad, measured, now_unix_nano)
-        )
+        sums = Sums(grid, *weigh(grid, objective, slo.method))
+        burns = (burn for each in slo.policies for burn in _burns(slo, objective, each, grid, sums, now_unix_nano))
         found.append(replace(figure, burns=tuple(burns)))
     return found
 
@@ -191,25 +186,24 @@ def _state(slo: Slo, objective: Objective, total: int, attainment: float | None)
     return "met" if met else "spent"
 
 
-def _burns(
-    slo: Slo, objective: Objective, policy: AlertPolicy, grid: Grid, bad: Floats, measured: Floats, now: int
-) -> list[Burn]:
-    found = []
+def _burns(slo: Slo, objective: Objective, policy: AlertPolicy, grid: Grid, sums: Sums, now: int) -> list[Burn]:
+    found: list[Burn] = []
+    if not sums.cells:
+        return found
     # inside a cell that is not over yet, one more lies behind: the windows are never shorter than they say
     open_cell = int(now % grid.cell_nanos != 0)
+    latest = np.array([sums.cells - 1])
     for condition in policy.conditions:
-        rates = burn_rates(grid, objective, condition, bad, measured)
-        latest = burn_rates(grid, objective, condition, bad, measured, more_cells=open_cell)
-        holds = _holds(rates, condition, slo.minimum_events)
-        if not len(holds):
-            continue
-        long, short, events = (float(each[-1]) for each in latest)
-        due = bool(_holds(latest, condition, slo.minimum_events)[-1])
-        before = holds[:-1] if open_cell else holds
-        run = _trailing_run(before) if due else 0
+        rates = _rates(objective, condition, grid, sums, latest, more_cells=open_cell)
+        due = bool(_holds(rates, condition, slo.minimum_events)[0])
+        run = 0
+        if due:
+            before = np.arange(sums.cells - open_cell)
+            run = _trailing_run(_holds(_rates(objective, condition, grid, sums, before), condition, slo.minimum_events))
         firing = due and policy.when_breaching and run * grid.cell_seconds >= condition.hold_seconds
+        long, short, events = (float(each[0]) for each in rates)
         no_data = policy.when_no_data and np.isnan(long) and not bool(grid.excluded[-1])
-        first = grid.begin_unix_nano + (len(before) - run) * grid.cell_nanos
+        first = grid.begin_unix_nano + (sums.cells - open_cell - run) * grid.cell_nanos
         since = first if firing else now - condition.long_seconds * NANOS_PER_SECOND if no_data else None
         found.append(
             Burn(
@@ -230,25 +224,22 @@ def _burns(
     return found
 
 
-def burn_rates(
-    grid: Grid, objective: Objective, condition: BurnCondition, bad: Floats, measured: Floats, *, more_cells: int = 0
-) -> tuple[Floats, Floats, Floats]:
-    """Of each cell's end: burn rates in the long and the short window (NaN where nothing was measured), and the long one's events."""
-
-    def rate(seconds: int) -> Floats:
-        cells = -(-seconds // grid.cell_seconds) + more_cells
-        weight = trailing_sums(measured, cells)
-        share = np.divide(trailing_sums(bad, cells), weight, out=np.full(len(weight), np.nan), where=weight > 0)
-        return np.asarray(share / (1 - objective.target))
-
-    counted = np.where(grid.excluded, 0, grid.total)
-    long_cells = -(-condition.long_seconds // grid.cell_seconds) + more_cells
-    return rate(condition.long_seconds), rate(condition.short_seconds), trailing_sums(counted, long_cells)
+Rates = tuple[Floats, Floats, Floats]
+"""Burn rates in the long and in the short window (NaN where nothing was measured), and the events of the long one."""
 
 
-def _holds(
-    rates: tuple[Floats, Floats, Floats], condition: BurnCondition, minimum_events: int
-) -> npt.NDArray[np.bool_]:
+def _rates(
+    objective: Objective, condition: BurnCondition, grid: Grid, sums: Sums, last: Ints, *, more_cells: int = 0
+) -> Rates:
+    """Rates at the end of each of the cells `last`."""
+    long, short = (
+        -(-seconds // grid.cell_seconds) + more_cells for seconds in (condition.long_seconds, condition.short_seconds)
+    )
+    budget = 1 - objective.target
+    return sums.shares(last, long) / budget, sums.shares(last, short) / budget, sums.events(last, long)
+
+
+def _holds(rates: Rates, condition: BurnCondition, minimum_events: int) -> npt.NDArray[np.bool_]:
     long, short, events = rates
     with np.errstate(invalid="ignore"):
         # a share is a quotient: what equals the factor on paper may lie a hair beside it
@@ -262,10 +253,12 @@ def _holds(
 
 def holding_cells(slo: Slo, objective: Objective, condition: BurnCondition, grid: Grid) -> npt.NDArray[np.bool_]:
     """Of each cell's end, whether an alert of this condition is due: it holds, and has for as long as it must."""
-    bad, measured = weigh(grid, objective, slo.method)
-    holds = _holds(burn_rates(grid, objective, condition, bad, measured), condition, slo.minimum_events)
+    sums = Sums(grid, *weigh(grid, objective, slo.method))
+    last = np.arange(sums.cells)
+    holds = _holds(_rates(objective, condition, grid, sums, last), condition, slo.minimum_events)
     cells = max(1, -(-condition.hold_seconds // grid.cell_seconds))
-    return np.asarray(trailing_sums(holds, cells) >= cells)
+    held = np.concatenate([[0], np.cumsum(holds)])
+    return np.asarray(held[last + 1] - held[np.maximum(0, last + 1 - cells)] >= cells)
 
 
 def _trailing_run(holds: npt.NDArray[np.bool_]) -> int:

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.slo.definitions import Maintenance, Method, Objective
+from pipelines.slo.reading import COUNTED, Counts, Ints
 from warehouse.clock import NANOS_PER_SECOND
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,14 @@ class Grid:
 
 
 def make_grid(
-    rows: pa.Table,
+    rows: Counts,
     objective: Objective,
     maintenance: Iterable[Maintenance],
     *,
     begin_unix_nano: int,
     end_unix_nano: int,
 ) -> Grid:
-    """Lay out the rows of `slo_windows` (or of a count) of an objective's series over a time, in cells of a time slice.
+    """Lay out the counts of an objective's series over a time, in cells of a time slice.
 
     The first cell is the one that `begin_unix_nano` falls into.
     """
@@ -70,19 +68,10 @@ def make_grid(
     cell = cell_seconds * NANOS_PER_SECOND
     begin = begin_unix_nano // cell * cell
     cells = max(0, -(-(end_unix_nano - begin) // cell))
-    inside = rows.filter(
-        pc.and_(
-            pc.greater_equal(rows.column("time_unix_nano"), begin),
-            pc.less(rows.column("time_unix_nano"), begin + cells * cell),
-        )
-    )
-    at = (inside.column("time_unix_nano").to_numpy() - begin) // cell
-    counts = [
-        np.bincount(at, weights=inside.column(name).to_numpy(), minlength=cells).astype(np.int64)
-        if name in inside.schema.names
-        else np.zeros(cells, np.int64)
-        for name in ("total", "good", "not_valid", "late")
-    ]
+    at = (rows.time_unix_nano - begin) // cell
+    inside = (at >= 0) & (at < cells)
+    at = at[inside]
+    counts = [np.bincount(at, weights=rows.counted[name][inside], minlength=cells).astype(np.int64) for name in COUNTED]
     excluded = np.zeros(cells, bool)
     for planned in maintenance:
         first, last = (planned.begin_unix_nano - begin) // cell, -(-(planned.end_unix_nano - begin) // cell)
@@ -107,8 +96,26 @@ def weigh(grid: Grid, objective: Objective, method: Method) -> tuple[Floats, Flo
     return (is_bad & measured).astype(np.float64), measured.astype(np.float64)
 
 
-def trailing_sums(values: npt.NDArray[np.generic], cells: int) -> Floats:
-    """For each cell, the sum over the last `cells` up to and with it."""
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    ends = np.arange(1, len(values) + 1)
-    return np.asarray(sums[ends] - sums[np.maximum(0, ends - cells)])
+class Sums:
+    """Running sums over a grid's cells, of which any window is a difference of two."""
+
+    def __init__(self, grid: Grid, bad: Floats, measured: Floats) -> None:
+        counted = np.where(grid.excluded, 0, grid.total)
+        self.cells = len(bad)
+        self._bad, self._measured, self._counted = (
+            np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)]) for values in (bad, measured, counted)
+        )
+
+    def events(self, last: Ints, cells: int) -> Floats:
+        """Events in the `cells` cells up to and with each of `last`."""
+        return self._within(self._counted, last, cells)
+
+    def shares(self, last: Ints, cells: int) -> Floats:
+        """The share of bad in the same cells, NaN where nothing was measured."""
+        measured = self._within(self._measured, last, cells)
+        empty = np.full(len(measured), np.nan)
+        return np.asarray(np.divide(self._within(self._bad, last, cells), measured, out=empty, where=measured > 0))
+
+    @staticmethod
+    def _within(sums: Floats, last: Ints, cells: int) -> Floats:
+        return np.asarray(sums[last + 1] - sums[np.maximum(0, last + 1 - cells)])

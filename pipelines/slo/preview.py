@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from pipelines.slo.burn import Severity
 from pipelines.slo.counting import count_events
 from pipelines.slo.definitions import BurnCondition, Objective, Series, Slo, SloPolicy
 from pipelines.slo.figures import Figure, holding_cells, measure_between
 from pipelines.slo.grid import Grid, make_grid
+from pipelines.slo.reading import Counts
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.query import QuerySession
 
@@ -60,9 +60,9 @@ def preview_slos(
     Raises:
         QueryError: an indicator's query fails.
     """
-    counted: dict[str, pa.Table] = {}
+    counted: dict[str, Counts] = {}
     for series, earliest in _wanted(slos, begin_unix_nano):
-        counted[series.query_hash] = count_events(session, series, bounds=(earliest, end_unix_nano))
+        counted[series.query_hash] = Counts.from_table(count_events(session, series, bounds=(earliest, end_unix_nano)))
     figures: list[Figure] = []
     alerts: list[PastAlert] = []
     for slo in slos:

@@ -103,6 +103,18 @@ def test_another_definition_begins_anew(slo_lakes, slo_lake, policy):
     assert len(hashes) == 2
 
 
+def test_one_that_comes_back_counts_nothing_twice(slo_lakes, slo_lake, policy):
+    """A series that is not in force for a while keeps its place: back again, it counts what came meanwhile, once."""
+    slo_lake.write((0, "OK"))
+    slo_lake.compute(policy)
+    slo_lake.write((1, "OK"))
+    slo_lake.compute(slo_lakes.slo_policy(settle=None, sql=slo_lakes.SQL.replace("= 'OK'", "<> 'NONE'")))
+    slo_lake.write((2, "OK"))
+    assert slo_lake.compute(policy).events == 2
+    query = policy.slos[0].objectives[0].series.query_hash
+    assert sum(row["total"] for row in slo_lake.rows().to_pylist() if row["query"] == query) == 3
+
+
 def test_a_query_that_fails_is_told_and_tried_again(slo_lakes, slo_lake):
     """A series whose query fails is named and stays where it was; once it can run it has missed nothing."""
     failing = slo_lakes.slo_policy(settle=None, sql=slo_lakes.SQL.replace("status_code =", "error('down') ="))

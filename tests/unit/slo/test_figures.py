@@ -8,9 +8,11 @@ import pyarrow as pa
 import pytest
 
 from pipelines.slo.alerts import find_alerts
-from pipelines.slo.definitions import Maintenance
+from pipelines.slo.definitions import Maintenance, SloPolicy
 from pipelines.slo.figures import holding_cells, measure_between, measure_slo
 from pipelines.slo.grid import make_grid
+from pipelines.slo.policy_changes import describe_changes
+from pipelines.slo.reading import Counts
 from warehouse.clock import utc_text
 
 MONTH = json.loads((Path(__file__).parent / "golden" / "month.json").read_text(encoding="utf8"))
@@ -33,12 +35,14 @@ BEGIN, END = nanos("2026-11-01"), nanos("2026-12-01")
 
 def counts(windows):
     """Rows with the columns that figures read: {begin: (total, good)}."""
-    return pa.table(
-        {
-            "time_unix_nano": pa.array(list(windows), pa.int64()),
-            "total": pa.array([total for total, _ in windows.values()], pa.int64()),
-            "good": pa.array([good for _, good in windows.values()], pa.int64()),
-        }
+    return Counts.from_table(
+        pa.table(
+            {
+                "time_unix_nano": pa.array(list(windows), pa.int64()),
+                "total": pa.array([total for total, _ in windows.values()], pa.int64()),
+                "good": pa.array([good for _, good in windows.values()], pa.int64()),
+            }
+        )
     )
 
 
@@ -161,3 +165,70 @@ def test_the_fingerprint_stays(slo_lakes):
         _, (alert,) = figure_at(slo_lakes, {NOON: (100, 100 - bad)}, NOON + FIVE)
         prints.add(alert.fingerprint)
     assert len(prints) == 1
+
+
+def changed(slo_lakes, old, new):
+    """A policy whose condition or policy was edited in its text."""
+    text = slo_lakes.SLO
+    assert old in text
+    try:
+        slo_lakes.SLO = text.replace(old, new)
+        return slo_lakes.slo_policy(settle=None)
+    finally:
+        slo_lakes.SLO = text
+
+
+def alerts_of(policy, windows, now):
+    (slo,) = policy.slos
+    (figure,) = measure_slo(slo, policy, "acme", {slo.objectives[0].series.query_hash: counts(windows)}, now)
+    return find_alerts(policy.slos, [figure])
+
+
+def test_a_condition_that_must_hold_for_a_while(slo_lakes):
+    """With `alertAfter: 10m` an alert is due once the condition has held over two whole windows, not before."""
+    policy = changed(slo_lakes, "lookbackWindow: 1h", "lookbackWindow: 1h, alertAfter: 10m")
+    windows = {NOON + at * FIVE: (100, 50) for at in range(3)}
+    for minutes, due in ((5, False), (9, False), (10, True), (14, True)):
+        assert bool(alerts_of(policy, windows, NOON + minutes * 60 * SECOND)) == due, minutes
+
+
+def test_silence_is_told_where_that_is_asked_for(slo_lakes):
+    """With `alertWhenNoData` an hour without an event is an alert, and one event ends it; without it silence is no alert."""
+    policy = changed(
+        slo_lakes, "      spec:\n        conditions:", "      spec:\n        alertWhenNoData: true\n        conditions:"
+    )
+    (alert,) = alerts_of(policy, {}, NOON)
+    assert "nothing was measured for 1h" in alert.summary
+    assert alert.starts_unix_nano == NOON - HOUR
+    assert alerts_of(policy, {NOON - FIVE: (1, 1)}, NOON) == ()
+    assert alerts_of(slo_lakes.slo_policy(settle=None), {}, NOON) == ()
+
+
+def test_what_is_watched_pages_nobody(slo_lakes):
+    """A watched SLO has a state of its own and no alert, however bad it is."""
+    policy = changed(slo_lakes, '"{minimum}"', '"{minimum}", muniment/watched: "true"')
+    (slo,) = policy.slos
+    rows = {slo.objectives[0].series.query_hash: counts({NOON: (100, 0)})}
+    (figure,) = measure_slo(slo, policy, "acme", rows, NOON + FIVE)
+    assert (figure.state, find_alerts(policy.slos, [figure])) == ("watched", ())
+
+
+def test_changes_are_told_in_words(slo_lakes):
+    """Applying says which SLO begins, ends, gets another target, is counted by another query, or is left out for maintenance."""
+    before = slo_lakes.slo_policy(settle=None)
+    planned = (
+        "---\napiVersion: muniment/v1\nkind: Maintenance\nmetadata: {name: move}\n"
+        "spec: {from: 2026-11-08T02:00:00Z, to: 2026-11-08T04:00:00Z, reason: new disks}\n"
+    )
+    sql = slo_lakes.SQL.replace("'OK'", "'UNSET'")
+    after = slo_lakes.slo_policy(settle=None, target=0.95, sql=sql, minimum=5, besides=planned)
+    assert describe_changes(before, after) == [
+        "SLO checkout: is counted by another query, from what the lake still holds; counts of the old one stay beside it",
+        "SLO checkout: minimum of events 1, now 5",
+        "SLO checkout: objective all: target 0.99, now 0.95",
+        "maintenance move: 2026-11-08T02:00:00Z to 2026-11-08T04:00:00Z is excluded (new disks)",
+    ]
+    none = SloPolicy("")
+    assert describe_changes(none, before) == ["SLO checkout: begins"]
+    assert describe_changes(before, none) == ["SLO checkout: ends; what was counted for it stays"]
+    assert describe_changes(before, before) == []
