@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from typing import Any
 from collectors.config import LimitsConfig, ReceiversConfig
 from muniment.demo import TRUTH_FILE, DemoResult, Endpoints, Progress, run_demo, tenant_names, write_truth
 from muniment.demo.registration import register_fleet
+from muniment.incidents import Detection, detect_incidents
 from muniment.policies import apply_defaults
 from muniment.setup import set_up_lake
+from muniment.slos import SloRun, compute_slos
 from muniment.tenancy import add_tenant, issue_key
 from muniment.wiring import CommandContext, command_context
+from pipelines.incidents.rules import Severity
 from warehouse.clock import system_clock
 from warehouse.commit import open_stores
 from warehouse.durable import make_folder
@@ -44,6 +48,8 @@ class DemoRun:
     lake: Path
     result: DemoResult
     seconds: dict[str, float] = field(default_factory=dict)
+    judged: dict[str, Any] = field(default_factory=dict)
+    """SLOs counted, incidents found by severity, and what could not be evaluated."""
 
 
 def make_demo(
@@ -87,8 +93,23 @@ def _make(
     with _timed(seconds, "compact"):
         stage("compacting")
         run_maintenance(lake, open_stores(lake), config=context.settings.maintenance, clock=system_clock)
+    with _timed(seconds, "judge"):
+        stage("counting SLOs, looking for incidents")
+        run = compute_slos(context, settled=True)
+        found = detect_incidents(context, everything=True, settled=True)
     context.control.close()
-    return DemoRun(lake.path, result, seconds)
+    return DemoRun(lake.path, result, seconds, _judged(run, found))
+
+
+def _judged(run: SloRun, found: Detection) -> dict[str, Any]:
+    failures = [f"{each.tenant}: {each.rule or 'its records'}: {each.message}" for each in found.failures]
+    failures += [f"{name}: {why}" for name, why in run.problems.items()]
+    by_severity = Counter(incident.severity for incident in found.opened)
+    return {
+        "slo_figures": len(run.figures),
+        "incidents": {name.value: by_severity[name] for name in reversed(Severity) if by_severity[name]},
+        "failures": failures,
+    }
 
 
 def existing_truth(folder: Path) -> dict[str, Any] | None:

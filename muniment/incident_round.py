@@ -68,8 +68,9 @@ def run_round(
     heads: LogHeads,
     now_unix_nano: int,
     everything: bool,
+    settled: bool,
 ) -> RoundOutcome:
-    """Evaluate what is due for one tenant.
+    """Evaluate what is due for one tenant; with `settled` no row waits.
 
     Raises:
         UnavailableError: its records cannot be read, or what was found cannot be recorded: nothing was written.
@@ -87,7 +88,7 @@ def run_round(
         if not due:
             return RoundOutcome()
         progress = context.control.rule_progress(tenant)
-        evaluation = _Evaluation(context, tenant, now_unix_nano, progress, rules.content_hash)
+        evaluation = _Evaluation(context, tenant, now_unix_nano, progress, rules.content_hash, settled=settled)
         for group in _groups(due, progress):
             evaluation.run(group)
         state = replace(
@@ -108,7 +109,9 @@ def run_round(
 
 def _read_state(context: CommandContext, tenant: str) -> _State:
     text = context.control.round_state(tenant)
-    return _State() if text is None else _State(**json.loads(text))
+    known = {} if text is None else json.loads(text)
+    # what another version left and this one does not know is not missed: at worst a rule is asked once more
+    return _State(**{name: known[name] for name in _State.__dataclass_fields__ if name in known})
 
 
 def _settling(rules: RuleSet, before: _State) -> bool:
@@ -137,6 +140,8 @@ class _Evaluation:
         now: int,
         progress: Mapping[str, RuleProgress],
         policy_hash: str,
+        *,
+        settled: bool,
     ) -> None:
         self.found: list[FoundIncident] = []
         self.events: list[OwnEvent] = []
@@ -146,6 +151,7 @@ class _Evaluation:
         self._now = now
         self._before = progress
         self._policy_hash = policy_hash
+        self._settled = settled
         self._extra: dict[str, pa.Table] = {}
 
     def run(self, group: Sequence[Rule]) -> None:
@@ -160,7 +166,7 @@ class _Evaluation:
             principal=self._context.principal,
             settings=self._context.settings.query,
             since=None if over_all else point,
-            received_before=self._now - first.settle if first.settle and not over_all else None,
+            received_before=None if over_all or self._settled or not first.settle else self._now - first.settle,
             also_all=over_all,
             extra=self._views(group),
         ) as session:

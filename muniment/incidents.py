@@ -60,10 +60,16 @@ def detect_incidents(
     tenants: Sequence[str] | None = None,
     now_unix_nano: int | None = None,
     everything: bool = False,
+    settled: bool = False,
 ) -> Detection:
     """Evaluate the rules in force over what is new of each tenant, and of the lake itself.
 
-    `everything` also evaluates what waits for its time: rules over all rows are otherwise asked every five minutes.
+    Args:
+        context: who asks.
+        tenants: these only; without, every tenant and the lake itself.
+        now_unix_nano: the instant, without the present.
+        everything: rules over all rows too, which are otherwise asked every five minutes.
+        settled: nothing is still to come that belongs to what is there, as after an import: rows are looked at at once.
 
     Raises:
         DeniedError: the principal may not.
@@ -87,7 +93,9 @@ def detect_incidents(
     failures: list[RuleFailure] = []
     for tenant in names:
         try:
-            outcome = run_round(context, rules, tenant, heads=heads, now_unix_nano=now, everything=everything)
+            outcome = run_round(
+                context, rules, tenant, heads=heads, now_unix_nano=now, everything=everything, settled=settled
+            )
         except MunimentError as exc:
             # of one tenant, such as a log that cannot be read; the others are looked at all the same
             failures.append(RuleFailure(tenant, None, str(exc)))

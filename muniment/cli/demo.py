@@ -67,9 +67,12 @@ def demo(
         if bar:
             bar.stop()
     if json_:
-        print_json({"lake": str(run.lake), "seconds": run.seconds, "truth": run.result.truth})
+        print_json({"lake": str(run.lake), "seconds": run.seconds, "truth": run.result.truth, "judged": run.judged})
         return
-    console.print(render_summary(run.result, run.seconds, lake=run.lake, program=this_program()), soft_wrap=True)
+    console.print(
+        render_summary(run.result, run.seconds, lake=run.lake, program=this_program(), judged=run.judged),
+        soft_wrap=True,
+    )
 
 
 def _show_existing(folder: Path, truth: dict[str, Any], *, json_: bool) -> None:

@@ -44,6 +44,9 @@ def register(app: typer.Typer) -> None:
 def detect(
     *,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="T", help="Only this tenant's records.")] = None,
+    settled: Annotated[
+        bool, typer.Option("--settled", help="Look at every row at once: nothing is still to come, as after an import.")
+    ] = False,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -55,7 +58,7 @@ def detect(
     from muniment.wiring import command_context
 
     context = command_context(lake)
-    found = detect_incidents(context, tenants=None if tenant is None else [tenant], everything=True)
+    found = detect_incidents(context, tenants=None if tenant is None else [tenant], everything=True, settled=settled)
     if json_:
         print_json(
             {

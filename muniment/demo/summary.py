@@ -58,9 +58,17 @@ def _command(*parts: str) -> str:
 
 
 def render_summary(
-    result: DemoResult, timings: Mapping[str, float], *, lake: Path | None = None, program: str = "muniment"
+    result: DemoResult,
+    timings: Mapping[str, float],
+    *,
+    lake: Path | None = None,
+    program: str = "muniment",
+    judged: Mapping[str, Any] | None = None,
 ) -> RenderableType:
-    """The summary as a rich renderable; `timings` are the seconds of each step, of which the sum is shown."""
+    """The summary as a rich renderable; `timings` are the seconds of each step, of which the sum is shown.
+
+    `judged` says how many figures of SLOs and incidents by severity were found in the records, and what could not be evaluated.
+    """
     truth = result.truth
     heading = Text.assemble(
         ("Demo fleet", "bold"),
@@ -78,6 +86,7 @@ def render_summary(
         Text("Troubles hidden in it", style="bold"),
         _troubles(truth),
         Text(TRUTH_NOTE, style="dim"),
+        *([Text(), *_judged(judged)] if judged else []),
         Text(),
         _times(result, timings),
         Text(),
@@ -122,6 +131,12 @@ def _troubles(truth: Mapping[str, Any]) -> Table:
     for trouble in truth["troubles"]:
         table.add_row(trouble["time"][:16].replace("T", " "), trouble["tenant"], Text(trouble["rule"], style="yellow"))
     return table
+
+
+def _judged(judged: Mapping[str, Any]) -> list[Text]:
+    found = ", ".join(f"{count} {severity}" for severity, count in judged["incidents"].items()) or "none"
+    said = f"Found in the records: incidents: {found} (incident list); {judged['slo_figures']} figures of SLOs (slo status)"
+    return [Text(said), *(Text(f"  not evaluated: {failure}", style="red") for failure in judged["failures"])]
 
 
 def _times(result: DemoResult, timings: Mapping[str, float]) -> Text:
