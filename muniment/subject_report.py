@@ -6,15 +6,11 @@ Invariants:
 - The same lake gives the same bytes: no clock is in them, and rows stand in the order of their log.
 """
 
-import hashlib
 import json
-import os
 import secrets
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -22,11 +18,11 @@ from governance.access import Action
 from muniment import report_pages
 from muniment.subjects import NONCE_BYTES
 from muniment.wiring import CommandContext
+from muniment.zip_files import expect_free, place_file, write_zip
 from retention.subject_finds import AttributeTerm, SubjectFinds, SubjectTerms
 from retention.subject_rows import parquet_bytes, read_found
 from retention.subject_search import search_subject
 from warehouse.control.secret import RandomBytes
-from warehouse.durable import PRIVATE_FILE, sync_folder
 from warehouse.errors import CorruptionError, InputError, NotFoundError, UnavailableError
 from warehouse.ledger.key_destruction import reference
 from warehouse.ledger.signing import read_signing_keys
@@ -36,7 +32,6 @@ from warehouse.questions.proof import PROVABLE_TABLES, list_logs
 from warehouse.subjects import is_token, normal_form
 
 Step = Callable[[str, str], None]
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _ATTEMPTS = 3
 
 
@@ -115,18 +110,16 @@ def report_subject(
         UnavailableError: the lake cannot be read, the file cannot be written, or the export cannot be recorded.
     """
     decision = context.access.check(context.principal, Action.SUBJECT_REPORT, subject.tenant)
-    if out.exists():
-        raise InputError(f"{out}: expected a name that is free, got a file", hint="name another file with --out")
+    expect_free(out)
     finds, tables = _read(context, subject.terms(attributes), subject.tenant, texts=texts, step=step)
     proved = list(_proofs(context, subject.tenant, tables, step))
     problems = tuple(f"{each.table} {each.shard} {each.index}: {each.problem}" for each in proved if each.proof is None)
     step(subject.tenant, "writing the file")
     files = _files(context, finds, tables, proved, problems)
-    unnamed = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
-    try:
-        digest = _write(unnamed, files)
-        nonce = random_bytes(NONCE_BYTES)
-        ref = reference(nonce, normal_form(subject.value) if subject.value else subject.token or "")
+    nonce = random_bytes(NONCE_BYTES)
+    ref = reference(nonce, normal_form(subject.value) if subject.value else subject.token or "")
+
+    def record(digest: str) -> None:
         context.record(
             "data.exported",
             subject.tenant,
@@ -143,17 +136,8 @@ def report_subject(
             },
         )
         announce_nonce(nonce.hex())
-        # a link, not a rename: a file that came there meanwhile is not replaced
-        os.link(unnamed, out)
-        sync_folder(out.parent)
-    except FileExistsError as exc:
-        raise InputError(
-            f"{out}: expected a name that is free, got a file", hint="name another file with --out"
-        ) from exc
-    except OSError as exc:
-        raise UnavailableError(f"{out}: cannot be written: {exc.strerror or exc}") from exc
-    finally:
-        unnamed.unlink(missing_ok=True)
+
+    digest = place_file(out, lambda file: write_zip(file, files), record)
     return SubjectReport(out, digest, ref, finds, len(proved) - len(problems), problems)
 
 
@@ -213,26 +197,3 @@ def _files(
         yield f"checkpoints/{shard}", note
     verifiers = read_signing_keys(context.lake.keys).verifiers(context.settings.lake)
     yield "vkeys.txt", "".join(f"{verifier.vkey}\n" for verifier in verifiers).encode()
-
-
-def _write(file: Path, files: Iterator[tuple[str, bytes]]) -> str:
-    """Write the ZIP, durably; returns its SHA-256."""
-    manifest: dict[str, Any] = {}
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
-    with os.fdopen(descriptor, "w+b") as stream:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files:
-                manifest[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-                archive.writestr(_entry(name), content)
-            archive.writestr(_entry("manifest.json"), json.dumps({"files": manifest}, indent=1, sort_keys=True))
-        stream.flush()
-        os.fsync(stream.fileno())
-        stream.seek(0)
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = PRIVATE_FILE << 16
-    return entry

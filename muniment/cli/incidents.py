@@ -1,9 +1,11 @@
-"""`muniment incident detect|list|show|ack|mitigate|close|reopen|clock`: what rules found, and what became of it."""
+"""`muniment incident …`: what rules found, and what became of it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from muniment.cli.blast_radius import blast_radius
 from muniment.cli.output import JsonOption, LakeOption, console, notes, plain_text, print_json
 from warehouse.errors import InputError
 
@@ -38,6 +40,12 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: muniment incident clock i3f9a0c12b7de --start gdpr-33\n\n"
         "muniment incident clock i3f9a0c12b7de --stop gdpr-33 --note 'reported, reference 2026-117'",
     )(clock)
+    group.command("export", epilog="Example: muniment incident export i3f9a0c12b7de --out incident.zip")(export)
+    group.command(
+        "blast-radius",
+        epilog="Examples: muniment incident blast-radius --key k3f9a0c12b7de --since 2026-11-01\n\n"
+        "muniment incident blast-radius --agent claims --tenant acme --since 2026-11-01T12:00:00Z --json",
+    )(blast_radius)
     app.add_typer(group, name="incident")
 
 
@@ -200,6 +208,37 @@ def clock(
             "incident clock --stop: expected --note TEXT that says what was reported, or why no duty applies"
         )
     _show_changed(context, changed, json_=json_)
+
+
+def export(
+    incident: IncidentId,
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The ZIP file to write; it must not be there yet.")
+    ],
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write an incident with its records and the proof of each into a ZIP file, for somebody who trusts nobody here.
+
+    Recorded as `data.exported` in the tenant's log first. Of a record that a purge took, the proof says that its entry stands in the log.
+    """
+    from muniment.incident_export import export_incident
+    from muniment.wiring import command_context
+
+    done = export_incident(command_context(lake), incident, out)
+    if json_:
+        print_json(
+            {
+                "file": str(done.file), "sha256": done.sha256, "records": done.records, "proofs": done.proofs,
+                "gone": done.gone, "problems": list(done.problems),
+            }
+        )  # fmt: skip
+        return
+    for problem in done.problems:
+        console.print(plain_text(f"not proved: {problem}"), style="red", soft_wrap=True)
+    gone = f", {done.gone} gone" if done.gone else ""
+    _say(f"{done.file}: {done.records} records, {done.proofs} of them proved{gone}; SHA-256 {done.sha256}")
 
 
 def _show_changed(context: "CommandContext", incident: "IncidentRecord", *, json_: bool) -> None:
