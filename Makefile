@@ -66,8 +66,8 @@ bench-purge: .venv/.dev ## purges, expiries and erasures in a lake of 5 million 
 bench-redact: .venv/.dev ## what the detectors of personal data find, and what they cost
 	@$(BIN)/python -m benchmarks.redact
 
-bench-slo: .venv/.dev ## SLOs over 5 million spans: the first computation, the next, and how it grows
-	@$(BIN)/python -m benchmarks slo
+bench-slo: .venv/.dev ## SLOs and incident rules over 5 million spans: the first round, the next, and how it grows
+	@$(BIN)/python -m benchmarks slo incidents
 
 docs: .venv/.runtime ## write the reference pages that are read off the code
 	@$(BIN)/python docs/generate.py

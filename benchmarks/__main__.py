@@ -13,6 +13,7 @@ from typing import Protocol
 from benchmarks import (
     commitments,
     disk,
+    incidents,
     ingest,
     latency,
     parts,
@@ -54,6 +55,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "subjects": subject_search.run,
     "redact": redact.run,
     "slo": slo.run,
+    "incidents": incidents.run,
     "vault": vault.run,
 }
 

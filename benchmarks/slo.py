@@ -80,7 +80,7 @@ _WHERE = (
 def run(*, quick: bool) -> list[Figure]:
     """Measure both computations, and the second at three sizes of the lake."""
     made = query_lake(QUICK_SPANS if quick else SPANS)
-    lake = _linked(made.lake, "slo-lake")
+    lake = linked(made.lake, "slo-lake")
     spans_an_hour = made.spans // HOURS
     first = _compute(lake)
     note = f"{first['events']:,.0f} events of {made.spans:,} spans; {first['seconds']:.1f} s on the clock"
@@ -88,7 +88,7 @@ def run(*, quick: bool) -> list[Figure]:
         Figure("slo", "first computation, processor time", first["cpu"], "s", BAR_FIRST_SECONDS, note=note),
         Figure("slo", "first computation, peak memory", first["mib"], "MiB", BAR_MEMORY_MIB),
     ]
-    _add_hour(lake, spans_an_hour)
+    add_hour(lake, spans_an_hour)
     found = _compute(lake)
     note = f"{found['events']:,.0f} events of {spans_an_hour:,} new spans; {found['seconds']:.1f} s on the clock"
     figures.append(Figure("slo", "the next, with one new hour", found["cpu"], "s", BAR_NEXT_SECONDS, note=note))
@@ -102,12 +102,12 @@ def _growth(made: QueryLake, spans_an_hour: int) -> list[Figure]:
     """Processor time of the first computation and of one new hour of the same size, with 6, 12 and 24 days of the lake's 30."""
     figures, hours = [], []
     for days in GROWTH_DAYS:
-        lake = _linked(made.lake, "slo-growth")
-        _keep_days(lake, days)
+        lake = linked(made.lake, "slo-growth")
+        keep_days(lake, days)
         first = _compute(lake)
         seconds = []
         for _ in range(_HOURS_MEASURED):
-            _add_hour(lake, spans_an_hour)
+            add_hour(lake, spans_an_hour)
             seconds.append(_compute(lake)["cpu"])
         hours.append(statistics.median(seconds))
         note = f"first computation {first['cpu']:.1f} s of the processor"
@@ -123,7 +123,7 @@ def _growth(made: QueryLake, spans_an_hour: int) -> list[Figure]:
     return figures
 
 
-def _keep_days(lake: Lake, days: int) -> None:
+def keep_days(lake: Lake, days: int) -> None:
     """Leave the last `days` days in the tables; the files of the others are named no more."""
     for name in ("spans", "contents"):
         table = DeltaTable(str(lake.table(name)))
@@ -131,7 +131,7 @@ def _keep_days(lake: Lake, days: int) -> None:
         table.delete(f"day < '{found[-days]}'")
 
 
-def _linked(lake: Lake, name: str) -> Lake:
+def linked(lake: Lake, name: str) -> Lake:
     """A lake with the same files, that can be written to: its files are never changed in place, only replaced."""
     folder = cache_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -139,7 +139,7 @@ def _linked(lake: Lake, name: str) -> Lake:
     return Lake(folder.absolute())
 
 
-def _add_hour(lake: Lake, spans: int) -> None:
+def add_hour(lake: Lake, spans: int) -> None:
     """Write one more segment: spans of the last hour, of every tenant."""
     pool = SpanPool(np.random.default_rng(_SEED))
     stores = open_stores(lake)
