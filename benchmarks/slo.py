@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ from benchmarks.results import Figure
 from benchmarks.spans import SPANS_PER_TRACE
 from governance.access import local_principal
 from pipelines.slo.compute import compute_tenant, list_records
-from pipelines.slo.policy_compiler import compile_policy, default_bundle
+from pipelines.slo.policy_compiler import compile_policy
+from pipelines.slo.shipped import default_bundle
 from warehouse.clock import NANOS_PER_SECOND, system_clock
 from warehouse.commit import open_stores
 from warehouse.lake import Lake
@@ -141,7 +143,7 @@ def linked(lake: Lake, name: str) -> Lake:
 
 def add_hour(lake: Lake, spans: int) -> None:
     """Write one more segment: spans of the last hour, of every tenant."""
-    pool = SpanPool(np.random.default_rng(_SEED))
+    pool = _pool()
     stores = open_stores(lake)
     segment = read_marks(lake)[SHARD] + 1
     hour_ago = system_clock() - 3_600 * NANOS_PER_SECOND
@@ -161,6 +163,12 @@ def add_hour(lake: Lake, spans: int) -> None:
         modified = system_clock() // (NANOS_PER_SECOND // 1000)
         store.append([part.add_action(modified) for part in parts], [(f"{SHARD}/{name}", segment)])
     write_mark(lake.journal / SHARD, segment)
+
+
+@cache
+def _pool() -> SpanPool:
+    """Decoded spans, made once."""
+    return SpanPool(np.random.default_rng(_SEED))
 
 
 def _next_index(lake: Lake, tenant: str) -> int:

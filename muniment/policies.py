@@ -176,12 +176,19 @@ def _kind_status(lake: Lake, control: ControlStore, kind: PolicyKind) -> dict[st
                 "revision": found.revision,
                 "applied_unix_nano": found.applied_unix_nano,
                 "applied_by": found.applied_by,
-                "problem": "; ".join(map(str, find_problems(kind, bundle))) or None,
+                "problem": _problem(kind, bundle),
             }
         status["folder_differs"] = _differs(lake, kind, bundle)
     except MunimentError as exc:
         status["problem"] = str(exc)
     return status
+
+
+def _problem(kind: PolicyKind, bundle: Bundle) -> str | None:
+    """Why a bundle in force cannot be used. What comes with the package can, and compiling it takes as long as all else that is shown."""
+    if bundle.content_hash == kind.defaults().content_hash:
+        return None
+    return "; ".join(map(str, find_problems(kind, bundle))) or None
 
 
 def _differs(lake: Lake, kind: PolicyKind, bundle: Bundle) -> bool:

@@ -106,7 +106,8 @@ def _slo_validate(bundle: Bundle) -> object:
 
 def _slo_changes(old: Bundle | None, new: Bundle) -> list[str]:
     from pipelines.slo.policy_changes import describe_changes
-    from pipelines.slo.policy_compiler import compile_policy, default_bundle
+    from pipelines.slo.policy_compiler import compile_policy
+    from pipelines.slo.shipped import default_bundle
 
     after = compile_policy(new)
     try:
@@ -117,7 +118,7 @@ def _slo_changes(old: Bundle | None, new: Bundle) -> list[str]:
 
 
 def _slo_defaults() -> Bundle:
-    from pipelines.slo.policy_compiler import default_bundle
+    from pipelines.slo.shipped import default_bundle
 
     return default_bundle()
 

@@ -8,8 +8,9 @@ from muniment.wiring import CommandContext
 from pipelines.slo.binding import find_unbound
 from pipelines.slo.definitions import Series, Slo, SloPolicy
 from pipelines.slo.openslo import defined, without
-from pipelines.slo.policy_compiler import KIND, compile_policy, default_bundle, read_policy
+from pipelines.slo.policy_compiler import compile_policy, read_policy
 from pipelines.slo.preview import PastAlert, Preview, preview_slos
+from pipelines.slo.shipped import KIND, default_bundle
 from warehouse.errors import InputError, NotFoundError
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import Bundle, PolicyError, Problem, in_force

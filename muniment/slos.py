@@ -15,8 +15,9 @@ from pipelines.slo.alerts import find_alerts
 from pipelines.slo.compute import Counted, compute_tenant, list_records
 from pipelines.slo.definitions import Slo, SloPolicy
 from pipelines.slo.figures import Figure, first_needed, measure_slo
-from pipelines.slo.policy_compiler import KIND, compile_policy, default_policy
+from pipelines.slo.policy_compiler import compile_policy, default_policy
 from pipelines.slo.reading import WindowReader
+from pipelines.slo.shipped import KIND
 from warehouse.clock import utc_date
 from warehouse.control import ControlStore
 from warehouse.errors import NotFoundError

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
 from typing import TypeVar
 
 from pipelines.slo.alerting import read_alert_policy, read_condition, read_target
@@ -15,10 +14,10 @@ from pipelines.slo.definitions import WINDOW_SECONDS, Maintenance, SloPolicy
 from pipelines.slo.indicators import read_indicator
 from pipelines.slo.objectives import Known, read_slo
 from pipelines.slo.openslo import Definition, read_definitions
+from pipelines.slo.shipped import default_bundle
 from warehouse.clock import NANOS_PER_SECOND
-from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies import Bundle, PolicyError, Problem
 
-KIND = "slo"
 T = TypeVar("T")
 
 
@@ -63,12 +62,6 @@ def read_policy(bundle: Bundle) -> tuple[SloPolicy, list[Problem], list[Problem]
 def default_policy() -> SloPolicy:
     """The SLOs that come with the package, compiled: what is in force where none was applied."""
     return compile_policy(default_bundle())
-
-
-def default_bundle() -> Bundle:
-    """The files that `init` puts in force."""
-    entries = (files("pipelines.slo") / "default_policies").iterdir()
-    return read_bundle(KIND, {entry.name: entry.read_bytes() for entry in entries if entry.name.endswith(".yaml")})
 
 
 def _named(definitions: Iterable[Definition], read: Callable[[Definition], T]) -> dict[str, T]:

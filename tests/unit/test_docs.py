@@ -16,8 +16,10 @@ import typer
 from collectors.costs import default_price_files
 from muniment.cli.app import app
 from muniment.settings import MunimentConfig
+from pipelines.slo.shipped import default_bundle as slo_bundle
 from retention.policy_compiler import default_bundle, example_files
 from warehouse.catalogue import CATALOGUE, OWN_NAMES, OWN_PREFIXES
+from warehouse.derived.tables import DERIVED
 from warehouse.errors import MunimentError
 from warehouse.tables import TABLES
 
@@ -134,7 +136,7 @@ def test_maintenance_bounds_are_those_documented():
 def test_every_table_and_column_is_documented():
     """Each table has a heading, each column a row."""
     text = reference("tables.md")
-    for table in TABLES.values():
+    for table in (TABLES | DERIVED).values():
         assert f"\n## {table.name}\n" in text
         for column in table.columns:
             assert f"| `{column.name}` |" in text, f"{table.name}.{column.name}"
@@ -176,6 +178,9 @@ def test_default_policies_are_documented():
     retention = [*default_bundle().files, *example_files()]
     assert len(retention) > 5
     assert not [name for name in retention if f"`{name}`" not in reference("policies.md")]
+    slos = list(slo_bundle().files)
+    assert len(slos) > 15
+    assert not [name for name in slos if f"`{name}`" not in reference("policies.md")]
 
 
 def command_tree():
