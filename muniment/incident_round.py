@@ -15,14 +15,17 @@ from muniment.incident_finding import find_incidents
 from muniment.lake_facts import lake_state
 from muniment.wiring import CommandContext
 from pipelines.incidents.columns import LAKE_STATE, REGISTRY
+from pipelines.incidents.derived import derive_events
 from pipelines.incidents.evaluation import add_classes, evaluate, first_record
 from pipelines.incidents.rules import Reads, Rule, RuleSet
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.control import FoundIncident, IncidentRecord, RuleProgress
+from warehouse.derived.events import DERIVED_EVENTS
 from warehouse.durable import make_folder
-from warehouse.errors import QueryError
+from warehouse.errors import QueryError, UnavailableError
 from warehouse.heads import LogHeads
 from warehouse.locks import locked
+from warehouse.names import LAKE_TENANT
 from warehouse.own_events import OwnEvent
 from warehouse.query import QuerySession, ReadPoint, open_session
 
@@ -87,6 +90,7 @@ def run_round(
         due = [rule for rule in rules.rules if again or (new and rule.reads is Reads.NEW)]
         if not due:
             return RoundOutcome()
+        due, stuck = _derive(context, tenant, due)
         progress = context.control.rule_progress(tenant)
         evaluation = _Evaluation(context, tenant, now_unix_nano, progress, rules.content_hash, settled=settled)
         for group in _groups(due, progress):
@@ -104,7 +108,20 @@ def run_round(
         context.control.commit_round(
             tenant, evaluation.found, evaluation.progress, state.to_text(), by=context.principal.recorded_by
         )
-        return evaluation.outcome()
+        outcome = evaluation.outcome()
+        return replace(outcome, problems={**outcome.problems, **stuck})
+
+
+def _derive(context: CommandContext, tenant: str, due: list[Rule]) -> tuple[list[Rule], dict[str, str]]:
+    """Bring `derived_events` up to date where a rule asks it; where that fails, its rules wait, and why stands by rule."""
+    asking = [rule for rule in due if DERIVED_EVENTS.name in rule.sql]
+    if not asking or tenant == LAKE_TENANT:
+        return due, {}
+    try:
+        derive_events(context.lake, tenant, principal=context.principal, settings=context.settings.query)
+    except (QueryError, UnavailableError) as exc:
+        return [rule for rule in due if rule not in asking], {rule.id: f"derived_events: {exc}" for rule in asking}
+    return due, {}
 
 
 def _read_state(context: CommandContext, tenant: str) -> _State:
