@@ -19,6 +19,7 @@ from governance.access.in_force import shipped_policy
 from governance.access.role_table import role_table
 from muniment.cli.app import app, exit_code
 from warehouse.errors import MunimentError, Permanent, Transient
+from pipelines.incidents.compiler import compile_rules, default_bundle
 from warehouse.derived.tables import DERIVED
 from warehouse.tables import STATISTICS_COLUMNS, TABLES
 from warehouse.tables.columns import LEDGERED, Table
@@ -62,6 +63,9 @@ to do. *Again* says whether the same request may succeed later: receivers answer
 ACCESS_INTRO = """\
 What each role may do under the policies that come with the package ([design](../design/control.md#access), [how files are
 read](policies.md#access)). An action is done to a thing of one tenant, or of the whole lake; what no policy permits is denied."""
+RULES_INTRO = """\
+The rules that come with the package, each with its runbook: what it means, how to check, what to do. They are policy of the kind `incidents`
+([how files are read](policies.md#incidents), [what becomes of a match](../incidents.md)): take one out, change its parameters, or write another."""
 TYPES = {
     "string": "text",
     "binary": "bytes",
@@ -84,7 +88,29 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "errors.md": errors_page(),
         "access.md": access_page(),
+        "incident-rules.md": incident_rules_page(),
     }
+
+
+def incident_rules_page() -> str:
+    """The incident rules that come with the package, with their runbooks and parameters."""
+    rules = compile_rules(default_bundle(), try_sql=False).rules
+    rows = [
+        f"| [`{rule.id}`](../runbooks/{rule.runbook}) | {rule.title} | {rule.severity} | "
+        f"{', '.join(f'`{name}`' for name in rule.parameters) or 'none'} |"
+        for rule in rules
+    ]
+    return (
+        "\n\n".join(
+            [
+                "# Incident rules",
+                NOTE,
+                RULES_INTRO,
+                "\n".join(["| rule | finds | severity | parameters |", "|---|---|---|---|", *rows]),
+            ]
+        )
+        + "\n"
+    )
 
 
 def access_page() -> str:
@@ -98,9 +124,19 @@ def access_page() -> str:
         rows.append(f"| {' | '.join([f'`{action.value}`', resource_of(action, None)[0], *marks])} |")
     ids = ["| policy | file |", "|---|---|"]
     ids += [f"| `{each.id}` | {each.file} |" for each in policy.statements]
-    return "\n\n".join(
-        ["# Access", NOTE, ACCESS_INTRO, "\n".join(rows), "## The policies that come with the package", "\n".join(ids)]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# Access",
+                NOTE,
+                ACCESS_INTRO,
+                "\n".join(rows),
+                "## The policies that come with the package",
+                "\n".join(ids),
+            ]
+        )
+        + "\n"
+    )
 
 
 def tables_page() -> str:
