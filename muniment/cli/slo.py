@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(lake: LakeOption = None, json_: JsonOption = False) -> None:
-    """List the SLOs in force: what each counts, its target, its window, and whom it pages. With --json also the SQL."""
+    """List the SLOs in force: target, window and alert policies. --json has all of each, with the SQL that counts it."""
     from rich.table import Table
 
     from governance.access import Action
@@ -60,15 +60,13 @@ def list_(lake: LakeOption = None, json_: JsonOption = False) -> None:
         print_json([_slo_json(slo) for slo in policy.slos])
         return
     view = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("slo", "service", "target", "objective", "window", "method", "alerts", "for"):
-        view.add_column(title, justify="right" if title == "target" else "left")
+    for title in ("slo", "target", "objective", "window", "alerts"):
+        view.add_column(title, justify="right" if title == "target" else "left", no_wrap=title != "objective")
     for slo in policy.slos:
         for objective in slo.objectives:
             target = "watched" if slo.watched else f"{objective.target * 100:g}%"
             alerts = ", ".join(each.name for each in slo.policies) or "none"
-            whom = ", ".join(sorted(slo.tenants)) or "every tenant"
-            cells = (slo.name, slo.service, target, objective.name, str(slo.window), slo.method, alerts, whom)
-            view.add_row(*map(plain_text, cells))
+            view.add_row(*map(plain_text, (slo.name, target, objective.name, str(slo.window), alerts)))
     console.print(view if policy.slos else "no SLOs are in force")
     _print_maintenance(policy)
 
