@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
+from warehouse.control.incidents import IncidentDetails, IncidentRecord
 from warehouse.errors import UnavailableError
 from warehouse.principals import Principal
 from warehouse.questions.audit_events import EventFilter
@@ -131,6 +132,31 @@ class CheckedProof:
     lines: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class CheckedPack:
+    """What became of an evidence pack: `proved`, `broken` or `not established`, and everything that does not fit."""
+
+    result: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective of an SLO over its window: shares from 0 to 1, None where nothing was measured."""
+
+    slo: str
+    title: str
+    objective: str
+    state: str
+    target: float
+    attainment: float | None
+    budget_remaining: float | None
+    coverage: float
+    total: int
+    window: str
+    burns: str
+
+
 class Desk(Protocol):
     """Answers pages about one lake. Each method MUST refuse, with `DeniedError`, what the viewer may not ask."""
 
@@ -178,6 +204,40 @@ class Desk(Protocol):
 
     def retention(self, viewer: Viewer, tenant: str) -> Retention:
         """What will go, what is held, what went."""
+        ...
+
+    def objectives(self, viewer: Viewer, tenant: str) -> Sequence[Objective]:
+        """Every objective as it was computed last."""
+        ...
+
+    def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> Sequence[IncidentRecord]:
+        """Incidents that are open, with `closed` the others too."""
+        ...
+
+    def incident(self, viewer: Viewer, incident_id: str) -> IncidentDetails:
+        """One incident."""
+        ...
+
+    def handle_incident(self, viewer: Viewer, incident_id: str, step: str, note: str) -> None:
+        """Acknowledge, mitigate, close or reopen it."""
+        ...
+
+    def agents(self, viewer: Viewer, tenant: str, days: int) -> tuple[pa.Table, pa.Table]:
+        """The registry, and who was seen within so many days."""
+        ...
+
+    def frameworks(self, viewer: Viewer) -> Mapping[str, str]:
+        """Title of each framework by its id, computed ones first."""
+        ...
+
+    def build_pack(
+        self, viewer: Viewer, tenant: str, framework: str, from_unix_nano: int, to_unix_nano: int
+    ) -> tuple[bytes, list[dict[str, Any]]]:
+        """An evidence pack and its findings; recorded as an export."""
+        ...
+
+    def check_pack(self, pack: bytes, fingerprint: str) -> CheckedPack:
+        """Verify a pack that somebody brought, with the fingerprint that they brought."""
         ...
 
 

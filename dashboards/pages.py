@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import audit, deletion, integrity, overview, trace
+from dashboards import agents, audit, deletion, evidence, incidents, integrity, overview, slos, trace
 from dashboards.desk import Desk, Viewer, open_desk
 from dashboards.frame import explained
 
@@ -22,8 +22,12 @@ def main(lake: str) -> None:
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
     pages = [
         st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview", default=True),
+        st.Page(evidence.show, title="Evidence", icon=":material/fact_check:", url_path="evidence"),
         st.Page(audit.show, title="Audit explorer", icon=":material/manage_search:", url_path="audit"),
         st.Page(trace.show, title="Trace", icon=":material/account_tree:", url_path="trace"),
+        st.Page(agents.show, title="Agents", icon=":material/smart_toy:", url_path="agents"),
+        st.Page(slos.show, title="SLOs", icon=":material/speed:", url_path="slos"),
+        st.Page(incidents.show, title="Incidents", icon=":material/crisis_alert:", url_path="incidents"),
         st.Page(deletion.show, title="Retention", icon=":material/auto_delete:", url_path="retention"),
         st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
     ]

@@ -6,6 +6,8 @@ Invariants:
   at most, since a page asks again at every click.
 """
 
+import io
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,27 +20,37 @@ import pyarrow as pa
 
 from dashboards.desk import (
     Certificate,
+    CheckedPack,
     CheckedProof,
     Due,
     Fact,
     HeldCase,
     Integrity,
     LogHead,
+    Objective,
     Retention,
     Silence,
     Viewer,
 )
 from governance.access import Access, Action, local_principal
+from governance.evidence.standalone import verify_pack
 from muniment.certificates import Listed, ListedKey, list_documents, list_keys
+from muniment.evidence import build_pack, read_controls
 from muniment.holding import scope_json
+from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
 from muniment.overview import facts
 from muniment.proving import log_states, prove_one, public_keys
+from muniment.registering import list_agents
 from muniment.retaining import make_plan, read_retention_policy
 from muniment.settings import read_settings
+from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
+from pipelines.slo.figures import Burn
 from retention.holds import read_scope
-from warehouse.clock import NANOS_PER_SECOND
+from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
+from warehouse.control.agents import AgentRecord
+from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
 from warehouse.errors import DeniedError, MunimentError
 from warehouse.lake import Lake, find_lake
 from warehouse.ledger.proof_report import check_proof
@@ -47,6 +59,7 @@ from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
 from warehouse.query import QuerySession, open_session
 from warehouse.questions.activity import ACTIVITY_TABLES, daily_activity, recent_traces
+from warehouse.questions.agents import AGENT_TABLES, seen_agents
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, event_names, find_events
 from warehouse.questions.listening import silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
@@ -200,6 +213,90 @@ class LakeDesk:
             tuple(f"{rule.name}: {rule.keep}" for rule in policy.rules),
         )
 
+    def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
+        """As `Desk.objectives`."""
+        run = slo_figures(self._as(viewer.principal), tenants=[tenant])
+        return [
+            Objective(
+                each.slo,
+                each.title,
+                each.objective,
+                each.state,
+                each.target,
+                each.attainment,
+                each.budget_remaining,
+                each.coverage,
+                each.total,
+                each.window,
+                "; ".join(map(_burn_words, each.burns)),
+            )
+            for each in run.figures
+        ]
+
+    def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> list[IncidentRecord]:
+        """As `Desk.incidents`."""
+        states = None if closed else set(IncidentState) - {IncidentState.CLOSED}
+        return list_incidents(self._as(viewer.principal), tenant, states=states)
+
+    def incident(self, viewer: Viewer, incident_id: str) -> IncidentDetails:
+        """As `Desk.incident`."""
+        return read_incident(self._as(viewer.principal), incident_id)
+
+    def handle_incident(self, viewer: Viewer, incident_id: str, step: str, note: str) -> None:
+        """As `Desk.handle_incident`."""
+        context = self._as(viewer.principal)
+        if step == "acknowledge":
+            acknowledge(context, incident_id, owner=None, note=note or None)
+        else:
+            {"mitigate": mitigate, "close": close, "reopen": reopen}[step](context, incident_id, note=note)
+
+    def agents(self, viewer: Viewer, tenant: str, days: int) -> tuple[pa.Table, pa.Table]:
+        """As `Desk.agents`."""
+        context = self._reading(viewer, tenant, "page", "agents")
+        with self._session(context, tenant, AGENT_TABLES) as session:
+            seen = seen_agents(session, first_unix_nano=context.clock() - days * NANOS_PER_DAY)
+        registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
+        return pa.Table.from_pylist([_agent(each) for each in registered]), seen
+
+    def frameworks(self, viewer: Viewer) -> dict[str, str]:
+        """As `Desk.frameworks`."""
+        context = self._as(viewer.principal)
+        context.check(Action.POLICY_READ)
+        found = sorted(read_controls(context).frameworks.values(), key=lambda each: (each.is_mapping_only, each.id))
+        return {each.id: each.title for each in found}
+
+    def build_pack(
+        self, viewer: Viewer, tenant: str, framework: str, from_unix_nano: int, to_unix_nano: int
+    ) -> tuple[bytes, list[dict[str, Any]]]:
+        """As `Desk.build_pack`."""
+        with tempfile.TemporaryDirectory(prefix="muniment-pack-") as folder:
+            built = build_pack(
+                self._as(viewer.principal),
+                framework=framework,
+                tenant=tenant,
+                from_unix_nano=from_unix_nano,
+                to_unix_nano=to_unix_nano,
+                out=Path(folder) / "pack.zip",
+            )
+            content = built.file.read_bytes()
+        return content, [
+            {
+                "control": each.control.id,
+                "title": each.control.title,
+                "finding": each.state.value,
+                "why": each.why,
+                "items": each.items,
+                "exceptions": each.exceptions,
+            }
+            for each in built.outcomes
+        ]
+
+    def check_pack(self, pack: bytes, fingerprint: str) -> CheckedPack:
+        """As `Desk.check_pack`: nothing of the lake is read."""
+        verdict = verify_pack(io.BytesIO(pack), (), [fingerprint] if fingerprint else [])
+        said = [f"{count:,} {what} checked" for what, count in verdict.checked.items()]
+        return CheckedPack(verdict.result, (*said, *verdict.problems))
+
     def _as(self, principal: Principal) -> CommandContext:
         """The same lake as another principal sees it; control database and recorder are shared."""
         base = self._context
@@ -250,6 +347,28 @@ def open_desk(lake: Path) -> LakeDesk:
     settings = read_settings(found)
     access = Access.for_lake(found.path, settings.users)
     return LakeDesk(found, CommandContext(found, settings, access, local_principal()))
+
+
+def _burn_words(burn: Burn) -> str:
+    """How fast a budget burns over a condition's longer window, against what it is held to."""
+    rate = "not measured" if burn.long_burn is None else f"{burn.long_burn:.1f}"
+    return f"{rate} over {burn.long_seconds / 3600:g} h ({burn.severity} from {burn.factor:g}){' firing' if burn.firing else ''}"
+
+
+def _agent(each: AgentRecord) -> dict[str, Any]:
+    profile = each.profile
+    return {
+        "agent": each.id,
+        "name": profile.name,
+        "state": each.state.value,
+        "owner": profile.owner,
+        "on call": profile.on_call,
+        "purpose": profile.purpose,
+        "risk class": profile.risk_class,
+        "models": ", ".join(profile.models),
+        "providers": ", ".join(profile.providers),
+        "tools": ", ".join(profile.tools),
+    }
 
 
 def _certificate(content: Mapping[str, Any]) -> Certificate:

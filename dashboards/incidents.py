@@ -1,0 +1,123 @@
+"""What went wrong, who has it, and which clocks run? The queue, one incident with its records, and what to do about it."""
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboards.frame import begin, choice, desk_of, explained, moment, show_rows
+from warehouse.control.incidents import IncidentDetails
+
+_ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+_OPEN, _ALL = "open", "all"
+_SHOWN = 20
+
+
+def show() -> None:
+    """Draw the page."""
+    desk, viewer, tenant = desk_of()
+    begin("Incidents", "What the rules found, how serious it is, who has it, and which legal clocks run.", tenant)
+    wanted = st.query_params.get("incident")
+    if wanted:
+        if st.button("Back to the queue"):
+            del st.query_params["incident"]
+            st.rerun()
+        with explained():
+            _one(desk.incident(viewer, wanted))
+        return
+    shown = choice("Show", [_OPEN, _ALL], "show")
+    with explained(), st.spinner("Reading incidents…"):
+        found = desk.incidents(viewer, tenant, closed=shown == _ALL)
+    rows = sorted(found, key=lambda each: (_ORDER.get(each.severity, 9), -each.opened_unix_nano))
+    show_rows(
+        pa.Table.from_pylist(
+            [
+                {
+                    "severity": each.severity,
+                    "what": each.title,
+                    "state": each.state.value,
+                    "opened (UTC)": moment(each.opened_unix_nano),
+                    "last seen (UTC)": moment(each.last_unix_nano),
+                    "owner": each.owner,
+                    "records": each.row_count,
+                    "incident": each.id,
+                }
+                for each in rows
+            ]
+        ),
+        f"incidents-{tenant}",
+        empty="No incident is open. `muniment up` looks every minute.",
+        height=420,
+    )
+    if rows:
+        chosen = st.selectbox("Open one", [each.id for each in rows], index=None, placeholder="incident")
+        if chosen:
+            st.query_params["incident"] = chosen
+            st.rerun()
+
+
+def _one(details: IncidentDetails) -> None:
+    record = details.record
+    st.subheader(record.title)
+    st.text(
+        f"{record.severity} · {record.state.value} · rule {record.rule} · opened {moment(record.opened_unix_nano)} UTC"
+    )
+    st.text(record.detail)
+    for clock in details.clocks:
+        state = f"stopped {moment(clock.stopped_unix_nano)}" if clock.stopped_unix_nano else "runs"
+        st.warning(
+            f"Legal clock {clock.clock}: due {moment(clock.due_unix_nano)} UTC, {state}", icon=":material/timer:"
+        )
+    for kind, names in sorted(details.affected.items()):
+        st.text(f"Affected {kind}s: {', '.join(names[:_SHOWN])}{' …' if len(names) > _SHOWN else ''}")
+    st.caption(f"Runbook: docs/runbooks/{record.runbook}")
+    _handle(record.id, record.state.value)
+    st.subheader("Timeline")
+    show_rows(
+        pa.Table.from_pylist(
+            [
+                {"time (UTC)": moment(each.unix_nano), "what": each.change, "by": each.by, "note": each.note}
+                for each in details.changes
+            ]
+        ),
+        f"timeline-{record.id}",
+        empty="Nothing yet.",
+    )
+    st.subheader("Records that made it")
+    show_rows(
+        pa.Table.from_pylist(
+            [
+                {
+                    "time (UTC)": moment(each.time_unix_nano),
+                    "table": each.source_table,
+                    "trace": each.trace_id,
+                    "agent": each.agent_id,
+                    "shard": each.shard,
+                    "record number": each.log_index,
+                }
+                for each in details.rows
+            ]
+        ),
+        f"rows-{record.id}",
+        empty="It is about something that did not happen: no record made it.",
+    )
+
+
+def _handle(incident: str, state: str) -> None:
+    desk, viewer, _ = desk_of()
+    steps = {
+        "acknowledge": state in {"opened", "reopened"},
+        "mitigate": state in {"opened", "reopened", "acknowledged"},
+        "close": state != "closed",
+        "reopen": state == "closed",
+    }
+    with st.form("handle"):
+        note = st.text_area("Note: what was done and why", max_chars=2_000)
+        columns = st.columns(4)
+        pressed = [
+            step
+            for column, (step, possible) in zip(columns, steps.items(), strict=True)
+            if column.form_submit_button(step.capitalize(), disabled=not possible)
+        ]
+    if pressed:
+        with explained():
+            desk.handle_incident(viewer, incident, pressed[0], note)
+        st.rerun()
