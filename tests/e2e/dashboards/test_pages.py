@@ -4,9 +4,11 @@ import csv
 import io
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 
+from governance.evidence.standalone import NOT_ESTABLISHED, verify_pack
 from muniment.cli.app import run
 
 WAIT = 60_000
@@ -41,6 +43,10 @@ def open_page(page, address):
         ("", "Whether these records are sealed"),
         ("audit", "Who did what"),
         ("trace", "One run from its beginning"),
+        ("agents", "The registry beside what was seen"),
+        ("slos", "What was promised"),
+        ("incidents", "What the rules found"),
+        ("evidence", "What a framework asks"),
         ("retention", "What is due to be deleted"),
         ("integrity", "Every record has a number"),
     ],
@@ -110,3 +116,29 @@ def test_looking_is_recorded_once_a_view(page, pages, lake, capfd):
     assert run(["sql", query, "--tenant", "globex", "--format", "json", "--lake", str(lake)]) == 0
     (row,) = json.loads(capfd.readouterr().out)
     assert row["n"] in {1, 2}  # a minute may have passed since another test looked
+
+
+def test_a_pack_is_built_downloaded_and_checked(page, pages, tmp_path):
+    """From the form to findings and a file; the program in it and the page itself check it, and a changed byte is found."""
+    title = "SOC 2, Trust Services Criteria"
+    framework = quote("SOC 2, Trust Services Criteria (2017, points of focus 2022), common criteria 6 to 8")
+    open_page(page, f"{pages}/evidence?tenant=acme&framework={framework}")
+    assert title in page.content()
+    page.get_by_role("button", name="Build the pack").click()
+    page.wait_for_selector("text=insufficient evidence")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the pack").click()
+    pack = tmp_path / "pack.zip"
+    download.value.save_as(pack)
+    found = verify_pack(pack)
+    assert (found.result, found.problems) == (NOT_ESTABLISHED, [])
+    page.get_by_label("Fingerprint of the key").fill(found.fingerprints[0])
+    page.get_by_label("Fingerprint of the key").press("Enter")
+    page.locator("input[type=file]").set_input_files(pack)
+    page.wait_for_selector("text=Proved: every file is as it was signed")
+    content = bytearray(pack.read_bytes())
+    content[content.index(b"report.html") - 40] ^= 1
+    pack.write_bytes(bytes(content))
+    open_page(page, f"{pages}/evidence?tenant=acme")
+    page.locator("input[type=file]").set_input_files(pack)
+    page.wait_for_selector("text=Broken: something in it was changed")
