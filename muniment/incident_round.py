@@ -85,9 +85,16 @@ def run_round(
         before = _read_state(context, tenant)
         came = heads.touched(tenant, before.versions)
         state = replace(before, changed=now_unix_nano) if came else before
-        new = came or _settling(rules, before)
-        again = everything or before.rules != rules.content_hash or now_unix_nano - before.all_evaluated >= _ALL_EVERY
-        due = [rule for rule in rules.rules if again or (new and rule.reads is Reads.NEW)]
+        every = everything or before.rules != rules.content_hash
+        late = now_unix_nano - before.all_evaluated >= _ALL_EVERY
+        failing = _failing(context, tenant) if late else frozenset()
+        due = [
+            rule
+            for rule in rules.rules
+            if every
+            or (late and (rule.reads is Reads.ALL or rule.id in failing))
+            or (rule.reads is Reads.NEW and (came or _has_settled(rule, before, now_unix_nano)))
+        ]
         if not due:
             return RoundOutcome()
         due, stuck = _derive(context, tenant, due)
@@ -100,7 +107,7 @@ def run_round(
             rules=rules.content_hash,
             versions=dict(heads.versions),
             evaluated=now_unix_nano,
-            all_evaluated=now_unix_nano if again else state.all_evaluated,
+            all_evaluated=now_unix_nano if every or late else state.all_evaluated,
         )
         if evaluation.events:
             for at in range(0, len(evaluation.events), _EVENTS_AT_ONCE):
@@ -131,10 +138,13 @@ def _read_state(context: CommandContext, tenant: str) -> _State:
     return _State(**{name: known[name] for name in _State.__dataclass_fields__ if name in known})
 
 
-def _settling(rules: RuleSet, before: _State) -> bool:
-    """Whether rows that came last were not looked at yet, as a rule leaves them time to settle."""
-    settle = max((rule.settle for rule in rules.rules), default=0)
-    return settle > 0 and before.evaluated <= before.changed + settle
+def _failing(context: CommandContext, tenant: str) -> frozenset[str]:
+    return frozenset(rule for rule, each in context.control.rule_progress(tenant).items() if each.problem is not None)
+
+
+def _has_settled(rule: Rule, before: _State, now: int) -> bool:
+    """Whether the rows that came last have settled for a rule since it was asked: then it looks at them, once."""
+    return rule.settle > 0 and before.evaluated <= before.changed + rule.settle < now
 
 
 def _groups(due: Sequence[Rule], progress: Mapping[str, RuleProgress]) -> list[list[Rule]]:
