@@ -332,6 +332,7 @@ class LakeDesk:
             principal=context.principal,
             settings=context.settings.query,
             tables=tables,
+            limits=context.access.limits(context.principal, [tenant]),
         ) as session:
             yield session
 

@@ -19,11 +19,13 @@ from governance.access.asking import Question, ask
 from governance.access.decision import Decision
 from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
 from governance.access.in_force import shipped_policy
+from governance.access.limits import common_limits, read_limits
 from governance.access.policy import AccessPolicy
 from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock
 from warehouse.errors import DeniedError, SettingsError
 from warehouse.policies import PolicyError
 from warehouse.principals import Principal, PrincipalKind
+from warehouse.query.limits import ReadLimits
 
 ROOT_UID = 0
 _REPAIR = frozenset({Action.POLICY_READ, Action.POLICY_APPLY})
@@ -152,6 +154,19 @@ class Access:
                 "`muniment policy apply access` with others, everything else is denied"
             )
             raise
+
+    def limits(self, principal: Principal, tenants: Collection[str]) -> ReadLimits:
+        """Which rows and columns a principal may read in a session over all of `tenants`: what it may read in each of them.
+
+        Raises:
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        policy, now = self._policies(), self._clock() // NANOS_PER_SECOND
+        grants = self.grants(principal)
+        return common_limits(
+            [read_limits(policy, stand(principal, grants, tenant, now), tenant, now) for tenant in sorted(set(tenants))]
+        )
 
     def check(self, principal: Principal, action: Action, tenant: str | None = None) -> Decision:
         """As `decide`, raising where the answer is no.

@@ -134,12 +134,14 @@ def run_sql(context: "CommandContext", request: SqlRequest, stdout: BinaryIO) ->
     # A table on the screen is cut short; every other format takes data away.
     action = Action.RECORDS_READ if request.form is Format.TABLE else Action.RECORDS_EXPORT
     tenants = readable_tenants(context, request.tenants, all_tenants=request.all_tenants, action=action)
+    limits = context.access.limits(context.principal, tenants)
     with open_session(
         context.lake.path,
         tenants=tenants,
         principal=context.principal,
         settings=context.settings.query,
         tables=checked.views,
+        limits=limits,
     ) as session:
         for tenant in tenants if checked.views else ():
             context.record(
@@ -315,6 +317,7 @@ def view_trace(context: "CommandContext", text: str, tenants: Sequence[str]) -> 
         principal=context.principal,
         settings=context.settings.query,
         tables=TRACE_TABLES,
+        limits=context.access.limits(context.principal, chosen),
     ) as session:
         trace = read_trace(session, find_trace_id(session, text))
     for tenant in trace.tenants:

@@ -22,7 +22,7 @@ class EmptyLake:
 
     def __init__(self) -> None:
         self._connection = duckdb.connect(":memory:")
-        create_new_views(self._connection, {name: [] for name in VIEWS}, ReadPoint(), ReadPoint())
+        create_new_views(self._connection, {name: [] for name in VIEWS}, ReadPoint(), ReadPoint(), limits=None)
         create_tables(self._connection, {name: schema.empty_table() for name, schema in EXTRA_VIEWS.items()})
         self._views = frozenset({*VIEWS, *EXTRA_VIEWS, *(f"{ALL_PREFIX}{name}" for name in TABLES)})
 

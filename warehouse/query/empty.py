@@ -21,7 +21,7 @@ def open_empty_session(*, principal: Principal, settings: QuerySettings) -> Iter
         tempfile.TemporaryDirectory(prefix="muniment-") as spill,
         contextlib.closing(connect(settings, Path(spill))) as connection,
     ):
-        create_new_views(connection, {name: [] for name in READ_TABLES}, ReadPoint(), ReadPoint())
+        create_new_views(connection, {name: [] for name in READ_TABLES}, ReadPoint(), ReadPoint(), limits=None)
         lock(connection, [])
         yield QuerySession(
             connection,

@@ -21,6 +21,7 @@ from warehouse.names import LAKE_TENANT, check_name
 from warehouse.principals import Principal
 from warehouse.query.files import Listing, list_files
 from warehouse.query.guard import check_query
+from warehouse.query.limits import ReadLimits
 from warehouse.query.read_point import ReadPoint, next_point
 from warehouse.query.settings import QuerySettings
 from warehouse.query.spill import spill_folder
@@ -175,6 +176,7 @@ def open_session(
     received_before: int | None = None,
     also_all: bool = False,
     extra: Mapping[str, pa.Table] = _NO_ROWS,
+    limits: ReadLimits | None = None,
 ) -> Iterator[QuerySession]:
     """Open a session over what is committed now and belongs to `tenants`.
 
@@ -191,26 +193,29 @@ def open_session(
             with them what their shard recorded after them.
         also_all: without `since`: the views `all_<name>` too, which then hold the same, for queries written for both.
         extra: rows of the caller's own, as tables under these names.
+        limits: what of the rows and columns the principal may read. Rows that may not be read are not there, columns are NULL.
+            Tables that may not be read are left away where `tables` are all, and refused where it names them. None: no limits.
 
     Raises:
         QueryError: no tenant was named.
         NameRuleError: what was named cannot be a tenant.
-        DeniedError: the principal is bound to other tenants.
+        DeniedError: the principal is bound to other tenants, or may not read a table that was asked for.
         UnavailableError: the lake cannot be read now.
     """
     _check_tenants(tenants, principal)
+    tables = _readable(tables, limits, principal)
     lake = Lake(lake_dir.absolute())
-    if since is not None and (len(set(tenants)) != 1 or frozenset(tables) != VIEWS):
+    if since is not None and (len(set(tenants)) != 1 or frozenset(tables) != _readable(VIEWS, limits, principal)):
         raise ValueError(f"since: expected one tenant and every table, got {tenants} and {sorted(tables)}")
     listing = list_files(lake, tenants, tables)
     files = listing.files
     with spill_folder(lake) as spill, contextlib.closing(connect(settings, spill)) as connection:
         until = None
         if since is None:
-            create_views(connection, files, also_all=also_all)
+            create_views(connection, files, limits=limits, also_all=also_all)
         else:
             until = _until(connection, since, listing, received_before)
-            create_new_views(connection, files, since, until)
+            create_new_views(connection, files, since, until, limits=limits)
         create_tables(connection, extra)
         lock(connection, [file for paths in files.values() for file in paths])
         yield QuerySession(
@@ -238,6 +243,19 @@ def _until(
 
 def _all_names(names: Collection[str]) -> list[str]:
     return [f"{ALL_PREFIX}{name}" for name in names if name in TABLES]
+
+
+def _readable(tables: Collection[str], limits: ReadLimits | None, principal: Principal) -> frozenset[str]:
+    wanted = frozenset(tables)
+    if limits is None:
+        return wanted
+    refused = sorted(wanted - limits.columns.keys())
+    if refused and wanted != VIEWS:
+        raise DeniedError(
+            f"{principal.recorded_by} may not read {', '.join(refused)}",
+            hint=f"the tables that may be read are {', '.join(sorted(limits.columns))}",
+        )
+    return wanted & limits.columns.keys()
 
 
 def _check_tenants(tenants: Sequence[str], principal: Principal) -> None:

@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from warehouse.derived.tables import DERIVED
 from warehouse.errors import LakeError
+from warehouse.query.limits import ReadLimits
 from warehouse.query.read_point import ReadPoint
 from warehouse.tables import PARTITION_COLUMNS, TABLES, Table
+from warehouse.tables.columns import Column
 
 TIME_COLUMN = "time"
 """`time_unix_nano` as a TIMESTAMP in UTC, to the microsecond: the finest that most programs understand."""
@@ -39,30 +41,43 @@ _SEPARATOR = "\x1f"  # ASCII unit separator
 
 
 def create_views(
-    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]], *, also_all: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    files: Mapping[str, Sequence[str]],
+    *,
+    limits: ReadLimits | None,
+    also_all: bool = False,
 ) -> None:
     """Create the view of each table named in `files`; one without files has the same columns and no rows.
 
-    With `also_all` each stored table has a second one, `all_<name>`, that holds the same.
+    With `limits` the views hold only the rows that may be read, and NULL in columns that may not. With `also_all` each stored table
+    has a second one, `all_<name>`, that holds the same.
     """
     for name, paths in files.items():
-        connection.execute(_view_sql(name, READ_TABLES[name], paths))
+        connection.execute(_view_sql(name, READ_TABLES[name], paths, limits=limits))
         if also_all and name in TABLES:
-            connection.execute(_view_sql(f"{ALL_PREFIX}{name}", READ_TABLES[name], paths))
+            connection.execute(_view_sql(f"{ALL_PREFIX}{name}", READ_TABLES[name], paths, limits=limits))
 
 
 def create_new_views(
-    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]], since: ReadPoint, until: ReadPoint
+    connection: duckdb.DuckDBPyConnection,
+    files: Mapping[str, Sequence[str]],
+    since: ReadPoint,
+    until: ReadPoint,
+    *,
+    limits: ReadLimits | None,
 ) -> None:
-    """Create two views of each stored table: `<name>` of the rows above `since` and up to `until`, `all_<name>` of all."""
+    """Create two views of each stored table: `<name>` of the rows above `since` and up to `until`, `all_<name>` of all.
+
+    `limits` as in `create_views`, for both.
+    """
     for name, paths in files.items():
         table = READ_TABLES[name]
         if name in DERIVED:
-            connection.execute(_view_sql(name, table, paths))
+            connection.execute(_view_sql(name, table, paths, limits=limits))
             continue
         new = [path for path in paths if since.may_hold_new(path)]
-        connection.execute(_view_sql(f"{ALL_PREFIX}{name}", table, paths))
-        connection.execute(_view_sql(name, table, new, where=since.condition(name, until)))
+        connection.execute(_view_sql(f"{ALL_PREFIX}{name}", table, paths, limits=limits))
+        connection.execute(_view_sql(name, table, new, limits=limits, where=since.condition(name, until)))
 
 
 def new_sources(files: Mapping[str, Sequence[str]], since: ReadPoint) -> dict[str, str]:
@@ -97,13 +112,23 @@ def paths_sql(paths: Sequence[str]) -> str:
     return f"string_split('{text}', '{_SEPARATOR}')"
 
 
-def _view_sql(name: str, table: Table, files: Sequence[str], *, where: str = "true") -> str:
+def _view_sql(name: str, table: Table, files: Sequence[str], *, limits: ReadLimits | None, where: str = "true") -> str:
     # A view's definition takes no bound parameters: names are the schema's own, paths are quoted.
     source = _files_sql(table, files) if files else _empty_sql(table)
-    columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in PARTITION_COLUMNS)
-    partition = ", ".join(PARTITION_COLUMNS)
-    time = f"make_timestamp(time_unix_nano // 1000) as {TIME_COLUMN}"
-    return f'create view "{name}" as select {partition}, {time}, {columns} from {source} where {where}'  # noqa: S608  nothing in it comes from a user
+    columns = [_shown_sql(table, column, limits) for column in table.columns if column.name not in PARTITION_COLUMNS]
+    time = "time_unix_nano" if limits is None or limits.shows(table, "time_unix_nano") else "null"
+    first = [*PARTITION_COLUMNS, f"make_timestamp({time} // 1000) as {TIME_COLUMN}"]
+    if limits is not None:
+        where = f"({where}) and {limits.rows_sql(table)}"
+    # the conditions are on the file's columns, not on what is shown of them
+    inner = f"(select * from {source} where {where})"  # noqa: S608  nothing in it comes from a user
+    return f'create view "{name}" as select {", ".join(first + columns)} from {inner}'  # noqa: S608  as above
+
+
+def _shown_sql(table: Table, column: Column, limits: ReadLimits | None) -> str:
+    if limits is None or limits.shows(table, column.name):
+        return f'"{column.name}"'
+    return f'null::{_type_name(column.type)} as "{column.name}"'
 
 
 def _files_sql(table: Table, files: Sequence[str]) -> str:
