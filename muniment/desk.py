@@ -88,13 +88,13 @@ class LakeDesk:
         Raises:
             DeniedError: a provider's user, for whom no role is known, or somebody who may read no tenant.
         """
-        if claims is not None:
+        principal = local_principal() if claims is None else self._context.access.signed_in(claims)
+        context = self._as(principal)
+        if claims is not None and not context.access.roles(principal):
             raise DeniedError(
                 "signed in by a provider: expected a role for this user, got none",
-                hint="have the lake's owner give one",
+                hint="have the lake's owner give one of the user's groups a role in LAKE/policies/access/groups.yaml",
             )
-        principal = local_principal()
-        context = self._as(principal)
         known = [tenant.id for tenant in context.control.list_tenants()]
         readable = [tenant for tenant in known if context.access.decide(principal, Action.RECORDS_READ, tenant).allowed]
         if context.access.decide(principal, Action.RECORDS_READ, LAKE_TENANT).allowed:

@@ -75,7 +75,7 @@ def order_erasure(
         InputError: the reason names the person.
         UnavailableError: it cannot be recorded.
     """
-    decision = context.access.check(context.principal, Action.SUBJECT_ERASE, person.tenant)
+    decision = context.check(Action.SUBJECT_ERASE, person.tenant)
     if context.principal.kind is PrincipalKind.JOB:
         raise DeniedError("erase: expected a person to order it, got a job, which only carries on what was ordered")
     if any((note.tenant, note.token) == (person.tenant, person.token) for note in read_notes(context)):

@@ -68,7 +68,7 @@ def place_hold(
         NotFoundError: no such tenant, or a token that is none of its own.
         UnavailableError: it cannot be recorded, or a deletion that runs did not end in time: the hold is not in force.
     """
-    decision = context.access.check(context.principal, Action.HOLD_PLACE, tenant)
+    decision = context.check(Action.HOLD_PLACE, tenant)
     context.control.tenant(tenant)
     who = context.principal.id if owner is None else owner
     if not values:
@@ -234,7 +234,7 @@ def _persons(
 def _may_release(context: CommandContext, hold_id: str) -> tuple[str, Decision, FourEyes]:
     _check_may_look(context)
     tenant = context.control.hold(hold_id).tenant_id
-    decision = context.access.check(context.principal, Action.HOLD_RELEASE, tenant)
+    decision = context.check(Action.HOLD_RELEASE, tenant)
     return tenant, decision, four_eyes(context.settings, context.access, Action.HOLD_RELEASE, context.principal)
 
 

@@ -67,7 +67,7 @@ def export_incident(context: CommandContext, incident_id: str, out: Path) -> Exp
     """
     details = read_incident(context, incident_id)
     tenant = details.record.tenant_id
-    decision = context.access.check(context.principal, Action.RECORDS_EXPORT, tenant)
+    decision = context.check(Action.RECORDS_EXPORT, tenant)
     expect_free(out)
     states = row_states(context, details)
     tables = _tables(context, details)

@@ -194,6 +194,7 @@ class ScheduledWork:
         context = CommandContext(self.lake, settings, access, PRINCIPAL, self.clock)
         try:
             yield context
+            context.decisions.record_with([])
         except MunimentError as exc:
             raise JobError(f"{what}: {_safe_text(context, str(exc))}", hint=exc.hint) from None
         except Exception as exc:  # noqa: BLE001 - what it says is not known to be free of values, so only its place is kept

@@ -182,9 +182,9 @@ def _access_defaults() -> Bundle:
 
 
 def _access_examples() -> Mapping[str, bytes]:
-    from governance.access.policy_compiler import SCHEMA_FILE, schema_text
+    from governance.access.policy_compiler import example_files
 
-    return {SCHEMA_FILE: schema_text().encode()}
+    return example_files()
 
 
 def _access_admit(bundle: Bundle, access: Access) -> None:

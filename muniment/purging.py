@@ -71,7 +71,7 @@ def apply_plan(
         NotFoundError: there is nothing to approve.
         UnavailableError: a journal could not be drained, a disk or the control database refused.
     """
-    decision = context.access.check(context.principal, Action.RETENTION_APPLY, plan.tenant)
+    decision = context.check(Action.RETENTION_APPLY, plan.tenant)
     check_tenant(context, plan.tenant)
     eyes = _eyes(context)
     what = Approvable(KIND, plan.content_hash, "retention_plan", plan.tenant)
@@ -127,7 +127,7 @@ def make_ground(context: CommandContext, tenant: str, step: Step = say_nothing) 
     """What purges of one tenant stand on."""
 
     def record(event: OwnEvent) -> None:
-        context.recorder.record([event])
+        context.decisions.record_with([event])
 
     def mirror(files: Sequence[Path]) -> None:
         mirror_files(context, files)
@@ -233,7 +233,7 @@ def _drop_old_journals(context: CommandContext) -> None:
             fields={"action": "drop", "resource_type": "journal", "resource_id": folder.name},
             attributes={"muniment.purge.ordered_by": context.principal.recorded_by},
         )
-        context.recorder.record([event])
+        context.decisions.record_with([event])
     drop_journals(folders)
 
 

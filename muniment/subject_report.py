@@ -109,7 +109,7 @@ def report_subject(
         InputError: the file is there already.
         UnavailableError: the lake cannot be read, the file cannot be written, or the export cannot be recorded.
     """
-    decision = context.access.check(context.principal, Action.SUBJECT_REPORT, subject.tenant)
+    decision = context.check(Action.SUBJECT_REPORT, subject.tenant)
     expect_free(out)
     finds, tables = _read(context, subject.terms(attributes), subject.tenant, texts=texts, step=step)
     proved = list(_proofs(context, subject.tenant, tables, step))

@@ -247,7 +247,7 @@ def _read_back(context: CommandContext, note: _Note, value: str | None) -> dict[
 
 
 def _decide(context: CommandContext, action: Action, tenant: str) -> Any:
-    decision = context.access.check(context.principal, action, tenant)
+    decision = context.check(action, tenant)
     context.control.tenant(tenant)
     return decision
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.costs import PriceBook
-from governance.access import Access, Action, local_principal
+from governance.access import Access, Action, Decision, local_principal
+from governance.access.asking import Question
 from governance.access.in_force import PolicyInForce
+from muniment.decisions import Decisions
 from muniment.environment import lake_folder
 from muniment.recorder import Recorder
 from muniment.settings import MunimentConfig, control_url, read_settings, vault_url
 from warehouse.clock import Clock, system_clock
 from warehouse.control import ControlStore
-from warehouse.errors import ConflictError
+from warehouse.errors import ConflictError, MunimentError
 from warehouse.keys import LakeKeys, read_keys
 from warehouse.lake import Lake, find_lake
 from warehouse.measures import Measures
@@ -133,13 +135,37 @@ class CommandContext:
             redactor=self.redactor,
         )
 
-    def check(self, action: Action, tenant: str | None = None) -> None:
-        """Ask whether the principal may do this.
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Decisions that wait to be recorded."""
+        return Decisions(self._send, lambda: [tenant.id for tenant in self.control.list_tenants()])
+
+    def _send(self, events: Sequence[OwnEvent]) -> None:
+        self.recorder.record(events)
+
+    def check(self, action: Action, tenant: str | None = None) -> Decision:
+        """Ask whether the principal may do this; some decisions are recorded (`muniment.decisions`).
 
         Raises:
-            DeniedError: it may not.
+            DeniedError: it may not; where that cannot be recorded, a note says so.
         """
-        self.access.check(self.principal, action, tenant)
+        decision = self.access.decide(self.principal, action, tenant)
+        self.decisions.add(self.principal, action, tenant, decision)
+        if decision.allowed:
+            return decision
+        denied = self.access.denial(self.principal, action, tenant, decision)
+        try:
+            self.decisions.record_with([])
+        except MunimentError as exc:
+            denied.add_note(f"that it was denied could not be recorded: {exc}")
+        raise denied
+
+    def allowed(self, action: Action, tenants: Sequence[str]) -> list[str]:
+        """Those of `tenants` in which the principal may do this; asked at once, and recorded like `check`."""
+        decisions = self.access.decide_all(self.principal, [Question(action, tenant) for tenant in tenants])
+        for tenant, decision in zip(tenants, decisions, strict=True):
+            self.decisions.add(self.principal, action, tenant, decision)
+        return [tenant for tenant, decision in zip(tenants, decisions, strict=True) if decision.allowed]
 
     def record(self, event_name: str, tenant: str, **fields: Any) -> None:
         """Record that the principal does something; `fields` are columns of `audit_events`, `attributes` a mapping.
@@ -149,7 +175,7 @@ class CommandContext:
         """
         attributes = fields.pop("attributes", {})
         event = OwnEvent(tenant, event_name, self.principal.recorded_by, fields=fields, attributes=attributes)
-        self.recorder.record([event])
+        self.decisions.record_with([event])
 
     @cached_property
     def recorder(self) -> Recorder:

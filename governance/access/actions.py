@@ -22,6 +22,7 @@ class Action(StrEnum):
     RECORDS_WRITE = "records.write"
     RECORDS_READ = "records.read"
     RECORDS_EXPORT = "records.export"
+    CONTENTS_READ = "contents.read"
     IMPORT_WRITE = "import.write"
     COLLECTOR_RUN = "collector.run"
     QUARANTINE_READ = "quarantine.read"
@@ -57,6 +58,7 @@ RESOURCES: Mapping[str, str] = MappingProxyType(
         "tenant": "Lake",
         "key": "Key",
         "records": "Records",
+        "contents": "Contents",
         "import": "Records",
         "collector": "Collector",
         "quarantine": "Quarantine",

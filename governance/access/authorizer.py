@@ -17,7 +17,10 @@ from typing import Self
 from governance.access.actions import Action
 from governance.access.asking import Question, ask
 from governance.access.decision import Decision
+from governance.access.explanation import Explanation, deciding_policies
 from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
+from governance.access.groups import Groups
+from governance.access.identity import signed_in
 from governance.access.in_force import shipped_policy
 from governance.access.limits import common_limits, read_limits
 from governance.access.policy import AccessPolicy
@@ -80,17 +83,26 @@ class Access:
         return Access(owner=self.owner, users=self._users, policies=policies, clock=clock or self._clock)
 
     def grants(self, principal: Principal) -> tuple[Grant, ...]:
-        """What a principal holds: roles, where, and until when; nothing for one that nothing names."""
+        """What a principal holds: roles, where, and until when; nothing for one that nothing names.
+
+        Raises:
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        return self._grants(principal, self._policies().groups)
+
+    def _grants(self, principal: Principal, groups: Groups) -> tuple[Grant, ...]:
         match principal.kind:
             case PrincipalKind.LOCAL_USER:
-                return tuple(self._local_grants(principal.id))
+                given = [grant for name, grant in groups.by_user if name == principal.id]
+                return (*self._local_grants(principal.id), *given)
             case PrincipalKind.API_KEY:
                 # A key without its tenant would be a key to all of them: whoever made it made a mistake.
                 return (Grant(Role.SENDER, principal.tenants, source="an API key"),) if principal.tenants else ()
             case PrincipalKind.JOB:
                 return (Grant(Role.JOB, source="a job of Muniment's own"),)
             case PrincipalKind.OIDC_USER:
-                return ()
+                return tuple(grant for name, grant in groups.by_group if name in principal.groups)
 
     def _local_grants(self, name: str) -> Iterator[Grant]:
         for role, names in self._named.items():
@@ -100,20 +112,65 @@ class Access:
         if name == user_name(ROOT_UID) and name not in self._named[Role.OPERATOR]:
             yield Grant(Role.OPERATOR, source="root")
 
+    def held(self) -> list[tuple[str, Grant]]:
+        """Everybody whom the lake names with what each holds: `user:NAME` and `group:NAME`, root last.
+
+        Raises:
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        groups = self._policies().groups
+        names = sorted({*frozenset().union(*self._named.values()), *(name for name, _ in groups.by_user)})
+        root = user_name(ROOT_UID)
+        users = [
+            Principal(PrincipalKind.LOCAL_USER, name) for name in [*(name for name in names if name != root), root]
+        ]
+        found = [(user.recorded_by, grant) for user in users for grant in self._grants(user, groups)]
+        return [*found, *((f"group:{name}", grant) for name, grant in groups.by_group)]
+
+    def explain(self, principal: Principal, action: Action, tenant: str | None = None) -> Explanation:
+        """Decide as `decide` does, and say by which policies and from what the principal holds.
+
+        Raises:
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        policy, now = self._policies(), self._clock() // NANOS_PER_SECOND
+        grants = self._grants(principal, policy.groups)
+        standing = stand(principal, grants, tenant, now)
+        decision = ask(policy, standing, [Question(action, tenant)], now)[0]
+        deciding = deciding_policies(policy, decision)
+        return Explanation(principal, action, tenant, decision, deciding, grants, standing)
+
+    def signed_in(self, claims: Mapping[str, object]) -> Principal:
+        """The principal of a provider's user, by claims whose signature was checked; its groups by the claim that `groups.yaml` names.
+
+        Raises:
+            DeniedError: the claims do not say who it is.
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        return signed_in(claims, self._policies().groups.claim)
+
     def roles(self, principal: Principal) -> frozenset[Role]:
         """The roles of a principal, wherever it has them; none for one that nothing names."""
         return frozenset(grant.role for grant in self.grants(principal))
 
     def holders(self, action: Action) -> frozenset[str]:
-        """Who has a right, as `recorded_by` columns name them: of the lake's owner and the users whom settings name.
+        """Who has a right, as `recorded_by` columns name them: of the lake's owner and the local users whom settings or `groups.yaml` name.
 
         Root counts only where it is one of these: it is a way of acting that several people may share, or one person have besides
         their own name, and so no second pair of eyes.
         """
-        people = [
-            Principal(PrincipalKind.LOCAL_USER, name) for name in sorted(frozenset().union(*self._named.values()))
-        ]
+        named = {*frozenset().union(*self._named.values()), *self._named_by_groups()}
+        people = [Principal(PrincipalKind.LOCAL_USER, name) for name in sorted(named)]
         return frozenset(person.recorded_by for person in people if self._holds(person, action))
+
+    def _named_by_groups(self) -> frozenset[str]:
+        try:
+            return frozenset(name for name, _ in self._policies().groups.by_user)
+        except PolicyError:
+            return frozenset()
 
     def _holds(self, person: Principal, action: Action) -> bool:
         try:
@@ -133,7 +190,7 @@ class Access:
     def decide_all(self, principal: Principal, questions: Sequence[Question]) -> list[Decision]:
         """As `decide`, for many questions at once: those about one tenant are one call of the engine."""
         policy, now = self._policy_for(principal, questions), self._clock() // NANOS_PER_SECOND
-        grants = self.grants(principal)
+        grants = self._grants(principal, policy.groups)
         answers: dict[Question, Decision] = {}
         for tenant in dict.fromkeys(question.tenant for question in questions):
             asked = list(dict.fromkeys(question for question in questions if question.tenant == tenant))
@@ -163,7 +220,7 @@ class Access:
             ControlUnavailableError: the control database does not answer.
         """
         policy, now = self._policies(), self._clock() // NANOS_PER_SECOND
-        grants = self.grants(principal)
+        grants = self._grants(principal, policy.groups)
         return common_limits(
             [read_limits(policy, stand(principal, grants, tenant, now), tenant, now) for tenant in sorted(set(tenants))]
         )
@@ -176,12 +233,16 @@ class Access:
         """
         decision = self.decide(principal, action, tenant)
         if not decision.allowed:
-            where = "the whole lake" if tenant is None else f"tenant {tenant}"
-            raise DeniedError(
-                f"{principal.recorded_by} may not {action.value} in {where}: {decision.reason}",
-                hint=self._hint(principal, action, tenant),
-            )
+            raise self.denial(principal, action, tenant, decision)
         return decision
+
+    def denial(self, principal: Principal, action: Action, tenant: str | None, decision: Decision) -> DeniedError:
+        """The error that says a denial: who, what, where and why, and who can help."""
+        where = "the whole lake" if tenant is None else f"tenant {tenant}"
+        return DeniedError(
+            f"{principal.recorded_by} may not {action.value} in {where}: {decision.reason}",
+            hint=self._hint(principal, action, tenant),
+        )
 
     def _hint(self, principal: Principal, action: Action, tenant: str | None) -> str:
         if principal.kind is PrincipalKind.API_KEY:

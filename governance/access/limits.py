@@ -1,19 +1,20 @@
 """What of the tables a principal may read in a tenant: the rows of which tables and classes, and which of their columns, by policy.
 
-Three actions that only this module asks: `table.read` of a table, `columns.read` of all its columns that hold the same kind of
+Three actions that only this module asks: `table.read` of a table (of contents `contents.read`), `columns.read` of all its columns that hold the same kind of
 thing (`governance.access.columns`), `rows.read` of the rows of a data class. The answer is data for `warehouse.query.open_session`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from governance.access.actions import WHOLE_LAKE
+from governance.access.actions import WHOLE_LAKE, Action
 from governance.access.columns import Holds, columns_of
 from governance.access.engine import Entity
 from governance.access.grants import Standing
 from governance.access.policy import AccessPolicy
 from warehouse.query.limits import ROW_CLASSES, ReadLimits
 from warehouse.query.views import VIEWS
+from warehouse.tables.contents import CONTENTS
 
 TABLE_READ = "table.read"
 COLUMNS_READ = "columns.read"
@@ -24,7 +25,7 @@ def read_limits(policy: AccessPolicy, standing: Standing, tenant: str, now: int)
     """What of the tables may be read in `tenant`, towards which the principal stands like this, at `now` (seconds since 1970)."""
     tables = sorted(VIEWS)
     things = [
-        *((TABLE_READ, _table(tenant, table)) for table in tables),
+        *((_reading(table), _table(tenant, table)) for table in tables),
         *((COLUMNS_READ, _columns(tenant, table, each)) for table in tables for each in Holds),
         *((ROWS_READ, _rows(tenant, name)) for name in sorted(ROW_CLASSES)),
     ]
@@ -63,7 +64,13 @@ def _entities(tenant: str, tables: Sequence[str]) -> list[Entity]:
     lake, home = {"type": "Lake", "id": WHOLE_LAKE}, {"type": "Tenant", "id": tenant}
     found: list[Entity] = [{"uid": lake, "attrs": {}, "parents": []}, {"uid": home, "attrs": {}, "parents": [lake]}]
     for table in tables:
-        found.append({"uid": _table(tenant, table), "attrs": {"name": table}, "parents": [home]})
+        found.append(
+            {
+                "uid": _table(tenant, table),
+                "attrs": {} if table == CONTENTS.name else {"name": table},
+                "parents": [home],
+            }
+        )
         found += [
             {
                 "uid": _columns(tenant, table, each),
@@ -76,7 +83,13 @@ def _entities(tenant: str, tables: Sequence[str]) -> list[Entity]:
     return found
 
 
+def _reading(table: str) -> str:
+    return Action.CONTENTS_READ.value if table == CONTENTS.name else TABLE_READ
+
+
 def _table(tenant: str, table: str) -> dict[str, str]:
+    if table == CONTENTS.name:
+        return {"type": "Contents", "id": tenant}
     return {"type": "Table", "id": f"{tenant}/{table}"}
 
 

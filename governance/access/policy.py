@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from governance.access.engine import Engine, Entity
+from governance.access.groups import NO_GROUPS, Groups
 from governance.access.statements import Statement
 
 
@@ -25,10 +26,12 @@ class AccessPolicy:
     Attributes:
         statements: every policy, in the order of files and lines.
         content_hash: the bundle's hash.
+        groups: who holds which role by `groups.yaml`.
     """
 
     statements: tuple[Statement, ...]
     content_hash: str
+    groups: Groups = NO_GROUPS
 
     @cached_property
     def _engine(self) -> Engine:

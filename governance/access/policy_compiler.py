@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 
 from governance.access import engine
+from governance.access.groups import GROUPS_FILE, NO_GROUPS, read_groups
 from governance.access.policy import AccessPolicy
 from governance.access.statements import Statement, split_statements
 from warehouse.policies import Bundle, PolicyError, Problem
@@ -41,9 +42,15 @@ def read_policy(bundle: Bundle) -> AccessPolicy:
         if file.endswith(CEDAR)
         for statement in split_statements(file, text)
     )
-    if problems := [*_file_problems(bundle, statements), *_id_problems(statements)]:
+    problems = [*_file_problems(bundle, statements), *_id_problems(statements)]
+    groups = NO_GROUPS
+    try:
+        groups = read_groups(bundle.files[GROUPS_FILE]) if GROUPS_FILE in bundle.files else NO_GROUPS
+    except PolicyError as exc:
+        problems += exc.problems
+    if problems:
         raise PolicyError(problems)
-    policy = AccessPolicy(statements, bundle.content_hash)
+    policy = AccessPolicy(statements, bundle.content_hash, groups)
     try:
         templates = policy.has_templates
     except ValueError as exc:
@@ -73,6 +80,14 @@ def default_bundle() -> Bundle:
     return Bundle(KIND, files)
 
 
+def example_files() -> Mapping[str, bytes]:
+    """Files beside the policies to read or to copy: the schema, and an example of `groups.yaml`."""
+    folder = resources.files("governance.access") / "examples"
+    return {SCHEMA_FILE: schema_text().encode()} | {
+        file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(".yaml")
+    }
+
+
 @cache
 def schema_text() -> str:
     """The schema that policies are validated against, in Cedar's own syntax."""
@@ -81,8 +96,8 @@ def schema_text() -> str:
 
 def _file_problems(bundle: Bundle, statements: tuple[Statement, ...]) -> Iterator[Problem]:
     for file in bundle.files:
-        if not file.endswith(CEDAR):
-            yield Problem(file, 1, "", f"got a file that nothing reads, expected {CEDAR} files")
+        if not file.endswith((CEDAR, GROUPS_FILE)):
+            yield Problem(file, 1, "", f"got a file that nothing reads, expected {CEDAR} files and {GROUPS_FILE}")
     if not statements:
         yield Problem(
             f"{KIND}/*{CEDAR}", 1, "", "got no policy, expected at least one: without any, nobody may do anything"

@@ -11,6 +11,7 @@ from governance.access.actions import Action
 from governance.access.asking import Question, ask
 from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
 from governance.access.policy import AccessPolicy
+from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.policies import PolicyError, Problem
 from warehouse.principals import Principal, PrincipalKind
 
@@ -37,7 +38,7 @@ def role_table(policy: AccessPolicy) -> Mapping[Role, frozenset[Action]]:
 
 def describe_changes(old: AccessPolicy, new: AccessPolicy) -> list[str]:
     """What another set of policies changes: for each role what it may do more and less, and which policies are new, gone or other."""
-    return [*_role_changes(old, new), *_policy_changes(old, new)]
+    return [*_role_changes(old, new), *_grant_changes(old, new), *_policy_changes(old, new)]
 
 
 def _role_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:
@@ -46,6 +47,23 @@ def _role_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:
         for word, actions in (("gains", after[role] - before[role]), ("loses", before[role] - after[role])):
             if actions:
                 yield f"{role.value} {word}: {', '.join(sorted(action.value for action in actions))}"
+
+
+def _grant_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:
+    before, after = ({_grant_text(*each) for each in _given(policy)} for policy in (old, new))
+    yield from (f"no longer: {text}" for text in sorted(before - after))
+    yield from (f"from now on: {text}" for text in sorted(after - before))
+
+
+def _given(policy: AccessPolicy) -> Iterator[tuple[str, Grant]]:
+    yield from ((f"group {name}", grant) for name, grant in policy.groups.by_group)
+    yield from ((f"user {name}", grant) for name, grant in policy.groups.by_user)
+
+
+def _grant_text(name: str, grant: Grant) -> str:
+    where = "every tenant" if grant.tenants is None else ", ".join(sorted(grant.tenants))
+    until = "" if grant.until is None else f" until {utc_text(grant.until * NANOS_PER_SECOND)}"
+    return f"{name} is {grant.role.value} in {where}{until}"
 
 
 def _policy_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:

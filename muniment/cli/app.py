@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from muniment import __version__
 from muniment.cli import (
+    access,
     agents,
     alerts,
     backup,
@@ -70,6 +71,7 @@ for module in (
     evidence,
     quarantine,
     policy,
+    access,
     retention,
     slo,
     maintenance,
@@ -98,7 +100,21 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code."""
+    """Run one command, record the decisions that still wait, and return its exit code."""
+    code = _run(arguments)
+    if "muniment.decisions" not in sys.modules:
+        return code
+    from muniment.decisions import record_waiting
+
+    try:
+        record_waiting()
+    except MunimentError as exc:
+        report_error(exc, as_json="--json" in arguments)
+        return code or exit_code(exc)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False, prog_name="muniment")
     except typer.Exit as exc:

@@ -15,7 +15,7 @@ import typer
 from muniment.cli.output import JsonOption, LakeOption, console, notes, print_json
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.durable import PRIVATE_FILE
-from warehouse.errors import DeniedError, InputError, NotFoundError, UnavailableError
+from warehouse.errors import InputError, NotFoundError, UnavailableError
 from warehouse.names import LAKE_TENANT
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def run_sql(context: "CommandContext", request: SqlRequest, stdout: BinaryIO) ->
     from warehouse.query import check_query, describe_query, open_session
     from warehouse.query.formats import WRITERS
     from warehouse.query.views import VIEWS
+    from warehouse.tables import CONTENTS
 
     if request.out is not None and not request.out.absolute().parent.is_dir():
         raise InputError(f"--out {request.out}: expected a file in a folder that exists", hint="make the folder first")
@@ -134,6 +135,8 @@ def run_sql(context: "CommandContext", request: SqlRequest, stdout: BinaryIO) ->
     # A table on the screen is cut short; every other format takes data away.
     action = Action.RECORDS_READ if request.form is Format.TABLE else Action.RECORDS_EXPORT
     tenants = readable_tenants(context, request.tenants, all_tenants=request.all_tenants, action=action)
+    for tenant in tenants if CONTENTS.name in checked.views else ():
+        context.check(Action.CONTENTS_READ, tenant)
     limits = context.access.limits(context.principal, tenants)
     with open_session(
         context.lake.path,
@@ -211,17 +214,9 @@ def readable_tenants(
 
 
 def _allowed(context: "CommandContext", known: Sequence[str], action: "Action") -> list[str]:
-    allowed = []
-    denied = None
-    for tenant in known:
-        try:
-            context.check(action, tenant)
-        except DeniedError as exc:
-            denied = exc
-        else:
-            allowed.append(tenant)
-    if not allowed and denied is not None:
-        raise denied
+    allowed = context.allowed(action, known)
+    if not allowed:
+        context.check(action, known[0])  # says why not
     return sorted(allowed)
 
 

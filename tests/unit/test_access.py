@@ -27,6 +27,7 @@ key.manage         o . . . t . .
 records.write      o . . . . j k
 records.read       o c a s t j .
 records.export     o c a . t . .
+contents.read      o c a . t j .
 import.write       o . . . . . .
 collector.run      o . . s . . .
 quarantine.read    o c a s t . .

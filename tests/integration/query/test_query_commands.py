@@ -38,6 +38,9 @@ class Context:
     def check(self, action, tenant=None):
         self.access.check(self.principal, action, tenant)
 
+    def allowed(self, action, tenants):
+        return [tenant for tenant in tenants if self.access.decide(self.principal, action, tenant).allowed]
+
     def record(self, event_name, tenant, **fields):
         if self.refuse:
             raise UnavailableError("the log cannot be written")
