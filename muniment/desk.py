@@ -88,7 +88,8 @@ class LakeDesk:
         Raises:
             DeniedError: a provider's user, for whom no role is known, or somebody who may read no tenant.
         """
-        principal = local_principal() if claims is None else self._context.access.signed_in(claims)
+        hours = self._context.settings.session_hours
+        principal = local_principal() if claims is None else self._context.access.signed_in(claims, session_hours=hours)
         context = self._as(principal)
         if claims is not None and not context.access.roles(principal):
             raise DeniedError(

@@ -5,7 +5,7 @@ Invariant: who asks and who approves are two different principals, both named by
 
 from dataclasses import dataclass
 
-from governance.access import Access, Action
+from governance.access import Access, Action, group_name
 from muniment.settings import MunimentConfig
 from warehouse.errors import DeniedError
 from warehouse.principals import Principal
@@ -29,7 +29,7 @@ def four_eyes(settings: MunimentConfig, access: Access, action: Action, principa
     """
     holders = access.holders(action)
     needed = settings.four_eyes == "always" or (settings.four_eyes == "auto" and len(holders) >= _TWO)
-    if needed and principal.recorded_by not in holders:
+    if needed and holders.isdisjoint({principal.recorded_by, *map(group_name, principal.groups)}):
         raise DeniedError(
             f"{action.value} takes two principals whom the lake names, and {principal.recorded_by} is none of them",
             hint=f"have it done by two of: {', '.join(sorted(holders))}",

@@ -65,7 +65,8 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     and `vault_url_file` do the same for the vault of subjects, `LAKE/keys/subjects.db`. `users` gives roles to local users besides the owner: role → user names. `witnesses` are asked every `witness_interval_seconds` to
     cosign what this lake says about itself. A collector says every `heartbeat_seconds` that it listens. For
     `rotation_overlap_days` after a rotation of the signing key checkpoints carry the old key's signature too. A collector asks
-    every `policy_poll_seconds` whether another policy was applied. `alerts` says who is told what fires. `four_eyes` says when what cannot be
+    every `policy_poll_seconds` whether another policy was applied. Who signed in on a page is asked to sign in again after
+    `session_hours`. `alerts` says who is told what fires. `four_eyes` says when what cannot be
     undone, such as releasing a hold, waits for a second principal: as soon as two hold the right (`auto`), always, or never.
     """
 
@@ -93,6 +94,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     rotation_overlap_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
     policy_poll_seconds: Annotated[float, msgspec.Meta(gt=0)] = 2.0
     four_eyes: Literal["auto", "always", "never"] = "auto"
+    session_hours: Annotated[float, msgspec.Meta(gt=0)] = 8.0
 
 
 def read_settings(lake: Lake) -> MunimentConfig:

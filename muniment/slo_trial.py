@@ -106,5 +106,6 @@ def _preview_tenant(
         principal=context.principal,
         settings=context.settings.query,
         since=ReadPoint(),
+        limits=context.access.limits(context.principal, [tenant]),
     ) as session:
         return preview_slos(slos, policy, session, tenant, begin, end)

@@ -6,8 +6,8 @@ package knows that the engine is Cedar.
 """
 
 from governance.access.actions import Action
-from governance.access.authorizer import Access, local_principal, user_name
+from governance.access.authorizer import Access, group_name, local_principal, user_name
 from governance.access.decision import Decision
 from governance.access.grants import ASSIGNABLE_ROLES, Role
 
-__all__ = ["ASSIGNABLE_ROLES", "Access", "Action", "Decision", "Role", "local_principal", "user_name"]
+__all__ = ["ASSIGNABLE_ROLES", "Access", "Action", "Decision", "Role", "group_name", "local_principal", "user_name"]

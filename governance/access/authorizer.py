@@ -19,7 +19,7 @@ from governance.access.asking import Question, ask
 from governance.access.decision import Decision
 from governance.access.explanation import Explanation, deciding_policies
 from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
-from governance.access.groups import Groups
+from governance.access.groups import NO_GROUPS, Groups
 from governance.access.identity import signed_in
 from governance.access.in_force import shipped_policy
 from governance.access.limits import common_limits, read_limits
@@ -142,35 +142,39 @@ class Access:
         deciding = deciding_policies(policy, decision)
         return Explanation(principal, action, tenant, decision, deciding, grants, standing)
 
-    def signed_in(self, claims: Mapping[str, object]) -> Principal:
+    def signed_in(self, claims: Mapping[str, object], *, session_hours: float) -> Principal:
         """The principal of a provider's user, by claims whose signature was checked; its groups by the claim that `groups.yaml` names.
 
         Raises:
-            DeniedError: the claims do not say who it is.
+            DeniedError: the claims do not say who it is, or the session has ended: they hold for `session_hours`.
             PolicyError: the policies in force cannot be used.
             ControlUnavailableError: the control database does not answer.
         """
-        return signed_in(claims, self._policies().groups.claim)
+        now = self._clock() / NANOS_PER_SECOND
+        return signed_in(claims, self._policies().groups.claim, now=now, session_hours=session_hours)
 
     def roles(self, principal: Principal) -> frozenset[Role]:
         """The roles of a principal, wherever it has them; none for one that nothing names."""
         return frozenset(grant.role for grant in self.grants(principal))
 
     def holders(self, action: Action) -> frozenset[str]:
-        """Who has a right, as `recorded_by` columns name them: of the lake's owner and the local users whom settings or `groups.yaml` name.
+        """Who has a right in the whole lake, as `recorded_by` columns name them, and groups of `groups.yaml` as `group:NAME`.
 
-        Root counts only where it is one of these: it is a way of acting that several people may share, or one person have besides
+        Of people those count whom the lake names: its owner, and local users of the settings and of `groups.yaml`. Root counts only where it is one of these: it is a way of acting that several people may share, or one person have besides
         their own name, and so no second pair of eyes.
         """
-        named = {*frozenset().union(*self._named.values()), *self._named_by_groups()}
-        people = [Principal(PrincipalKind.LOCAL_USER, name) for name in sorted(named)]
-        return frozenset(person.recorded_by for person in people if self._holds(person, action))
+        groups = self._groups()
+        named = {*frozenset().union(*self._named.values()), *(name for name, _ in groups.by_user)}
+        people = {f"user:{name}": Principal(PrincipalKind.LOCAL_USER, name) for name in named}
+        for name, _ in groups.by_group:
+            people[group_name(name)] = Principal(PrincipalKind.OIDC_USER, _SOMEBODY, groups=frozenset({name}))
+        return frozenset(name for name, person in people.items() if self._holds(person, action))
 
-    def _named_by_groups(self) -> frozenset[str]:
+    def _groups(self) -> Groups:
         try:
-            return frozenset(name for name, _ in self._policies().groups.by_user)
+            return self._policies().groups
         except PolicyError:
-            return frozenset()
+            return NO_GROUPS
 
     def _holds(self, person: Principal, action: Action) -> bool:
         try:
@@ -260,6 +264,11 @@ class Access:
         return ask(self._policies(), stand(somebody, [Grant(role)], tenant, now), [Question(action, tenant)], now)[
             0
         ].allowed
+
+
+def group_name(group: str) -> str:
+    """What stands for the members of a provider's group among those who hold a right."""
+    return f"group:{group}"
 
 
 def local_principal(uid: int | None = None) -> Principal:

@@ -5,18 +5,30 @@ from collections.abc import Mapping
 from warehouse.errors import DeniedError
 from warehouse.principals import Principal, PrincipalKind
 
+_HOUR_SECONDS = 3600
+_CLOCK_SECONDS = 300
+"""How far the provider's clock may be ahead of this machine's."""
+
 _LONGEST = 255
 """Longest `sub`: OpenID Connect Core 1.0, section 2."""
 
 
-def signed_in(claims: Mapping[str, object], groups_claim: str) -> Principal:
+def signed_in(claims: Mapping[str, object], groups_claim: str, *, now: float, session_hours: float) -> Principal:
     """The principal of a provider's user: `sub` says who, the claim named `groups_claim` in which groups.
 
-    A claim that is not there, or not a list of texts, gives no groups: whoever has none has no role.
+    A claim that is not there, or not a list of texts, gives no groups: whoever has none has no role. `now` is in seconds since 1970:
+    the claims hold for `session_hours` from their `iat`, however long a cookie keeps them.
 
     Raises:
-        DeniedError: the claims do not say who it is.
+        DeniedError: the claims do not say who it is, or since when, or the session has ended.
     """
+    issued = claims.get("iat")
+    age = now - issued if isinstance(issued, int | float) and not isinstance(issued, bool) else None
+    if age is None or not -_CLOCK_SECONDS <= age < session_hours * _HOUR_SECONDS:
+        raise DeniedError(
+            f"signed in by a provider: the session ends {session_hours:g} hours after it began, and it has ended or does not say when that was",
+            hint="sign in again",
+        )
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= _LONGEST:
         raise DeniedError(

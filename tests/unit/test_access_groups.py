@@ -121,7 +121,8 @@ def test_a_change_of_grants_is_told_in_words():
 )
 def test_groups_come_from_the_claim_that_the_file_names(claims, groups):
     """Only a list of texts in the claim named by the file gives groups."""
-    principal = access(EXAMPLE.replace("claim: groups", "claim: roles")).signed_in(claims)
+    asked = access(EXAMPLE.replace("claim: groups", "claim: roles"))
+    principal = asked.signed_in(claims | {"iat": 0}, session_hours=8)
     assert principal == Principal(PrincipalKind.OIDC_USER, "u-1", groups=frozenset(groups))
 
 
@@ -129,7 +130,31 @@ def test_groups_come_from_the_claim_that_the_file_names(claims, groups):
 def test_claims_that_do_not_say_who_are_denied(claims):
     """Without a usable subject nobody is signed in."""
     with pytest.raises(DeniedError, match="expected a claim sub"):
-        access().signed_in(claims)
+        access().signed_in(claims | {"iat": 0}, session_hours=8)
+
+
+@pytest.mark.parametrize(
+    ("issued", "now", "held"),
+    [
+        (1_000, 1_000, True),
+        (1_000, 1_000 + 8 * 3600 - 1, True),
+        (1_000, 1_000 + 8 * 3600, False),
+        (1_200, 1_000, True),
+        (9_000, 1_000, False),
+        (None, 1_000, False),
+        ("1000", 1_000, False),
+        (True, 1, False),
+    ],
+)
+def test_a_session_ends_after_its_hours_whatever_the_cookie_says(issued, now, held):
+    """Claims hold for the hours of the setting from when they were issued; without that time, or from the future, never."""
+    claims = {"sub": "u-1"} | ({} if issued is None else {"iat": issued})
+    asked = access(now=now)
+    if held:
+        assert asked.signed_in(claims, session_hours=8).id == "u-1"
+    else:
+        with pytest.raises(DeniedError, match="the session ends 8 hours after it began"):
+            asked.signed_in(claims, session_hours=8)
 
 
 def test_an_explanation_names_policy_file_and_line_and_what_is_held():
