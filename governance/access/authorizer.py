@@ -12,7 +12,7 @@ import os
 import pwd
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from governance.access.actions import Action
 from governance.access.asking import Question, ask
@@ -22,13 +22,14 @@ from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
 from governance.access.groups import NO_GROUPS, Groups
 from governance.access.identity import signed_in
 from governance.access.in_force import shipped_policy
-from governance.access.limits import common_limits, read_limits
 from governance.access.policy import AccessPolicy
 from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock
 from warehouse.errors import DeniedError, SettingsError
 from warehouse.policies import PolicyError
 from warehouse.principals import Principal, PrincipalKind
-from warehouse.query.limits import ReadLimits
+
+if TYPE_CHECKING:  # at run time it would make every command wait for the query engine
+    from warehouse.query.limits import ReadLimits
 
 ROOT_UID = 0
 _REPAIR = frozenset({Action.POLICY_READ, Action.POLICY_APPLY})
@@ -216,13 +217,15 @@ class Access:
             )
             raise
 
-    def limits(self, principal: Principal, tenants: Collection[str]) -> ReadLimits:
+    def limits(self, principal: Principal, tenants: Collection[str]) -> "ReadLimits":
         """Which rows and columns a principal may read in a session over all of `tenants`: what it may read in each of them.
 
         Raises:
             PolicyError: the policies in force cannot be used.
             ControlUnavailableError: the control database does not answer.
         """
+        from governance.access.limits import common_limits, read_limits
+
         policy, now = self._policies(), self._clock() // NANOS_PER_SECOND
         grants = self._grants(principal, policy.groups)
         return common_limits(

@@ -201,12 +201,12 @@ def test_a_change_is_told_by_role_and_by_policy():
 
 
 def test_asking_does_not_load_the_engine_s_syntax_trees_and_leaves_them_to_whoever_wants_them():
-    """A decision loads the engine without its classes for syntax trees; a later import finds them whole."""
+    """A decision loads the engine without its classes for syntax trees, and no database; a later import finds them whole."""
     code = (
         "import sys; from governance.access import Access, Action, local_principal\n"
-        "assert 'cedarpy' not in sys.modules\n"
+        "assert 'cedarpy' not in sys.modules and 'duckdb' not in sys.modules\n"
         "assert Access(owner='x').decide(local_principal(0), Action.LAKE_INIT).allowed\n"
-        "assert 'cedarpy' in sys.modules and 'cedarpy.pst' not in sys.modules\n"
+        "assert 'cedarpy' in sys.modules and 'cedarpy.pst' not in sys.modules and 'duckdb' not in sys.modules\n"
         "import cedarpy.pst\n"
         "assert cedarpy.pst.PolicySet\n"
     )
