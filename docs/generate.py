@@ -39,7 +39,7 @@ its progress on a terminal and stays quiet in a pipe.
 | 1 | the answer is no: not allowed, there already, or a check failed |
 | 2 | usage or bad input: an unknown option, tenant, key or trace, settings that cannot be used, SQL that may not run |
 | 3 | the lake is unavailable: none there, held by another process, damaged, or the disk or control database does not answer |
-| 4 | not established (for commands that prove; none does yet) |
+| 4 | not established (commands that prove: what was brought along does not suffice) |
 | 130 | interrupted |
 
 `import` ends with 0 when the file was read to its end, however many of its records were refused: it prints their number, and
@@ -51,7 +51,7 @@ nanoseconds since 1970, UTC. Columns are only ever added, under a new `schema_ve
 
 The Delta log holds minimum and maximum of {statistics} alone: none of them can hold a value of a payload.
 
-Columns that a later part fills are NULL until then: `data_class`, `categories`, `redactions`, `redaction_policy`, `subjects`."""
+Columns that redaction fills are NULL in rows older than it: `data_class`, `categories`, `redactions`, `redaction_policy`, `subjects`."""
 DERIVED_INTRO = """\
 Worked out from the records above by scheduled work. They are no evidence themselves: none is in the ledger. Each names the
 records that it was made of, and none holds a value of a payload."""

@@ -19,11 +19,11 @@ import rfc8785
 from governance.access import Action
 from muniment.draining import drain_journals
 from muniment.erasure_notes import Note, drop_note, read_notes, write_note
-from muniment.erasure_plan import ErasurePlan, Person, find_rows, plan_erasure, value_of
+from muniment.erasure_plan import ErasurePlan, Person, find_rows, holds_naming, plan_erasure, value_of
 from muniment.four_eyes import four_eyes
 from muniment.purging import Step, make_ground, purge_due, say_nothing
 from muniment.retaining import read_holds, read_retention_policy
-from muniment.subjects import NONCE_BYTES, shred_subject
+from muniment.subjects import NONCE_BYTES, Keeper, shred_subject
 from muniment.wiring import CommandContext
 from retention.absence import Absence, search_everywhere
 from retention.doomed import Doomed, doom
@@ -267,6 +267,7 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
             announce_nonce=lambda _nonce: None,  # the officer has the one of `subject_ref`
             action=Action.SUBJECT_ERASE,
             subject_ref=note.subject_ref,
+            keeper=_unless_held(context),
         )
         erased = replace(erased, key_certificate=shredded.certificate_sha256)
     _record(context, "erasure.completed", note, attributes=attributes)
@@ -275,9 +276,22 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
     return erased
 
 
+def _unless_held(context: CommandContext) -> Keeper:
+    """Refuses where a hold that names the person was placed since the erasure looked."""
+
+    def keeper(tenant: str, token: str) -> None:
+        if held := holds_naming(context, tenant, token):
+            raise ConflictError(
+                f"hold {held[0]} names this person: expected none, as a key that is destroyed does not come back",
+                hint="`muniment erase --resume` goes on with what the hold does not keep",
+            )
+
+    return keeper
+
+
 def _is_held(context: CommandContext, note: Note) -> bool:
     """Whether a hold in force names the person: its scope has to hold the token."""
-    return any(note.token in hold.scope for hold in context.control.list_holds(note.tenant))
+    return bool(holds_naming(context, note.tenant, note.token))
 
 
 def _close(context: CommandContext, note: Note) -> None:

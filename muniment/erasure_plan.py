@@ -1,6 +1,6 @@
 """Whom an erasure is about, and what it would do now: found, and told apart from what stays. Deletes nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -8,7 +8,8 @@ import msgspec
 from governance.access import Action
 from muniment.retaining import read_holds, read_retention_policy
 from muniment.wiring import CommandContext
-from retention.erasure import Erasure, FoundFile, decide
+from retention.erasure import Erasure, FoundFile, Staying, decide
+from retention.holds import holds_of
 from retention.subject_finds import SubjectTerms
 from retention.subject_matching import ascii_lower, spellings_of
 from retention.subject_search import search_subject
@@ -97,7 +98,20 @@ def plan_erasure(context: CommandContext, person: Person) -> ErasurePlan:
     found = find_rows(context, person)
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
     erasure = decide(context.lake, policy, holds, context.clock(), found)
+    erasure = _with_holds(erasure, holds_naming(context, person.tenant, person.token))
     return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words_in_texts)))
+
+
+def holds_naming(context: CommandContext, tenant: str, token: str) -> list[str]:
+    """Ids of the holds in force that name a person: what they keep may still be to come, so the person's key stays."""
+    return [hold.id for hold in holds_of(context.control.list_holds(tenant), tenant) if token in hold.scope.subjects]
+
+
+def _with_holds(erasure: Erasure, holds: list[str]) -> Erasure:
+    """The same erasure, in which each of these holds is named, where it keeps no row yet too."""
+    named = {each.name for each in erasure.staying if each.by == "hold"}
+    more = [Staying("hold", hold, "records to come", 0, "", "") for hold in holds if hold not in named]
+    return replace(erasure, staying=(*erasure.staying, *more))
 
 
 def find_rows(context: CommandContext, person: Person) -> list[FoundFile]:

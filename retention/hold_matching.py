@@ -5,7 +5,7 @@ later, what went does not come back.
 
 | criterion | spans | audit_events | logs | metrics | contents |
 |---|---|---|---|---|---|
-| subject | `subjects` | the same | the same | the same | the same |
+| subject | `subjects`, `user_id` | `subjects`, `actor_id`, `on_behalf_of`, `subject_id`, `resource_id` | `subjects` | the same | the same |
 | agent | `agent_id`, `agent_name` | `actor_id`, `on_behalf_of`, `resource_id`, text | text | text | `agent_id` |
 | trace | `trace_id` | the same | the same | `exemplars` | `trace_id` |
 | conversation | `conversation_id` | text | text | text | |
@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retention.holds import Hold, HoldScope
+from retention.persons import IDENTITY_COLUMNS, SUBJECTS
 
 Mask = npt.NDArray[np.bool_]
 Rows: TypeAlias = "pa.Table | pa.RecordBatch"
@@ -69,7 +70,7 @@ def needed_columns(scope: HoldScope, table: str) -> tuple[str, ...]:
             names += _EXACT.get(criterion, {}).get(table, ())
             names += _WITHIN.get(criterion, {}).get(table, ())
     if scope.subjects:
-        names.append("subjects")
+        names += (SUBJECTS, *IDENTITY_COLUMNS[table])
     if scope.events:
         names += _EVENTS.get(table, ())
     if scope.limits_time:
@@ -135,7 +136,8 @@ def _criteria(scope: HoldScope, table: str, rows: Rows) -> dict[str, Mask]:
             within = [_contains(rows, name, values) for name in _WITHIN.get(criterion, {}).get(table, ())]
             found[criterion] = _any_of([*exact, *within], rows.num_rows)
     if scope.subjects:
-        found["subjects"] = _lists_any(_column(rows, "subjects"), scope.subjects)
+        whole = [_is_in(rows, name, scope.subjects) for name in IDENTITY_COLUMNS[table]]
+        found["subjects"] = _any_of([_lists_any(_column(rows, SUBJECTS), scope.subjects), *whole], rows.num_rows)
     if scope.events:
         found["events"] = _any_of([_like(rows, name, scope.events) for name in _EVENTS.get(table, ())], rows.num_rows)
     if scope.limits_time:

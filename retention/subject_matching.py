@@ -21,17 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retention.holding import Mask
+from retention.persons import IDENTITY_COLUMNS, SUBJECTS
 from retention.subject_finds import AttributeTerm, SubjectTerms
-
-SUBJECTS = "subjects"
-IDENTITY_COLUMNS = {
-    "spans": ("user_id",),
-    "audit_events": ("actor_id", "on_behalf_of", "subject_id", "resource_id"),
-    "logs": (),
-    "metrics": (),
-    "contents": (),
-}
-"""Columns beside `subjects` that hold a token as a whole."""
 
 ACTING = ("actor_id", "on_behalf_of")
 """Columns that say who acted."""

@@ -142,6 +142,11 @@ def _show_plan(plan: "ErasurePlan", *, json_: bool) -> None:
 def _show_staying(staying: "Sequence[Staying]") -> None:
     for each in staying:
         law = f" ({each.reason})" if each.reason else ""
+        if not each.rows:
+            console.print(
+                plain_text(f"stays: the person's key, for {each.table}: {each.by} {each.name}"), soft_wrap=True
+            )
+            continue
         days = each.first_day if each.first_day == each.last_day else f"{each.first_day} to {each.last_day}"
         console.print(
             plain_text(f"stays: {each.rows:,} of {each.table}, {days}: {each.by} {each.name}{law}"), soft_wrap=True

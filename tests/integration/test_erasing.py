@@ -189,6 +189,39 @@ def test_a_hold_wins_and_is_named(context):
     assert rows_with(context, person.token) == {"audit_events": DAYS}
 
 
+def test_a_hold_on_records_to_come_keeps_the_key(context):
+    """A hold on a person of whom nothing is left keeps the key, so that it covers what comes; once released the key goes."""
+    person = find_person(context, "acme", ANN)
+    placed = place_hold(
+        context,
+        tenant="acme",
+        scope=HoldScope(subjects=(person.token,), first_unix_nano=1, last_unix_nano=2),
+        reason="inquiry",
+    )
+    _, note, _, _ = order(context)
+    assert plan_erasure(context, person).erasure.keeps_key
+    done = carry_out(context, note, value=ANN)
+    assert done.key_certificate is None
+    assert [(each.by, each.name, each.rows) for each in done.staying if each.by == "hold"] == [
+        ("hold", placed.placed.hold.id, 0)
+    ]
+    assert context.vault.known("acme", [person.token])
+    release_hold(context, placed.placed.hold.id, reason="closed")
+    (done,) = finish_erasures(context)
+    assert done.key_certificate is not None
+
+
+def test_a_hold_keeps_events_that_name_the_person_as_what_they_were_about(context):
+    """An event whose thing is the person, such as a look at their records, is one that names them: a hold keeps it."""
+    person = find_person(context, "acme", ANN)
+    context.record("record.viewed", "acme", resource_type="subject", resource_id=person.token)
+    place_hold(context, tenant="acme", scope=HoldScope(subjects=(person.token,)), reason="inquiry")
+    before = rows_with(context, person.token)
+    _, note, _, _ = order(context)
+    carry_out(context, note, value=ANN)
+    assert rows_with(context, person.token)["audit_events"] == before["audit_events"] > DAYS
+
+
 class Killed(BaseException):
     """The end of the process, as far as a test can have it in its own."""
 

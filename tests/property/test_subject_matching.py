@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retention.persons import IDENTITY_COLUMNS
 from retention.subject_finds import AttributeTerm, SubjectTerms
-from retention.subject_matching import IDENTITY_COLUMNS, match_named, match_texts, only_acts
+from retention.subject_matching import match_named, match_texts, only_acts
 
 TOKENS = ["sub_" + letter * 25 + "a" for letter in "bcde"]
 VALUES = ["ada@example.org", 'Zoë "Z" O\'Neil', "a\\b"]
