@@ -44,6 +44,8 @@ class Action(StrEnum):
     AGENT_MANAGE = "agent.manage"
     SLO_READ = "slo.read"
     SLO_COMPUTE = "slo.compute"
+    QUALITY_READ = "quality.read"
+    QUALITY_RUN = "quality.run"
     ALERT_READ = "alert.read"
     ALERT_SEND = "alert.send"
     INCIDENT_READ = "incident.read"
@@ -69,6 +71,7 @@ RESOURCES: Mapping[str, str] = MappingProxyType(
         "retention": "Retention",
         "agent": "Agent",
         "slo": "Slo",
+        "quality": "Quality",
         "alert": "Alert",
         "incident": "Incident",
     }

@@ -49,6 +49,8 @@ agent.read         o c a s t j .
 agent.manage       o . . . t . .
 slo.read           o c a s t j .
 slo.compute        o . . s . j .
+quality.read       o c a s t j .
+quality.run        o . . s . j .
 alert.read         o c a s t j .
 alert.send         o . . s . j .
 incident.read      o c a s t j .

@@ -1,0 +1,60 @@
+"""The quality of a tenant's records as a principal asks for it: a day checked, and what was found.
+
+Dagster's assets and the commands call the same functions.
+"""
+
+import datetime as dt
+from typing import Any
+
+from governance.access import Action
+from muniment.wiring import CommandContext
+from pipelines.quality.checks import CHECKS
+from pipelines.quality.counting import CheckResult, count_checks
+from pipelines.quality.results import read_results, write_results
+from warehouse.errors import NotFoundError
+from warehouse.names import LAKE_TENANT
+from warehouse.query import open_session
+
+_TABLES = ("audit_events", "contents", "logs", "spans")
+
+
+def run_quality(context: CommandContext, tenant: str, day: dt.date) -> tuple[CheckResult, ...]:
+    """Check the records of a tenant's UTC day, count by count, and keep what was found in `quality_results`.
+
+    Raises:
+        DeniedError: the principal may not.
+        NotFoundError: there is no such tenant.
+        UnavailableError: the lake cannot be read, or the results not be written.
+    """
+    context.check(Action.QUALITY_RUN, tenant)
+    _check_known(context, tenant)
+    now = context.clock()
+    with open_session(
+        context.lake.path,
+        tenants=[tenant],
+        principal=context.principal,
+        settings=context.settings.query,
+        tables=_TABLES,
+    ) as session:
+        results = count_checks(session, CHECKS, day, now)
+    write_results(context.lake, tenant, day, results, now)
+    return results
+
+
+def show_quality(context: CommandContext, tenant: str, day: dt.date) -> list[dict[str, Any]]:
+    """Rows of `quality_results` of a tenant's UTC day; nothing is checked.
+
+    Raises:
+        DeniedError: the principal may not.
+        NotFoundError: there is no such tenant.
+        UnavailableError: the table cannot be read.
+    """
+    context.check(Action.QUALITY_READ, tenant)
+    _check_known(context, tenant)
+    return read_results(context.lake, tenant, day)
+
+
+def _check_known(context: CommandContext, tenant: str) -> None:
+    known = [LAKE_TENANT, *sorted(each.id for each in context.control.list_tenants())]
+    if tenant not in known:
+        raise NotFoundError(f"tenant: expected one of the lake's ({', '.join(known)}), got {tenant!r}")

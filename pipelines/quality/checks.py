@@ -1,0 +1,147 @@
+"""The checks: what every record of a table should be like, as conditions in SQL.
+
+Plain data. A condition stands on its own line of SQL and holds no value from anywhere; the day and the present are bound as `$day`
+and `$now`. NULL counts as unexpected, so a condition says itself where a column may be missing.
+"""
+
+from dataclasses import dataclass
+
+from warehouse.catalogue import CATALOGUE
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the records of one table should be like.
+
+    Attributes:
+        name: `<table>-<what is right>`.
+        table: whose records.
+        title: the rule, in words.
+        expected: SQL condition that a record as it should be fulfils.
+        applies: SQL condition that says which records it is asked of.
+        allowed_share: of the records that it is asked of, how many may be otherwise before the check fails.
+    """
+
+    name: str
+    table: str
+    title: str
+    expected: str
+    applies: str = "true"
+    allowed_share: float = 0.0
+
+
+_TRACE_ID = f"regexp_full_match(trace_id, '[0-9a-f]{{32}}') and trace_id <> '{'0' * 32}'"
+_SPAN_ID = f"regexp_full_match(span_id, '[0-9a-f]{{16}}') and span_id <> '{'0' * 16}'"
+_CLOCK_SKEW = "time_unix_nano <= received_unix_nano + 300000000000"
+_MOST_TOKENS = 100_000_000
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
+_HAS_TOKENS = " or ".join(f"{name} is not null" for name in _COUNTS)
+_SANE_TOKENS = " and ".join(f"coalesce({name}, 0) between 0 and {_MOST_TOKENS}" for name in _COUNTS)
+_PARENT = """exists (
+    select 1 from spans as parent
+    where parent.trace_id = rows.trace_id and parent.span_id = rows.parent_span_id
+      and parent.day between $day - interval 1 day and $day + interval 1 day
+)"""
+_PARENT_APPLIES = "parent_span_id is not null and received_unix_nano < $now - 3600000000000"
+_DIALECT = """operation is not null or attributes like '%"gen_ai.%' or attributes like '%"openinference.%'
+    or attributes like '%"ai.operationId"%' or attributes like '%"ai.model.%' or attributes like '%"langfuse.%'
+    or attributes like '%"traceloop.%'"""
+_NAMED = ", ".join(f"'{name}'" for name in sorted(CATALOGUE))
+_MAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
+_CARD = r"\b(?:[3-6]\d{3}|2[2-7]\d{2})(?:[ -]?\d){9,15}\b"
+# Luhn's check (ISO/IEC 7812-1, annex B): from the right, every second digit doubled and its digits added
+_LUHN = """list_sum(list_transform(range(1, length(digits) + 1), lambda place:
+        case when (length(digits) - place) % 2 = 0 then digits[place]::bigint
+             when digits[place]::bigint < 5 then digits[place]::bigint * 2
+             else digits[place]::bigint * 2 - 9 end)) % 10 = 0"""
+
+
+def _no_mail(*columns: str) -> str:
+    return " and ".join(f"not regexp_matches(coalesce({name}, ''), '{_MAIL}')" for name in columns)
+
+
+def _no_card(*columns: str) -> str:
+    text = f"concat_ws(' | ', {', '.join(columns)})"
+    found = f"list_transform(regexp_extract_all({text}, '{_CARD}'), lambda each: regexp_replace(each, '[ -]', '', 'g'))"
+    return f"len(list_filter({found}, lambda digits: length(digits) between 13 and 19 and {_LUHN})) = 0"
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "spans-ids-well-formed",
+        "spans",
+        "trace and span ids are 32 and 16 hex digits, not all zero",
+        f"{_TRACE_ID} and {_SPAN_ID}",
+    ),
+    Check(
+        "spans-times-ordered",
+        "spans",
+        "a span does not end before it starts, nor starts over five minutes after it was received",
+        f"coalesce(end_unix_nano, time_unix_nano) >= time_unix_nano and {_CLOCK_SKEW}",
+    ),
+    Check(
+        "spans-parents-present",
+        "spans",
+        "the parent that a span names is there an hour after the span came",
+        _PARENT,
+        _PARENT_APPLIES,
+        0.01,
+    ),
+    Check(
+        "spans-tokens-sane",
+        "spans",
+        "token counts are between zero and 100 million, and reasoning is no more than output",
+        f"{_SANE_TOKENS} and coalesce(reasoning_tokens <= output_tokens, true)",
+        _HAS_TOKENS,
+    ),
+    Check("spans-dialect-known", "spans", "a span speaks a dialect that is understood", _DIALECT, allowed_share=0.2),
+    Check(
+        "spans-no-mail",
+        "spans",
+        "no e-mail address stands in the clear",
+        _no_mail("name", "status_message", "attributes", "events", "links", "resource"),
+    ),
+    Check(
+        "spans-no-card",
+        "spans",
+        "no card number stands in the clear",
+        _no_card("name", "status_message", "attributes", "events", "links", "resource"),
+    ),
+    Check(
+        "audit-events-actor-and-outcome",
+        "audit_events",
+        "an event of the catalogue says who did it and how it ended",
+        "length(actor_id) > 0 and length(outcome) > 0",
+        f"event_name in ({_NAMED})",
+    ),
+    Check(
+        "audit-events-times-ordered",
+        "audit_events",
+        "an event does not lie over five minutes after it was received",
+        _CLOCK_SKEW,
+    ),
+    Check(
+        "audit-events-no-mail",
+        "audit_events",
+        "no e-mail address stands in the clear",
+        _no_mail("body", "reason", "attributes", "resource"),
+    ),
+    Check(
+        "audit-events-no-card",
+        "audit_events",
+        "no card number stands in the clear",
+        _no_card("body", "reason", "attributes", "resource"),
+    ),
+    Check("logs-times-ordered", "logs", "a record does not lie over five minutes after it was received", _CLOCK_SKEW),
+    Check("logs-no-mail", "logs", "no e-mail address stands in the clear", _no_mail("body", "attributes", "resource")),
+    Check("logs-no-card", "logs", "no card number stands in the clear", _no_card("body", "attributes", "resource")),
+    Check(
+        "contents-owner-known",
+        "contents",
+        "a part names its owner's table and index",
+        "owner_table in ('spans', 'audit_events', 'logs') and owner_index >= 0 and length(part) > 0",
+    ),
+    Check("contents-no-mail", "contents", "no e-mail address stands in the clear", _no_mail("body")),
+    Check("contents-no-card", "contents", "no card number stands in the clear", _no_card("body")),
+)
+"""Every check, in the order in which they are shown."""

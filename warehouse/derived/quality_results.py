@@ -1,0 +1,42 @@
+"""Table `quality_results`: what the checks of a day's records found, and where the records are that they found."""
+
+from warehouse.tables.columns import DAY, INT, TEXT, Column, Table
+
+QUALITY_RESULTS = Table(
+    name="quality_results",
+    doc="results of data quality checks: a row a check and day, and one more for each sender and shard with unexpected records",
+    columns=(
+        Column("tenant_id", TEXT, "whose records were checked"),
+        Column("day", DAY, "UTC date of the records"),
+        Column("time_unix_nano", INT, "begin of the day"),
+        Column("end_unix_nano", INT, "end of the day"),
+        Column("check_name", TEXT, "which check"),
+        Column("source_table", TEXT, "the table whose records were checked"),
+        Column("method", TEXT, "how: `sql` counts every record"),
+        Column("query", TEXT, "SHA-256 of the SQL that counted; `muniment quality show --json` has the SQL"),
+        Column(
+            "outcome",
+            TEXT,
+            "passed, failed, errored (nothing is known) or empty (nothing to check); of a sender's row that of the check",
+        ),
+        Column(
+            "sender",
+            TEXT,
+            "who recorded the unexpected records; NULL in the row of the whole check, and where the table does not say",
+        ),
+        Column("shard", TEXT, "the shard in whose log they are; NULL in the row of the whole check"),
+        Column(
+            "first_index", INT, "lowest log index of an unexpected record of the sender; NULL where none, or no log"
+        ),
+        Column("last_index", INT, "highest log index of an unexpected record of the sender"),
+        Column("total", INT, "records that the check applies to; NULL where it errored"),
+        Column("unexpected", INT, "those of them that are not as expected; NULL where it errored"),
+        Column("allowed", INT, "how many unexpected records the check lets pass; NULL in a sender's row"),
+        Column("error", TEXT, "the kind of error, where it errored"),
+        Column("computed_unix_nano", INT, "when it was checked"),
+    ),
+    ledgered=False,
+    assigned=(),
+    sort_by=("check_name", "method", "sender", "shard"),
+    bloom=(),
+)
