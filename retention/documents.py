@@ -151,8 +151,15 @@ class Documents:
                 f"certificate: expected one by {name!r}, got {len(files)}",
                 hint=f"they lie in {self.lake.certificates}; `muniment retention certificates` lists them",
             )
+        content = files[0].read_bytes()
+        found = sha256(content).hexdigest()
+        if files[0].parent == self.lake.certificates and files[0].name != found:
+            raise CorruptionError(
+                f"{files[0]}: expected a file whose SHA-256 is its name, got {found}",
+                hint="somebody changed or renamed it: the certificate of this hash is another, or gone",
+            )
         try:
-            return open_document(files[0].read_bytes(), self.verifiers()), files[0]
+            return open_document(content, self.verifiers()), files[0]
         except (CertificateError, NoteError) as exc:
             raise CorruptionError(
                 f"{files[0]}: {exc}", hint="it is not what this lake signed: trust nothing of it"

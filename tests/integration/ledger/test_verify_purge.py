@@ -194,3 +194,10 @@ def test_contents_that_a_certificate_calls_gone_and_are_there(growing, findings)
     digest = sign(growing, certificate(growing, deleted=Deleted(contents=parts)))
     growing.record("retention.purged", attributes={"certificate_sha256": digest})
     assert findings(growing.verify(vkey=growing.vkey)) == [(LOG, "purge-unfinished", 3, 3)]
+
+
+def test_a_contents_file_that_is_gone_is_unreadable(lake, findings):
+    """A file that the table's log names and that nobody can read is a finding, not contents that went."""
+    lake.files("contents")[0].unlink()
+    kinds = {kind for _, kind, _, _ in findings(lake.verify(vkey=lake.vkey))}
+    assert kinds == {"unreadable-file"}

@@ -49,19 +49,23 @@ def _settled(job: Job, results: list[ContentResult]) -> list[ContentResult]:
     for _ in range(ATTEMPTS):
         if not any(result.vanished for result in results):
             return results
-        results = [check_contents(again) for again in _tasks_again(job, task)]
+        live = _live_files(job, task)
+        # what a rewrite replaced stays on the disk for its grace: a file that the log names now and that is not there is lost
+        lost = [file for file in live if file.table == CONTENTS and not file.path.exists()]
+        results = [check_contents(again) for again in _tasks_again(task, live)]
+        results[0].problems += [(file, "the table's log names it, and it is not there") for file in lost]
     raise UnavailableError(
         f"contents of {task.tenant} on {task.day} are replaced faster than they can be read",
         hint="try again when compaction or purge has ended",
     )
 
 
-def _tasks_again(job: Job, task: ContentTask) -> list[ContentTask]:
-    """Tasks over the files that the partition has now; one deleted behind the table's back is left out."""
-    there = [
-        file
-        for table in (CONTENTS, *LEDGERED)
-        for file in partition_files(job.lake, table, task.tenant, task.day)
-        if file.path.exists()
-    ]
+def _live_files(job: Job, task: ContentTask) -> list[TableFile]:
+    """The files that the partition has now, by its tables' logs."""
+    return [file for table in (CONTENTS, *LEDGERED) for file in partition_files(job.lake, table, task.tenant, task.day)]
+
+
+def _tasks_again(task: ContentTask, live: Sequence[TableFile]) -> list[ContentTask]:
+    """Tasks over those of these files that can be read; of owners that are gone the rows' own pass tells."""
+    there = [file for file in live if file.path.exists()]
     return content_tasks(task.tenant, task.day, there, task.logs, task.certified, by_segment=False)
