@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 LAKE ?= demo-lake
 
-.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo lock docs clean
+.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench-redact: .venv/.dev ## what the detectors of personal data find, and what t
 
 bench-slo: .venv/.dev ## SLOs and incident rules over 5 million spans: the first round, the next, and how it grows
 	@$(BIN)/python -m benchmarks slo incidents
+
+bench-evidence: .venv/.dev ## a SOC 2 pack of a tenant-month over 5 million spans: building and verifying it
+	@$(BIN)/python -m benchmarks evidence
 
 docs: .venv/.runtime ## write the reference pages that are read off the code
 	@$(BIN)/python docs/generate.py

@@ -34,6 +34,12 @@ def build(
     last: Annotated[str, typer.Option("--to", metavar="D", help="Last day, included; or a time, not included.")],
     out: Annotated[Path, typer.Option("--out", metavar="PACK.zip", help="Where to put the pack.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough", help="Check spans, logs and contents against their seals too, not audit events alone."
+        ),
+    ] = False,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -51,6 +57,7 @@ def build(
         to_unix_nano=parse_instant(last, "--to", end=True) + (len(last) == _DATE_LENGTH),
         out=out,
         force=force,
+        thorough=thorough,
         step=(lambda _text: None) if quiet else lambda text: notes.print(text, markup=False, style="dim"),
     )
     if json_:

@@ -31,7 +31,8 @@ class VerifyOptions:
     """What the verifier brings along, and how it wants to look.
 
     `seen` is its memory of earlier checkpoints, None without one. `since` looks only at what came after it. Of
-    `witness_keys`, at least `require_witness` must have cosigned. `workers` are processes.
+    `witness_keys`, at least `require_witness` must have cosigned. `workers` are processes. `by_number` accounts for every index,
+    and makes commitments of audit events alone: of spans and logs only that a row is there is looked at, of contents nothing.
     """
 
     vkeys: Sequence[Ed25519Verifier] = ()
@@ -40,6 +41,7 @@ class VerifyOptions:
     require_witness: int = 0
     witness_keys: Sequence[WitnessVerifier] = ()
     workers: int = 1
+    by_number: bool = False
 
     @property
     def quorum(self) -> Quorum | None:

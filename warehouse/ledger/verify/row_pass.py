@@ -34,7 +34,7 @@ def scan_partitions(job: Job, pool: TaskPool, files: Sequence[TableFile], views:
         task
         for file in files
         if not _was_accounted(file, views[file.tenant])
-        for task in scan_tasks(file, views[file.tenant])
+        for task in scan_tasks(file, views[file.tenant], by_number=job.options.by_number)
     ]
     waiting = Counter(_key(task.file) for task in tasks)
     held: dict[_Key, _Partition] = {}
@@ -91,7 +91,7 @@ def _settled(job: Job, key: _Key, partition: _Partition, logs: Mapping[str, LogV
             return partition
         partition = _Partition()
         for file in present:
-            for task in scan_tasks(file, logs):
+            for task in scan_tasks(file, logs, by_number=job.options.by_number):
                 partition.add(scan_rows(task))
     raise UnavailableError(
         f"table {key[0]}: files of {key[1]} on {key[2]} are replaced faster than they can be read",

@@ -34,6 +34,9 @@ KEPT_ROWS = 256
 """Altered rows kept a task, to see whether they were swapped."""
 TASK_ROWS = 65_536
 """Rows a task: one row group, some 0.7 s. A larger file is read by several workers, so that none ends long after the others."""
+_NO_HASHES = np.empty((0, HASH_BYTES), np.uint8)
+_PLACE_COLUMNS = ["shard", "log_index"]
+_EVENTS = "audit_events"
 _MAX_PARTS = 4096
 """Of one file, whatever the Delta log says that it holds."""
 
@@ -61,6 +64,8 @@ class ScanTask:
     logs: Mapping[str, LogView]
     place: int = 0
     places: int = 1
+    by_number: bool = False
+    """Only which indices have a row is looked at, not what the rows say."""
 
     @property
     def rows(self) -> int:
@@ -95,21 +100,22 @@ class ScanResult:
     vanished: bool = False
 
 
-def scan_tasks(file: TableFile, logs: Mapping[str, LogView]) -> list[ScanTask]:
-    """Tasks over one file."""
+def scan_tasks(file: TableFile, logs: Mapping[str, LogView], *, by_number: bool = False) -> list[ScanTask]:
+    """Tasks over one file; audit events are compared whatever is asked, since judgements rest on them."""
     places = max(1, min(_MAX_PARTS, -(-file.rows // TASK_ROWS)))
-    return [ScanTask(file, logs, place, places) for place in range(places)]
+    return [ScanTask(file, logs, place, places, by_number and file.table != _EVENTS) for place in range(places)]
 
 
 def scan_rows(task: ScanTask) -> ScanResult:
     """Compare the rows of a task with the entries of their logs."""
     result = ScanResult(task.file)
     collector = _Collector(task.logs)
+    columns = _PLACE_COLUMNS if task.by_number else None
     try:
-        for batch in read_batches(task.file, since=_lowest(task), stretch=(task.place, task.places)):
+        for batch in read_batches(task.file, since=_lowest(task), columns=columns, stretch=(task.place, task.places)):
             result.rows += batch.num_rows
-            collector.add(task.file.table, batch)
-            if task.file.table == "audit_events" and (found := event_rows(batch)).num_rows:
+            collector.add(batch, None if task.by_number else commit_rows(task.file.table, batch).hashes)
+            if task.file.table == _EVENTS and (found := event_rows(batch)).num_rows:
                 result.events.append(found)
         result.shards = collector.finish()
         altered = {shard: rows.altered for shard, rows in result.shards.items() if len(rows.altered)}
@@ -170,18 +176,18 @@ class _Collector:
         self._count = 0
         self._found: dict[str, list[_Compared]] = {}
 
-    def add(self, table: str, batch: pa.RecordBatch) -> None:
-        """Take a batch's rows."""
+    def add(self, batch: pa.RecordBatch, commitments: bytes | None) -> None:
+        """Take a batch's rows with their commitments; without them their indices alone count."""
         shards = batch.column("shard").dictionary_encode()
         indices = batch.column("log_index").to_numpy(zero_copy_only=False)
         if shards.null_count or batch.column("log_index").null_count:
             raise ValueError("expected a shard and a log_index in every row, got NULL")
-        hashes = np.frombuffer(commit_rows(table, batch).hashes, np.uint8).reshape(-1, HASH_BYTES)
+        hashes = _NO_HASHES if commitments is None else np.frombuffer(commitments, np.uint8).reshape(-1, HASH_BYTES)
         codes = shards.indices.to_numpy(zero_copy_only=False)
         names = shards.dictionary.to_pylist()
         for code, shard in enumerate(names):
             mine = slice(None) if len(names) == 1 else np.flatnonzero(codes == code)
-            self._held.setdefault(shard, []).append((indices[mine], hashes[mine]))
+            self._held.setdefault(shard, []).append((indices[mine], hashes[mine] if len(hashes) else hashes))
         self._count += batch.num_rows
         if self._count >= HELD_ROWS:
             self._compare()
@@ -215,6 +221,10 @@ def _shard_rows(parts: list[_Compared]) -> ShardRows:
 
 
 def _compare_rows(view: LogView, indices: np.ndarray, hashes: np.ndarray) -> _Compared:
+    if not len(hashes):
+        indices = np.sort(indices[indices >= view.since] if view.since else indices)
+        inside = (indices >= 0) & (indices < view.size)
+        return _Compared(indices[inside], indices[~inside], indices[:0])
     if view.since:
         new = indices >= view.since
         indices, hashes = indices[new], hashes[new]
