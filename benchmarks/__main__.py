@@ -13,8 +13,8 @@ from typing import Protocol
 from benchmarks import (
     commitments,
     disk,
-    incidents,
     evidence,
+    incidents,
     ingest,
     latency,
     parts,

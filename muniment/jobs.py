@@ -14,6 +14,7 @@ from pathlib import Path
 from governance.access import Access, Action
 from muniment.certificates import list_documents
 from muniment.erasing import run_retention
+from muniment.packs import run_packs
 from muniment.purging import make_ground
 from muniment.retaining import check_tenant, read_holds, read_retention_policy
 from muniment.searching import search_certificates
@@ -24,6 +25,7 @@ from pipelines.jobs import (
     Kept,
     Maintained,
     Overdue,
+    Packs,
     PurgeOutcome,
     PurgeState,
     Searched,
@@ -169,6 +171,19 @@ class ScheduledWork:
             file = self._lock_file("search")
             with locked(file, holder="a scheduled search", timeout_seconds=_WAIT_SECONDS):
                 return search_certificates(context.lake, make_ground(context, LAKE_TENANT).documents)
+
+    def build_packs(self, tenant: str) -> Packs:
+        """What `muniment evidence build` does for each framework that the settings ask for, and the retention of packs."""
+        with self._context("build evidence packs") as context:
+            file = self._lock_file(f"packs-{tenant}")
+            with locked(file, holder="scheduled evidence packs", timeout_seconds=_WAIT_SECONDS):
+                done = run_packs(context, tenant)
+            return Packs(
+                {f"{tenant}/{each.file.name}": each.sha256 for each in done.built},
+                done.deleted,
+                done.held,
+                sum(len(each.problems) for each in done.built),
+            )
 
     def verify(self, *, everything: bool) -> Verified:
         """What `muniment verify --seen` does, with the lake's own keys; `LAKE/dagster/seen.json` is its memory."""

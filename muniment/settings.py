@@ -57,6 +57,16 @@ class DashboardsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8501
 
 
+class EvidenceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of which `frameworks` a pack is built every month, of all that are computed unless some are named.
+
+    A pack goes `keep_days` after its month, seven years unless said otherwise, and later while a hold of its tenant is in force.
+    """
+
+    frameworks: list[str] | None = None
+    keep_days: Annotated[int, msgspec.Meta(ge=31)] = 2_557
+
+
 class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that `muniment.yaml` may say.
 
@@ -87,6 +97,7 @@ class MunimentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     dagster: DagsterConfig = msgspec.field(default_factory=DagsterConfig)
     dashboards: DashboardsConfig = msgspec.field(default_factory=DashboardsConfig)
     alerts: AlertsConfig = msgspec.field(default_factory=AlertsConfig)
+    evidence: EvidenceConfig = msgspec.field(default_factory=EvidenceConfig)
     telemetry: TelemetryConfig = msgspec.field(default_factory=TelemetryConfig)
     witnesses: list[WitnessConfig] = msgspec.field(default_factory=list)
     witness_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0

@@ -76,6 +76,26 @@ def searched_files(lake: LakeResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=metadata)
 
 
+@dg.asset(
+    group_name=GROUP,
+    partitions_def=TENANTS,
+    description="A tenant's evidence packs, of the month that ended last; those kept long enough are deleted.",
+)
+def evidence_packs(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+    """One pack a framework that the settings ask for; one that is there is not built again."""
+    with failing_plainly():
+        done = lake.jobs.build_packs(context.partition_key)
+    metadata: Metadata = {
+        "built": dg.MetadataValue.json(dict(done.built)),
+        "deleted": dg.MetadataValue.json(list(done.deleted[:_MOST_SHOWN])),
+        "kept_by_hold": dg.MetadataValue.json(list(done.held[:_MOST_SHOWN])),
+        "not_proved": dg.MetadataValue.int(done.problems),
+    }
+    if done.problems:
+        raise dg.Failure("sampled records could not be proved", metadata=metadata, allow_retries=False)
+    return dg.MaterializeResult(metadata=metadata)
+
+
 def _verify(lake: LakeResource, *, everything: bool) -> dg.MaterializeResult[None]:
     with failing_plainly():
         found = lake.jobs.verify(everything=everything)

@@ -15,6 +15,7 @@ def make_definitions(lake: LakeResource) -> dg.Definitions:
             assets.verified_checkpoints,
             assets.verified_records,
             assets.searched_files,
+            assets.evidence_packs,
         ],
         asset_checks=[checks.nothing_older_than_its_rule, checks.no_purge_skipped, checks.no_table_without_a_rule],
         jobs=[
@@ -23,6 +24,7 @@ def make_definitions(lake: LakeResource) -> dg.Definitions:
             schedules.retention_checks,
             schedules.rescan,
             schedules.verification,
+            schedules.packs,
             history.history,
         ],
         schedules=[
@@ -31,6 +33,7 @@ def make_definitions(lake: LakeResource) -> dg.Definitions:
             schedules.checks_schedule,
             schedules.weekly,
             schedules.hourly,
+            schedules.monthly,
             history.history_schedule,
         ],
         resources={"lake": lake},

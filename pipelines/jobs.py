@@ -109,6 +109,19 @@ class Searched:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Packs:
+    """A round of evidence packs: SHA-256 by name of those built, names of those deleted, and of those that a hold kept.
+
+    `problems` counts sampled records that could not be proved.
+    """
+
+    built: Mapping[str, str]
+    deleted: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    problems: int = 0
+
+
 class LakeJobs(Protocol):
     """The work on one lake. Every method MUST be safe to repeat, in any order and beside itself in another process.
 
@@ -149,6 +162,10 @@ class LakeJobs(Protocol):
 
     def search_again(self) -> Searched:
         """Search every live file for what certificates say is gone."""
+        ...
+
+    def build_packs(self, tenant: str) -> Packs:
+        """Build a tenant's evidence packs of the month that ended last, and delete those kept long enough."""
         ...
 
     def verify(self, *, everything: bool) -> Verified:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipelines.assets import (
     TENANTS,
+    evidence_packs,
     maintained_tables,
     purged_records,
     searched_files,
@@ -15,6 +16,7 @@ from pipelines.assets import (
     verified_records,
 )
 from pipelines.lake import LakeResource, failing_plainly
+from warehouse.names import LAKE_TENANT
 
 JOB_TAG = "muniment/job"
 """At most one run at a time has each value of this tag."""
@@ -44,6 +46,9 @@ retention_checks = _job(
 rescan = _job(
     "rescan", [searched_files, verified_records], "Search for all that was ever deleted, and verify every record."
 )
+packs = _job(
+    "evidence_packs", [evidence_packs], "Build one tenant's evidence packs of last month.", op_retry_policy=_RETRY
+)
 verification = _job("verification", [verified_checkpoints], "Verify checkpoints and what came since the last run.")
 
 
@@ -71,6 +76,19 @@ def every_five_minutes(context: dg.ScheduleEvaluationContext, lake: LakeResource
 def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> Sequence[dg.RunRequest]:
     """A run for each tenant that there is now; one that was added today is among them."""
     tenants = keep_partitions(context.instance, lake)
+    return [dg.RunRequest(run_key=f"{_key(context)}/{tenant}", partition_key=tenant) for tenant in tenants]
+
+
+@dg.schedule(
+    job=packs,
+    cron_schedule="30 4 2 * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+    name="evidence_packs_monthly",
+)
+def monthly(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> Sequence[dg.RunRequest]:
+    """A run for each tenant, once what was sent late in the month has come."""
+    tenants = [name for name in keep_partitions(context.instance, lake) if name != LAKE_TENANT]
     return [dg.RunRequest(run_key=f"{_key(context)}/{tenant}", partition_key=tenant) for tenant in tenants]
 
 

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     )(build)
     group.command("verify", epilog="Example: muniment evidence verify pack.zip --vkey lake.vkey")(verify)
     group.command("list", epilog="Example: muniment evidence list --framework soc2")(list_)
+    group.command("packs", epilog="Example: muniment evidence packs --tenant acme")(packs)
     app.add_typer(group, name="evidence")
 
 
@@ -147,6 +148,30 @@ def list_(
         for control in each.controls if framework is not None else ():
             console.print(plain_text(f"  {control.id}  {control.title}"), soft_wrap=True)
             console.print(plain_text(f"      {control.question}"), style="dim", soft_wrap=True)
+
+
+def packs(
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="T", help="Only this tenant's.")] = None,
+    lake: LakeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """List the packs that the monthly schedule built, in `LAKE/packs/`."""
+    from muniment.packs import list_packs
+    from muniment.wiring import command_context
+
+    found = list_packs(command_context(lake), tenant)
+    if json_:
+        print_json(
+            [
+                {"tenant": each.tenant, "framework": each.framework, "month": str(each.month), "file": str(each.file)}
+                for each in found
+            ]
+        )
+        return
+    for each in found:
+        console.print(plain_text(f"{each.tenant}  {each.framework}  {each.month}  {each.file}"), soft_wrap=True)
+    if not found:
+        notes.print("no pack was built on schedule yet")
 
 
 def _print_outcome(outcome: "Outcome") -> None:

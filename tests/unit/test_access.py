@@ -26,7 +26,7 @@ key.read           o c a . t . .
 key.manage         o . . . t . .
 records.write      o . . . . j k
 records.read       o c a s t j .
-records.export     o c a . t . .
+records.export     o c a . t j .
 contents.read      o c a . t j .
 import.write       o . . . . . .
 collector.run      o . . s . . .

@@ -1,0 +1,147 @@
+"""Packs on schedule: one a framework and month, once; kept as long as the settings say, and longer under a hold."""
+
+import dataclasses
+import json
+import zipfile
+
+import dagster as dg
+import pytest
+
+from governance.evidence.standalone import PROVED, verify_pack
+from muniment.cli.app import run
+from muniment.jobs import ScheduledWork
+from muniment.packs import Month, run_packs
+from muniment.proving import public_keys
+from muniment.wiring import command_context
+from pipelines.definitions import make_definitions
+from pipelines.lake import LakeResource
+from warehouse.lake import find_lake
+
+DAY = 86_400_000_000_000
+OCTOBER = 1_790_812_800_000_000_000  # 2026-10-01T00:00:00Z
+NOVEMBER_2 = OCTOBER + 32 * DAY
+
+
+@pytest.fixture
+def lake(tmp_path, capfd):
+    """A lake with one change of October that nobody approved."""
+    folder = tmp_path / "lake"
+    attributes = {"event.name": "model.switched", "audit.actor.id": "bob", "audit.outcome": "success"}
+    record = {
+        "timeUnixNano": str(OCTOBER + DAY),
+        "eventName": "model.switched",
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
+    }
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}) + "\n")
+    for words in (["init"], ["tenant", "add", "acme"], ["import", str(file), "--tenant", "acme"]):
+        assert run([*words, "--lake", str(folder)]) == 0
+    capfd.readouterr()
+    return folder
+
+
+def configure(lake, text):
+    """Add to the lake's settings."""
+    settings = lake / "muniment.yaml"
+    settings.write_text(settings.read_text() + text)
+
+
+def context_at(lake, now):
+    """A context whose clock says `now`."""
+    return dataclasses.replace(command_context(lake), clock=lambda: now)
+
+
+def purged(lake, capfd):
+    """Names of the packs whose deletion is in the tenant's log."""
+    capfd.readouterr()
+    query = "select resource_id from audit_events where event_name = 'retention.purged' and resource_type = 'pack'"
+    assert run(["sql", query, "--tenant", "acme", "--format", "json", "--lake", str(lake)]) == 0
+    return [row["resource_id"] for row in json.loads(capfd.readouterr().out)]
+
+
+@pytest.mark.parametrize(
+    ("now", "month"),
+    [
+        (OCTOBER - 1, "2026-08"),
+        (OCTOBER, "2026-09"),
+        (NOVEMBER_2, "2026-10"),
+        (OCTOBER + 92 * DAY, "2026-12"),
+        (OCTOBER + 92 * DAY - 1, "2026-11"),
+    ],
+)
+def test_the_month_is_the_last_that_ended(now, month):
+    """To the nanosecond, over the end of a year too."""
+    found = Month.before(now)
+    assert str(found) == month
+    assert found.from_unix_nano < found.to_unix_nano <= now
+
+
+def test_a_month_is_built_once(lake):
+    """A pack for each framework that the settings name; the next round finds it there; the lake's key proves it."""
+    configure(lake, "\nevidence: {frameworks: [soc2, gdpr]}\n")
+    context = context_at(lake, NOVEMBER_2)
+    first = run_packs(context, "acme")
+    assert [each.file.name for each in first.built] == ["soc2-2026-10.zip", "gdpr-2026-10.zip"]
+    assert run_packs(context, "acme").built == ()
+    vkey = public_keys(context)[0].vkey
+    with zipfile.ZipFile(first.built[0].file) as archive:
+        findings = {each["id"]: each["state"] for each in json.loads(archive.read("manifest.json"))["controls"]}
+    assert findings["CC8.1"] == "not satisfied"
+    assert all(verify_pack(each.file, [vkey]).result == PROVED for each in first.built)
+    assert all(each.file.stat().st_mode & 0o077 == 0 for each in first.built)
+
+
+def test_what_was_kept_long_enough_goes_and_is_recorded(lake, capfd):
+    """Not before `keep_days` after the month's end; then its deletion is an event, and the next months' packs stay."""
+    configure(lake, "\nevidence: {frameworks: [soc2], keep_days: 40}\n")
+    october = run_packs(context_at(lake, NOVEMBER_2), "acme").built[0].file
+    day_before = OCTOBER + 71 * DAY - 1
+    assert run_packs(context_at(lake, day_before), "acme").deleted == ()
+    assert october.exists()
+    done = run_packs(context_at(lake, day_before + 1), "acme")
+    assert done.deleted == ("acme/soc2-2026-10.zip",)
+    assert not october.exists()
+    assert (october.parent / "soc2-2026-11.zip").exists()
+    assert purged(lake, capfd) == ["acme/soc2-2026-10.zip"]
+
+
+def test_a_hold_keeps_packs(lake, capfd):
+    """While a hold of the tenant is in force, none goes."""
+    configure(lake, "\nevidence: {frameworks: [soc2], keep_days: 40}\n")
+    october = run_packs(context_at(lake, NOVEMBER_2), "acme").built[0].file
+    words = ["hold", "place", "--tenant", "acme", "--reason", "case 7", "--everything-of-tenant", "--lake", str(lake)]
+    assert run(words) == 0, capfd.readouterr()
+    done = run_packs(context_at(lake, OCTOBER + 80 * DAY), "acme")
+    assert (done.deleted, done.held) == ((), ("acme/soc2-2026-10.zip",))
+    assert october.exists()
+
+
+def test_the_asset_builds_a_tenants_packs(lake, tmp_path, monkeypatch):
+    """Dagster's run leaves names and hashes as metadata, and the command lists what is there."""
+
+    class November(LakeResource):
+        @property
+        def jobs(self):
+            return ScheduledWork(find_lake(lake), lambda: NOVEMBER_2)
+
+    configure(lake, "\nevidence: {frameworks: [soc2]}\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    definitions = make_definitions(November(path=str(lake)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("tenants", ["acme"])
+        done = definitions.resolve_job_def("evidence_packs").execute_in_process(instance=instance, partition_key="acme")
+        metadata = done.asset_materializations_for_node("evidence_packs")[0].metadata
+    assert list(metadata["built"].value) == ["acme/soc2-2026-10.zip"]
+    assert (lake / "packs" / "acme" / "soc2-2026-10.zip").is_file()
+    assert run(["evidence", "packs", "--lake", str(lake)]) == 0
+
+
+def test_a_framework_that_there_is_not_is_refused(lake):
+    """By name, with those that there are."""
+    from warehouse.errors import SettingsError
+
+    configure(lake, "\nevidence: {frameworks: [iso-9001]}\n")
+    with pytest.raises(SettingsError, match=r"soc2.*iso-9001"):
+        run_packs(context_at(lake, NOVEMBER_2), "acme")
