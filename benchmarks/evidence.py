@@ -2,7 +2,7 @@
 
 The lake has three tenants and thirty days, so a pack covers every day of one tenant: a third of all records. Building and
 verifying are processes of their own, as the commands are; their processor time and peak memory are the kernel's, helpers
-included. Time on the clock is what an officer waits; on a machine that others use it says less than the processor's.
+included, from the start of Python on. Bars hold for the processor's time: on a machine that others use, the clock's says how busy it is.
 
     python -m benchmarks.evidence --build LAKE --from N --to N --out PACK.zip | --verify PACK.zip --vkey FILE
 """
@@ -21,7 +21,6 @@ from benchmarks.evidence_lake import LAKE_NAME, evidence_lake, linked
 from benchmarks.query_lake import TENANTS
 from benchmarks.results import Figure
 from governance.evidence.standalone import PROVED, verify_pack
-from muniment.evidence import build_pack
 from muniment.wiring import command_context
 from warehouse.clock import NANOS_PER_DAY
 from warehouse.ledger.signing import read_signing_keys
@@ -53,14 +52,14 @@ def run(*, quick: bool) -> list[Figure]:
     build, verify = _median(built), _median(verified)
     note = f"{made.spans:,} spans and {made.events:,} audit events, a third of them this tenant's; {build['items']:,.0f} items"
     return [
-        Figure("evidence", "a SOC 2 pack of a tenant-month", build["seconds"], "s", BAR_BUILD_SECONDS, note=note),
-        Figure("evidence", "the same, processor time", build["cpu"], "s", note="its helper processes included"),
+        Figure("evidence", "a SOC 2 pack of a tenant-month, processor time", build["cpu"], "s", BAR_BUILD_SECONDS, note=note),
+        Figure("evidence", "the same, on the clock", build["seconds"], "s", note="beside whatever else runs"),
         Figure(
             "evidence", "the same, peak memory", max(each["mib"] for each in built), "MiB", BAR_BUILD_MIB,
             note="of the process and the largest of its helpers together",
         ),
-        Figure("evidence", "verifying it", verify["seconds"], "s", BAR_VERIFY_SECONDS, note=f"{size:.1f} MiB"),
-        Figure("evidence", "verifying it, processor time", verify["cpu"], "s"),
+        Figure("evidence", "verifying it, processor time", verify["cpu"], "s", BAR_VERIFY_SECONDS, note=f"{size:.1f} MiB"),
+        Figure("evidence", "the same, on the clock", verify["seconds"], "s", note="beside whatever else runs"),
     ]  # fmt: skip
 
 
@@ -72,10 +71,12 @@ def _measured(*words: str) -> dict[str, float]:
 
 
 def _median(runs: list[dict[str, float]]) -> dict[str, float]:
-    return sorted(runs, key=lambda each: each["seconds"])[len(runs) // 2]
+    return sorted(runs, key=lambda each: each["cpu"])[len(runs) // 2]
 
 
 def _build(lake: Path, first: int, last: int, out: Path) -> dict[str, Any]:
+    from muniment.evidence import build_pack  # what verifies has no use for it
+
     started = time.perf_counter()
     steps: list[tuple[str, float]] = []
     built = build_pack(
