@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -22,6 +22,7 @@ from governance.evidence.report import html_report, pdf_report
 
 SAMPLE_SIZE = 25
 """Records a control whose proofs a pack holds: the usual sample of an auditor."""
+POPULATION = "population.csv"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o600
 
@@ -45,6 +46,7 @@ class Ground:
         checkpoints: each log's signed checkpoint, by shard.
         certificates: the purge certificates of the tenant, by SHA-256.
         holds: the holds in force.
+        populations: SHA-256 of each population as CSV, by control; `pack_files` adds them.
     """
 
     lake: str
@@ -59,6 +61,7 @@ class Ground:
     checkpoints: Mapping[str, bytes] = field(default_factory=dict)
     certificates: Mapping[str, bytes] = field(default_factory=dict)
     holds: tuple[Mapping[str, Any], ...] = ()
+    populations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -86,6 +89,15 @@ def pack_files(
     problems: Mapping[Place, str],
 ) -> dict[str, bytes]:
     """Every file of a pack but its manifest and that one's signature, by name."""
+    of_controls: dict[str, bytes] = {}
+    for outcome in outcomes:
+        of_controls |= _control_files(outcome, ground, proofs, problems)
+    populations = {
+        outcome.control.id: hashlib.sha256(of_controls[f"controls/{outcome.control.folder}/{POPULATION}"]).hexdigest()
+        for outcome in outcomes
+        if outcome.control.sql is not None
+    }
+    ground = replace(ground, populations=populations)
     files: dict[str, bytes] = {
         "README.txt": _readme(framework, ground).encode(),
         "report.html": html_report(framework, outcomes, ground).encode(),
@@ -98,9 +110,7 @@ def pack_files(
     }
     files |= {f"checkpoints/{shard}": note for shard, note in ground.checkpoints.items()}
     files |= {f"certificates/{name}": content for name, content in ground.certificates.items()}
-    for outcome in outcomes:
-        files |= _control_files(outcome, ground, proofs, problems)
-    return files
+    return files | of_controls
 
 
 def manifest_of(framework: Framework, outcomes: Sequence[Outcome], ground: Ground, files: Mapping[str, bytes]) -> bytes:
@@ -158,7 +168,7 @@ def _figures(outcome: Outcome, files: Mapping[str, bytes]) -> dict[str, Any]:
         "covered": outcome.covered,
     }
     if outcome.state is not State.MAPPING_ONLY:
-        population = files[f"controls/{control.folder}/population.csv"]
+        population = files[f"controls/{control.folder}/{POPULATION}"]
         found["population_sha256"] = hashlib.sha256(population).hexdigest()
     return found
 
@@ -171,8 +181,9 @@ def _control_files(
         return {}
     folder = f"controls/{control.folder}"
     sample = sample_of(outcome, ground.seed)
+    population = _csv(outcome.population)
     files = {
-        f"{folder}/population.csv": _csv(outcome.population),
+        f"{folder}/{POPULATION}": population,
         f"{folder}/population.parquet": _parquet(outcome.population),
         f"{folder}/query.sql": control.sql.encode(),
         f"{folder}/sample.json": _json([_sampled(folder, place, proofs, problems) for place in sample]),
@@ -188,6 +199,9 @@ def _control_files(
                 "items": outcome.items,
                 "exceptions": outcome.exceptions,
                 "covered": outcome.covered,
+                "population_sha256": hashlib.sha256(population).hexdigest(),
+                "seed": ground.seed,
+                "sample_size": len(sample),
                 "extracted_unix_nano": str(ground.as_of_unix_nano),
                 "parameters": {"from": str(ground.from_unix_nano), "to": str(ground.to_unix_nano)},
                 "coverage_query": control.coverage,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 SHOWN_EXCEPTIONS = 20
 _SHOWN_GAPS = 5
-_MOST_CHARACTERS = 160
+_MOST_CHARACTERS = 600
+_MOST_OF_A_VALUE = 120
+_NANOS = "_unix_nano"
 _BARS = 31
 
 
@@ -147,6 +149,7 @@ def _control(outcome: Outcome, ground: "Ground") -> dict[str, Any]:
         "trend": _trend(outcome, ground),
         "listed": _exceptions(outcome),
         "query": (control.sql or "").strip(),
+        "source": _source(outcome, ground),
     }
 
 
@@ -187,18 +190,37 @@ def _exceptions(outcome: Outcome) -> list[dict[str, str]]:
             "when": _moment(row["time_unix_nano"]),
             "record": f"{row['record_table']} {row['shard']}/{row['log_index']}",
             "why": _short(row["exception"] or "cannot be judged"),
-            "more": _short("; ".join(f"{name}: {_value(row[name])}" for name in others if row[name] is not None)),
+            "more": _short("; ".join(_named(name, row[name]) for name in others if row[name] is not None)),
         }
         for row in bad.slice(0, SHOWN_EXCEPTIONS).to_pylist()
     ]
 
 
-def _value(value: object) -> str:
-    return value.isoformat() if isinstance(value, dt.date) else str(value)
+def _source(outcome: Outcome, ground: "Ground") -> str:
+    """Where the figure comes from: what an auditor asks of information that the entity made itself."""
+    control = outcome.control
+    if control.sql is None:
+        return ""
+    folder = f"controls/{control.folder}"
+    text = (
+        f"{outcome.items:,} rows of {folder}/population.csv, computed by {folder}/query.sql over the records received up to "
+        f"{_moment(ground.as_of_unix_nano)}. The records in {folder}/sample.json were drawn with the seed {ground.seed}, "
+        "and each comes with the proof of its place in a sealed log."
+    )
+    found = ground.populations.get(control.id)
+    return f"{text} SHA-256 of the population: {found}." if found else text
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+def _named(name: str, value: object) -> str:
+    """A column and its value in words: an instant as a date, not as nanoseconds."""
+    if name.endswith(_NANOS) and isinstance(value, int):
+        return f"{name.removesuffix(_NANOS).replace('_', ' ')}: {_moment(value)}"
+    text = value.isoformat() if isinstance(value, dt.date) else str(value)
+    return f"{name.replace('_', ' ')}: {_short(text, _MOST_OF_A_VALUE)}"
+
+
+def _short(text: str, most: int = _MOST_CHARACTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _moment(unix_nano: int) -> str:
@@ -213,11 +235,12 @@ def _html_control(each: dict[str, Any]) -> str:
     table = f"<table><tr><th>When</th><th>Record</th><th>Why</th><th>What</th></tr>{listed}</table>" if listed else ""
     left = each["exceptions"] - len(each["listed"])
     more = f"<p>and {left:,} more: controls/{_e(each['folder'])}/population.csv</p>" if left > 0 else ""
+    source = f"<p class='cite'><b>Where the figure comes from.</b> {_e(each['source'])}</p>" if each["source"] else ""
     query = f"<details><summary>Query</summary><pre>{_e(each['query'])}</pre></details>" if each["query"] else ""
     return (
         f"<section id='{_e(each['folder'])}'><h2>{_e(each['id'])} {_e(each['title'])}</h2><p class='cite'>{_e(each['citation'])}</p>"
         f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{table}{more}"
-        f"<p><b>What it does not show.</b> {_e(each['limits'])}</p>{query}</section>"
+        f"<p><b>What it does not show.</b> {_e(each['limits'])}</p>{source}{query}</section>"
     )
 
 
