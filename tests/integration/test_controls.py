@@ -1,0 +1,131 @@
+"""Shipped controls over records whose answers are known: what satisfies each, and what does not though it looks like it."""
+
+import json
+
+import pytest
+
+from governance.controls.evaluating import State, evaluate
+from governance.controls.framework import default_controls
+from muniment.cli.app import run
+from muniment.wiring import command_context
+from warehouse.query import open_session
+
+HOUR = 3_600_000_000_000
+START = 1_790_812_800_000_000_000  # 2026-10-01T00:00:00Z
+YEARS = 10 * 366 * 24 * HOUR
+
+
+@pytest.fixture
+def lake(tmp_path, capfd):
+    """An empty lake with one tenant."""
+    folder = tmp_path / "lake"
+    for words in (["init"], ["tenant", "add", "acme"]):
+        assert run([*words, "--lake", str(folder)]) == 0
+    capfd.readouterr()
+    return folder
+
+
+def send(lake, *events):
+    """Import events, each (hours after the start, name, attributes)."""
+    records = []
+    for hours, name, attributes in events:
+        values = {"event.name": name, "audit.outcome": "success", "audit.actor.type": "human"} | attributes
+        records.append(
+            {
+                "timeUnixNano": str(START + hours * HOUR),
+                "eventName": name,
+                "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in values.items()],
+            }
+        )
+    file = lake.parent / "events.jsonl"
+    file.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}) + "\n")
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(lake)]) == 0
+
+
+def found(lake, control_id):
+    """State of a SOC 2 control, and the reason of each exception."""
+    context = command_context(lake)
+    control = next(each for each in default_controls().frameworks["soc2"].controls if each.id == control_id)
+    with open_session(lake, tenants=["acme"], principal=context.principal, settings=context.settings.query) as session:
+        outcome = evaluate(session, control, from_unix_nano=START, to_unix_nano=START + YEARS)
+    reasons = outcome.population.column("exception").to_pylist() if outcome.items else []
+    return outcome.state, sorted(reason for reason in reasons if reason)
+
+
+def incident(lake, name, action):
+    """An event about the incident as this system itself records it."""
+    command_context(lake).record(
+        name, "acme", action=action, resource_type="incident", resource_id="inc-1",
+        attributes={"muniment.incident.severity": "high"},
+    )  # fmt: skip
+
+
+def test_a_record_that_joins_is_no_answer_to_an_incident(lake):
+    """Only somebody who acknowledges, mitigates or closes answers it; only who closes it closes it."""
+    incident(lake, "incident.opened", "open")
+    incident(lake, "incident.updated", "join")
+    incident(lake, "incident.updated", "reopen")
+    incident(lake, "incident.closed", "join")
+    assert found(lake, "CC7.3") == (State.NOT_SATISFIED, ["nobody acknowledged it"])
+    incident(lake, "incident.updated", "acknowledge")
+    assert found(lake, "CC7.3") == (State.SATISFIED, [])
+    assert found(lake, "CC7.5") == (State.NOT_SATISFIED, ["nobody closed it"])
+    incident(lake, "incident.closed", "close")
+    assert found(lake, "CC7.5") == (State.SATISFIED, [])
+
+
+def test_events_of_this_system_cannot_be_sent_in(lake):
+    """A sender that says it closed an incident answers nothing: what it sends is kept under another name."""
+    incident(lake, "incident.opened", "open")
+    send(lake, (1, "incident.closed", {"audit.resource.id": "inc-1", "audit.action": "close"}))
+    assert found(lake, "CC7.3") == (State.NOT_SATISFIED, ["nobody acknowledged it"])
+
+
+@pytest.mark.parametrize(
+    ("hours", "reasons"),
+    [(23, []), (24, ["revoked after more than a day"]), (None, ["it was not revoked"])],
+)
+def test_a_compromised_credential_is_revoked_within_a_day(lake, hours, reasons):
+    """To the hour; a revocation of another credential, or from before, does not count."""
+    named = {"audit.resource.id": "cred-1"}
+    others = [
+        (1, "credential.revoked", named),
+        (3, "credential.revoked", {"audit.resource.id": "cred-2"}),
+        (2, "credential.compromised", named),
+    ]
+    late = [] if hours is None else [(2 + hours, "credential.revoked", named)]
+    send(lake, *others, *late)
+    assert found(lake, "CC6.1-revoked")[1] == reasons
+
+
+@pytest.mark.parametrize(
+    ("approval", "reason"),
+    [
+        (None, "the approval that it names was never granted"),
+        ((2, {"audit.actor.id": "ann"}), "approved only after the change"),
+        ((0, {"audit.actor.id": "bob"}), "approved by who made the change"),
+        ((0, {}), "the approval names nobody"),
+        ((0, {"audit.actor.id": "bot", "audit.actor.type": "agent"}), "not approved by a human"),
+        ((0, {"audit.actor.id": "ann"}), "the approval is asserted: neither key-bound nor verified"),
+    ],
+)
+def test_an_approval_that_does_not_count_is_an_exception(lake, approval, reason):
+    """Each way in which it does not is named."""
+    change = (1, "prompt.changed", {"audit.actor.id": "bob", "audit.approval.id": "apr-1"})
+    given = (
+        [] if approval is None else [(approval[0], "approval.granted", {"audit.approval.id": "apr-1"} | approval[1])]
+    )
+    send(lake, change, *given)
+    assert found(lake, "CC8.1") == (State.NOT_SATISFIED, [reason])
+
+
+@pytest.mark.parametrize("framework", sorted(default_controls().frameworks))
+def test_no_control_is_satisfied_by_nothing(lake, framework):
+    """Over a tenant without records every computed control is insufficient evidence, and a mapping stays one."""
+    context = command_context(lake)
+    with open_session(lake, tenants=["acme"], principal=context.principal, settings=context.settings.query) as session:
+        states = {
+            evaluate(session, control, from_unix_nano=START, to_unix_nano=START + HOUR).state
+            for control in default_controls().frameworks[framework].controls
+        }
+    assert states <= {State.INSUFFICIENT, State.MAPPING_ONLY}
