@@ -46,9 +46,7 @@ retention_checks = _job(
 rescan = _job(
     "rescan", [searched_files, verified_records], "Search for all that was ever deleted, and verify every record."
 )
-packs = _job(
-    "evidence_packs", [evidence_packs], "Build one tenant's evidence packs of last month.", op_retry_policy=_RETRY
-)
+packs = _job("evidence", [evidence_packs], "Build one tenant's evidence packs of last month.", op_retry_policy=_RETRY)
 verification = _job("verification", [verified_checkpoints], "Verify checkpoints and what came since the last run.")
 
 

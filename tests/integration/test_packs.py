@@ -131,7 +131,7 @@ def test_the_asset_builds_a_tenants_packs(lake, tmp_path, monkeypatch):
     definitions = make_definitions(November(path=str(lake)))
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("tenants", ["acme"])
-        done = definitions.resolve_job_def("evidence_packs").execute_in_process(instance=instance, partition_key="acme")
+        done = definitions.resolve_job_def("evidence").execute_in_process(instance=instance, partition_key="acme")
         metadata = done.asset_materializations_for_node("evidence_packs")[0].metadata
     assert list(metadata["built"].value) == ["acme/soc2-2026-10.zip"]
     assert (lake / "packs" / "acme" / "soc2-2026-10.zip").is_file()
