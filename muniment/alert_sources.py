@@ -1,5 +1,70 @@
-"""What the loop evaluates each round, besides the watchdog."""
+"""What the loop evaluates each round, besides the watchdog: service-level objectives.
 
+A source says what fires, what it could not look at, and the figures that leave as metrics. A tenant whose records cannot be
+read keeps no other from being evaluated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from muniment.alert_points import slo_gauges
 from muniment.alerting import Source
+from muniment.slos import SloRun, compute_slos
+from muniment.wiring import CommandContext
+from pipelines.alerts.episodes import Doubt, Evaluation
+from warehouse.errors import ControlUnavailableError, MunimentError
+from warehouse.names import LAKE_TENANT
 
-SOURCES: tuple[Source, ...] = ()
+_Run = TypeVar("_Run")
+
+
+def evaluate_slos(context: CommandContext, now_unix_nano: int) -> Evaluation:
+    """Compute every SLO in force; an indicator whose query fails leaves its own alerts in doubt, and a tenant that cannot be read all of its own."""
+
+    def compute(tenants: Sequence[str] | None) -> SloRun:
+        return compute_slos(context, tenants=tenants, now_unix_nano=now_unix_nano)
+
+    runs, failed = by_tenant(context, compute)
+    doubts = {
+        Doubt(counted.tenant, label="sli", value=name)
+        for run in runs
+        for counted in run.counted
+        for name in counted.problems
+    }
+    figures = [figure for run in runs for figure in run.figures]
+    return Evaluation(
+        frozenset({"slo"}),
+        tuple(alert for run in runs for alert in run.alerts),
+        doubts=frozenset({*doubts, *map(Doubt, failed)}),
+        problems=(
+            *(f"slo {where}: {why}" for run in runs for where, why in run.problems.items()),
+            *(f"slos of {tenant}: {why}" for tenant, why in failed.items()),
+        ),
+        gauges=slo_gauges(figures),
+    )
+
+
+def by_tenant(
+    context: CommandContext, run: Callable[[Sequence[str] | None], _Run]
+) -> tuple[list[_Run], dict[str, str]]:
+    """Run something over all tenants at once; where that fails, tenant by tenant, with those that failed and why.
+
+    Raises:
+        ControlUnavailableError: the control database does not answer, so that nobody can say which tenants there are.
+    """
+    try:
+        return [run(None)], {}
+    except ControlUnavailableError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, it is found again below, with the tenant it concerns
+        done: list[_Run] = []
+        failed: dict[str, str] = {}
+        for tenant in [LAKE_TENANT, *(each.id for each in context.control.list_tenants())]:
+            try:
+                done.append(run([tenant]))
+            except Exception as exc:  # noqa: BLE001 - said of this tenant; the others are still looked at
+                failed[tenant] = str(exc) if isinstance(exc, MunimentError) else type(exc).__name__
+        return done, failed
+
+
+SOURCES: tuple[Source, ...] = (Source("slos", evaluate_slos),)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from muniment.alert_events import FIRED, RESOLVED, record_alerts
+from muniment.alert_points import alert_gauges
 from muniment.alert_state import AlertState, write_state
 from muniment.environment import variable
 from muniment.wiring import CommandContext
@@ -22,6 +23,7 @@ from pipelines.alerts.alert import Alert
 from pipelines.alerts.config import AlertsConfig, TargetConfig
 from pipelines.alerts.courier import Courier, Turn
 from pipelines.alerts.episodes import Changes, Evaluation, compare, watchdog
+from pipelines.alerts.gauges import merge_points
 from pipelines.alerts.plan import is_for, waiting
 from pipelines.alerts.targets import Target, open_target
 from pipelines.alerts.wording import Wording
@@ -165,7 +167,7 @@ class AlertWatch:
             evaluations = [watchdog(now), *(self._evaluate(context, source, now) for source in self._sources)]
             evaluations.append(self._own_trouble())
             problems = [problem for each in evaluations for problem in each.problems]
-            changes = self._keep(evaluations, now)
+            changes, queued = self._keep(evaluations, now)
             problems += self._record(context, changes)
         finally:
             if "control" in vars(context):
@@ -176,7 +178,9 @@ class AlertWatch:
             now, time.monotonic() - began, len(firing), len(changes.began), len(changes.ended), tuple(problems)
         )
         self._tell(done)
-        write_state(self._context.lake, AlertState.of_round(done, self._config.interval_seconds))
+        points = merge_points([alert_gauges(records, queued, done.seconds), *(each.gauges for each in evaluations)])
+        state = AlertState(now, done.seconds, self._config.interval_seconds, done.problems, points)
+        write_state(self._context.lake, state)
         return done
 
     def _evaluate(self, context: CommandContext, source: Source, now: int) -> Evaluation:
@@ -211,16 +215,17 @@ class AlertWatch:
         )
         return Evaluation(frozenset({"alerting"}), alerts)
 
-    def _keep(self, evaluations: Sequence[Evaluation], now: int) -> Changes:
+    def _keep(self, evaluations: Sequence[Evaluation], now: int) -> tuple[Changes, dict[str, int]]:
+        """Keep what changed; also how much each target had not been told of when the round began."""
         known, deliveries = self._store.list_alerts(), self._store.list_deliveries()
         if gone := {each.target for each in deliveries} - set(self._names):
             self._say(f"no longer targets: {', '.join(sorted(gone))}")
             self._store.forget_targets(self._names)
-        unsettled = {
-            record.fingerprint
+        behind = {
+            target.name: waiting(target, self._names, known, _of_target(deliveries, target.name))
             for target in self._targets
-            for record in waiting(target, self._names, known, _of_target(deliveries, target.name))
         }
+        unsettled = {record.fingerprint for records in behind.values() for record in records}
         changes = compare(known, evaluations, now, unsettled=unsettled)
         self._store.keep_alerts(changes.keep, forget=changes.forget)
         self._store.add_deliveries(
@@ -232,7 +237,7 @@ class AlertWatch:
                 if is_for(alert, target, self._names)
             ]
         )
-        return changes
+        return changes, {name: len(records) for name, records in behind.items()}
 
     def _record(self, context: CommandContext, changes: Changes) -> list[str]:
         fresh = {(FIRED, record.fingerprint) for record in changes.began}

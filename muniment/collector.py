@@ -16,6 +16,7 @@ from collectors.intake import Intake
 from collectors.redact.detectors import BY_NAME
 from collectors.server import Receivers
 from muniment import __version__
+from muniment.alert_measures import observe_alerts
 from muniment.heartbeat import Heartbeat, TalliedPipeline, Tally
 from muniment.memory import keep_freed_memory
 from muniment.policy_watch import PolicyWatch
@@ -164,6 +165,8 @@ class Collector:
                 name, [lambda _options: [metrics.Observation(read())]], unit=unit, description=description
             )
 
+        if self._context.settings.alerts.on_metrics:
+            observe_alerts(self._context.lake, self._context.clock)
         gauge("muniment.queue.requests", "{request}", "requests waiting", lambda: self.intake.waiting_requests)
         gauge("muniment.queue.batches", "{batch}", "batches waiting", lambda: self.writer.state().queued_batches)
         gauge("muniment.pending.size", "By", "bytes not committed yet", lambda: self.writer.state().pending_bytes)

@@ -119,7 +119,9 @@ def alert_status(context: "CommandContext") -> dict[str, Any]:
             asdict(queue)
             for queue in read_queues(lake_targets(context.lake, context.settings.alerts), records, deliveries)
         ],
-        "last_round": None if state is None else asdict(state),
+        "last_round": None
+        if state is None
+        else {name: value for name, value in asdict(state).items() if name != "points"},
     }
 
 

@@ -87,11 +87,16 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whether `muniment up` watches, how often, and whom it tells. `runbook_base_url` is where your copy of `docs/runbooks/` is."""
+    """Whether `muniment up` watches, how often, and whom it tells.
+
+    `runbook_base_url` is where your copy of `docs/runbooks/` is. `on_metrics` says whether collectors show SLOs, alerts and incidents,
+    with the names of tenants, on `/metrics` and by OTLP.
+    """
 
     enabled: bool = True
     interval_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 60.0
     runbook_base_url: str | None = None
+    on_metrics: bool = True
     targets: list[TargetConfig] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:

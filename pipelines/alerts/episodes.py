@@ -8,10 +8,11 @@ Invariants:
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pipelines.alerts.alert import Alert, Kind
+from pipelines.alerts.gauges import Points
 from warehouse.clock import NANOS_PER_DAY
 from warehouse.control import AlertRecord
 from warehouse.names import LAKE_TENANT
@@ -23,17 +24,31 @@ _IN_COLUMNS = ("tenant", "starts_unix_nano", "ends_unix_nano")
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """What a source could not look at: all alerts of a tenant, or those of them that carry a label."""
+
+    tenant: str
+    label: str | None = None
+    value: str | None = None
+
+    def concerns(self, alert: Alert) -> bool:
+        """Whether nobody knows if this alert still fires."""
+        return alert.tenant == self.tenant and (self.label is None or alert.labels.get(self.label) == self.value)
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What one source found: every alert that fires, of the kinds and tenants that it could look at; `tenants` None for all."""
+    """What one source found: every alert of these kinds that fires, save where there are doubts; and figures that leave as metrics."""
 
     kinds: frozenset[Kind]
     alerts: tuple[Alert, ...] = ()
-    tenants: frozenset[str] | None = None
+    doubts: frozenset[Doubt] = frozenset()
     problems: tuple[str, ...] = ()
+    gauges: Points = field(default_factory=dict)
 
     def covers(self, alert: Alert) -> bool:
         """Whether this alert would be among those found if it still fired."""
-        return alert.kind in self.kinds and (self.tenants is None or alert.tenant in self.tenants)
+        return alert.kind in self.kinds and not any(doubt.concerns(alert) for doubt in self.doubts)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.alerts.alert import Alert
-from pipelines.alerts.episodes import KEPT_DAYS, Evaluation, compare, read_alert, watchdog
+from pipelines.alerts.episodes import KEPT_DAYS, Doubt, Evaluation, compare, read_alert, watchdog
 from pipelines.alerts.notice import episode_id
 from warehouse.clock import NANOS_PER_DAY
 
@@ -45,13 +45,23 @@ def test_what_is_no_longer_found_ends_at_that_round(alerting, now):
     [
         pytest.param(Evaluation(frozenset()), id="its source failed"),
         pytest.param(Evaluation(frozenset({"incident"})), id="another kind"),
-        pytest.param(Evaluation(SLOS, tenants=frozenset({"other"})), id="another tenant"),
+        pytest.param(Evaluation(SLOS, doubts=frozenset({Doubt("acme")})), id="its tenant failed"),
+        pytest.param(Evaluation(SLOS, doubts=frozenset({Doubt("acme", "sli", "p95")})), id="its indicator failed"),
     ],
 )
 def test_only_what_was_looked_at_can_end(alerting, now, looked_at):
     """Not knowing is not all clear."""
-    changes = compare([alerting.record(alerting.alert())], [looked_at], now)
+    changes = compare([alerting.record(alerting.alert(labels={"sli": "p95"}))], [looked_at], now)
     assert (changes.keep, changes.ended) == ((), ())
+
+
+@pytest.mark.parametrize("doubt", [Doubt("other"), Doubt("acme", "sli", "errors"), Doubt("acme", "rule", "p95")])
+def test_a_doubt_keeps_nothing_else_from_ending(alerting, now, doubt):
+    """Another tenant's trouble, or another indicator's, is not this alert's."""
+    changes = compare(
+        [alerting.record(alerting.alert(labels={"sli": "p95"}))], [Evaluation(SLOS, doubts=frozenset({doubt}))], now
+    )
+    assert len(changes.ended) == 1
 
 
 def test_an_alert_that_comes_back_is_another_episode(alerting, now):
