@@ -1,4 +1,4 @@
-"""Figures of a round as points of gauges: SLOs, what fires, what waits. What was not measured has no point."""
+"""Figures of a round as points of gauges: SLOs, incidents, what fires, what waits. What was not measured has no point."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipelines.alerts.episodes import read_alert
 from pipelines.alerts.gauges import Point, Points
 from pipelines.slo.figures import Figure
-from warehouse.control import AlertRecord
+from warehouse.control import AlertRecord, IncidentRecord
 
 
 def slo_gauges(figures: Sequence[Figure]) -> Points:
@@ -31,6 +31,17 @@ def slo_gauges(figures: Sequence[Figure]) -> Points:
             for window, rate in (("long", burn.long_burn), ("short", burn.short_burn))
             if rate is not None
         ),
+    }
+
+
+def incident_gauges(running: Sequence[IncidentRecord]) -> Points:
+    """Incidents that are not closed, by tenant, rule, severity and state."""
+    counts = Counter((each.tenant_id, each.rule, each.severity, each.state.value) for each in running)
+    return {
+        "muniment.incidents.open": tuple(
+            Point({"tenant": tenant, "rule": rule, "severity": severity, "state": state}, count)
+            for (tenant, rule, severity, state), count in sorted(counts.items())
+        )
     }
 
 

@@ -1,4 +1,4 @@
-"""What the loop evaluates each round, besides the watchdog: service-level objectives.
+"""What the loop evaluates each round, besides the watchdog: service-level objectives, and rules of incidents.
 
 A source says what fires, what it could not look at, and the figures that leave as metrics. A tenant whose records cannot be
 read keeps no other from being evaluated.
@@ -7,11 +7,13 @@ read keeps no other from being evaluated.
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from muniment.alert_points import slo_gauges
+from muniment.alert_points import incident_gauges, slo_gauges
 from muniment.alerting import Source
+from muniment.incidents import detect_incidents
 from muniment.slos import SloRun, compute_slos
 from muniment.wiring import CommandContext
 from pipelines.alerts.episodes import Doubt, Evaluation
+from warehouse.control import IncidentState
 from warehouse.errors import ControlUnavailableError, MunimentError
 from warehouse.names import LAKE_TENANT
 
@@ -44,6 +46,23 @@ def evaluate_slos(context: CommandContext, now_unix_nano: int) -> Evaluation:
     )
 
 
+def evaluate_incidents(context: CommandContext, now_unix_nano: int) -> Evaluation:
+    """Look for incidents; an alert is one that nobody took on yet, or a legal clock, so a rule that fails leaves none in doubt."""
+    found = detect_incidents(context, now_unix_nano=now_unix_nano)
+    running = context.control.list_incidents(states=frozenset(IncidentState) - {IncidentState.CLOSED})
+    return Evaluation(
+        frozenset({"incident", "clock"}),
+        found.alerts,
+        problems=tuple(
+            f"rule {failure.rule} of {failure.tenant}: {failure.message}"
+            if failure.rule
+            else f"incidents of {failure.tenant}: {failure.message}"
+            for failure in found.failures
+        ),
+        gauges=incident_gauges(running),
+    )
+
+
 def by_tenant(
     context: CommandContext, run: Callable[[Sequence[str] | None], _Run]
 ) -> tuple[list[_Run], dict[str, str]]:
@@ -67,4 +86,4 @@ def by_tenant(
         return done, failed
 
 
-SOURCES: tuple[Source, ...] = (Source("slos", evaluate_slos),)
+SOURCES: tuple[Source, ...] = (Source("slos", evaluate_slos), Source("incidents", evaluate_incidents))

@@ -64,6 +64,15 @@ class Round:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Failing:
+    """For how many rounds a source could not be evaluated, since when, and whether nothing of it could."""
+
+    rounds: int
+    since_unix_nano: int
+    whole: bool
+
+
 def lake_targets(lake: Lake, config: AlertsConfig) -> list[TargetConfig]:
     """The targets of the settings, with paths taken from the lake's folder where they are relative."""
 
@@ -93,7 +102,7 @@ class AlertWatch:
         self._sources = tuple(sources)
         self._say = say
         self._said: tuple[str, ...] = ()
-        self._failures: dict[str, tuple[int, int]] = {}
+        self._failures: dict[str, _Failing] = {}
         self._stopping = threading.Event()
         self._lock = FileLock(context.lake.run / "alert-watch.lock")
         self._targets = lake_targets(context.lake, self._config)
@@ -190,8 +199,8 @@ class AlertWatch:
             text = str(exc) if isinstance(exc, MunimentError) else type(exc).__name__
             found = Evaluation(frozenset(), problems=(f"{source.name}: {text}",))
         if found.problems:
-            count, since = self._failures.get(source.name, (0, now))
-            self._failures[source.name] = (count + 1, since)
+            before = self._failures.get(source.name, _Failing(0, now, whole=False))
+            self._failures[source.name] = _Failing(before.rounds + 1, before.since_unix_nano, whole=not found.kinds)
         else:
             self._failures.pop(source.name, None)
         return found
@@ -199,19 +208,9 @@ class AlertWatch:
     def _own_trouble(self) -> Evaluation:
         """An alert for each source that could not be evaluated whole for some rounds: silence must not look like health."""
         alerts = tuple(
-            Alert(
-                name="AlertEvaluationFailing",
-                kind="alerting",
-                tenant=LAKE_TENANT,
-                severity="page",
-                labels={"source": name},
-                summary=f"{name} cannot be evaluated: their alerts neither begin nor end",
-                description="`muniment status` says why; what fired before goes on firing meanwhile.",
-                starts_unix_nano=since,
-                runbook="alert-evaluation-failing.md",
-            )
-            for name, (count, since) in sorted(self._failures.items())
-            if count >= FAILING_ROUNDS
+            _failing_alert(name, failing)
+            for name, failing in sorted(self._failures.items())
+            if failing.rounds >= FAILING_ROUNDS
         )
         return Evaluation(frozenset({"alerting"}), alerts)
 
@@ -302,6 +301,21 @@ class AlertWatch:
         for stop in stops:
             stop(_STOP_SECONDS)
         self._lock.release()
+
+
+def _failing_alert(name: str, failing: _Failing) -> Alert:
+    what = "cannot be evaluated" if failing.whole else "cannot be evaluated whole"
+    return Alert(
+        name="AlertEvaluationFailing",
+        kind="alerting",
+        tenant=LAKE_TENANT,
+        severity="page" if failing.whole else "ticket",
+        labels={"source": name},
+        summary=f"{name} {what}: what fired before goes on firing, nothing new is found",
+        description="`muniment status` says which, and why.",
+        starts_unix_nano=failing.since_unix_nano,
+        runbook="alert-evaluation-failing.md",
+    )
 
 
 def _of_target(deliveries: Sequence[DeliveryRecord], name: str) -> dict[str, DeliveryRecord]:

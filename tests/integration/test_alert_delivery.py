@@ -53,8 +53,9 @@ class Stage:
             "telemetry": {"otlp_endpoint": self.receiver.url, "otlp_interval_seconds": 1},
         }
         self.lake.settings_file.write_text(yaml.safe_dump(settings))
-        self.muniment("tenant", "add", "acme")
-        self.key = json.loads(self.muniment("key", "issue", "--tenant", "acme", "--json"))["key"]
+        self.control = command_context(self.lake.path).control
+        self.control.add_tenant("acme")
+        self.key = self.control.issue_key("acme").secret_text
 
     def muniment(self, *arguments):
         command = [sys.executable, "-m", "muniment", *arguments, "--lake", str(self.lake.path)]
@@ -132,9 +133,9 @@ class Stage:
         return [request.body for request in list(self.receiver.requests) if request.path == "/v1/metrics"]
 
     def is_told(self):
-        """Whether no target has anything in its queue."""
-        status = json.loads(self.muniment("status", "--json"))
-        return all(target["waiting"] == 0 for target in status["alerts"]["targets"])
+        """Whether it is kept that each target took all that it was sent."""
+        deliveries = self.control.list_deliveries()
+        return deliveries and all(each.sent_unix_nano for each in deliveries)
 
     def events(self):
         context = command_context(self.lake.path)
@@ -149,6 +150,7 @@ class Stage:
             context.control.close()
 
     def end(self):
+        self.control.close()
         for process in self.started.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -4,9 +4,11 @@ import json
 import sys
 import threading
 
+import msgspec
 import pytest
 
-from muniment.supervisor import Service, Supervisor
+from muniment.settings import MunimentConfig
+from muniment.supervisor import Service, Supervisor, services_of
 from warehouse.local_socket import LocalSocket
 
 
@@ -79,3 +81,16 @@ def test_only_what_was_ready_is_started_again(tmp_path, own):
         listener.stop()
     assert code == (0 if own else 3)
     assert ("starts again" in said[0]) == own
+
+
+def services(lake, **settings):
+    made = services_of(lake, msgspec.convert(settings, MunimentConfig), shard="main")
+    return {service.name: service for service in made}
+
+
+def test_the_loop_that_alerts_is_a_service_of_its_own(lake):
+    """`up` runs it beside the collector, for ever and not now and then; settings may turn it off."""
+    found = services(lake)
+    assert found["alerts"].command[-4:] == ("alert", "watch", "--lake", str(lake.path))
+    assert found["alerts"].every_seconds is None
+    assert "alerts" not in services(lake, alerts={"enabled": False})
