@@ -157,13 +157,15 @@ class Stage:
                 process.wait()
 
 
-@pytest.fixture(params=[2.0, pytest.param(60.0, marks=pytest.mark.slow)], ids=["2 s", "60 s"])
+@pytest.fixture(params=[2.0, 60.0], ids=["2 s", "60 s"])
 def stage(request, tmp_path, receiver):
     made = Stage(tmp_path, receiver, request.param)
     yield made
     made.end()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_breach_is_told_recorded_and_shown(stage):
     """Tool calls fail: within three minutes the receiver knows, the lake has it on record once, `/metrics` shows it; and it ends.
 
@@ -172,7 +174,7 @@ def test_a_breach_is_told_recorded_and_shown(stage):
     stage.start_collector()
     stage.start("alerts", "alert", "watch")
     stage.wait_until(lambda: any(request.path == "/api/v2/alerts" for request in stage.receiver.requests))
-    stage.send(20, failed=True)
+    stage.send(40, failed=True)
     burns = ("tool-calls-burns-in-hours", "firing")
     stage.wait_until(lambda: burns in stage.notices(), BREACH_TO_ALERT_SECONDS)
     stage.wait_until(stage.is_told)
@@ -183,7 +185,7 @@ def test_a_breach_is_told_recorded_and_shown(stage):
     stage.wait_until(lambda: stage.metric("muniment_slo_attainment", slo="tool-calls", tenant="acme") == 0)
     assert stage.metric("muniment_alerts_round_age_seconds") is not None
     stage.wait_until(lambda: any(b"muniment.slo.attainment" in body for body in stage.exported()))
-    stage.send(600, failed=False)
+    stage.send(1200, failed=False)
     over = ("tool-calls-burns-in-hours", "resolved")
     stage.wait_until(lambda: over in stage.notices(), BREACH_TO_ALERT_SECONDS)
     assert (stage.notices().count(burns), stage.notices().count(over)) == (1, 1)
