@@ -9,8 +9,8 @@ from typing import Any
 from governance.access import Action
 from governance.controls.evaluating import Outcome, evaluate
 from governance.controls.framework import KIND, Controls, Framework, compile_controls, default_controls
-from governance.evidence.files import Ground, Place, manifest_of, note_text, pack_files, proof_places, zip_files
-from governance.evidence.standalone import MANIFEST, NOTE, Verdict, verify_pack
+from governance.evidence.files import Ground, Place, manifest_of, note_text, pack_files, proof_places
+from governance.evidence.standalone import MANIFEST, NOTE, Verdict, canonical_zip, verify_pack
 from muniment.certificates import list_documents
 from muniment.holding import scope_json
 from muniment.retaining import check_tenant
@@ -131,7 +131,7 @@ def build_pack(
     manifest = manifest_of(chosen, outcomes, ground, files)
     signers = read_signing_keys(context.lake.keys).signers(f"{ground.lake}/evidence", ground.as_of_unix_nano)
     files |= {MANIFEST: manifest, NOTE: sign_note(note_text(manifest), signers)}
-    content = zip_files(files)
+    content = canonical_zip(files)
     digest = sha256(content).hexdigest()
     context.record(
         "data.exported",

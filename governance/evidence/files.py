@@ -1,9 +1,7 @@
 """The files of a pack, made of outcomes and of what stands beside them. Pure: the same input gives the same bytes."""
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -23,8 +21,6 @@ from governance.evidence.report import html_report, pdf_report
 SAMPLE_SIZE = 25
 """Records a control whose proofs a pack holds: the usual sample of an auditor."""
 POPULATION = "population.csv"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_MODE = 0o600
 
 Place = tuple[str, str, int]
 
@@ -141,18 +137,6 @@ def manifest_of(framework: Framework, outcomes: Sequence[Outcome], ground: Groun
 def note_text(manifest: bytes) -> str:
     """What is signed: the pack's format, and the SHA-256 of its manifest."""
     return f"{standalone.FORMAT}\n{hashlib.sha256(manifest).hexdigest()}\n"
-
-
-def zip_files(files: Mapping[str, bytes]) -> bytes:
-    """The archive: names in order, no time of its own."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = _MODE << 16
-            archive.writestr(entry, files[name])
-    return buffer.getvalue()
 
 
 def _figures(outcome: Outcome, files: Mapping[str, bytes]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 FORMAT = "muniment/evidence-pack@v1"
 MANIFEST, NOTE, KEYS = "manifest.json", "manifest.note", "vkeys.txt"
@@ -39,6 +39,9 @@ _KEY_ID_BYTES = 4
 _SALT_BYTES = 16
 _DASH = "\u2014 "
 _PROOF_HEADER = "c2sp.org/tlog-proof@v1"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o600
+_UNIX = 3
 _MOST_BYTES = 2 * 1024**3
 _TABLE, _TENANT, _SHARD, _INDEX, _TIME = 0, 2, 4, 5, 7
 
@@ -100,11 +103,28 @@ def parse_vkey(text: str) -> tuple[str, bytes]:
     return name, content[1:]
 
 
+def canonical_zip(files: Mapping[str, bytes]) -> bytes:
+    """The one archive of these files: names in order, stored as they are, no time and no system of its own.
+
+    Stored, not compressed: compressed bytes differ between versions of a library, and hold bits that say nothing.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = _MODE << 16
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
 def verify_pack(file: Path | IO[bytes], vkeys: Iterable[str] = (), fingerprints: Iterable[str] = ()) -> Verdict:
     """Verify a pack with keys, or fingerprints of keys, that the verifier brings."""
     verdict = Verdict(NOT_ESTABLISHED)
     try:
-        with zipfile.ZipFile(file) as archive:
+        content = file.read_bytes() if isinstance(file, Path) else file.read()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _check_archive(archive, content, verdict)
             _verify(
                 archive,
                 [parse_vkey(vkey) for vkey in vkeys],
@@ -129,12 +149,22 @@ def verify_pack(file: Path | IO[bytes], vkeys: Iterable[str] = (), fingerprints:
     return verdict
 
 
-def _verify(archive: zipfile.ZipFile, keys: list[tuple[str, bytes]], wanted: set[str], verdict: Verdict) -> None:
-    names = [entry.filename for entry in archive.infolist()]
+def _check_archive(archive: zipfile.ZipFile, content: bytes, verdict: Verdict) -> None:
+    """Check that the archive is the canonical one of its files, to the byte: nothing hides in a header or between files."""
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise PackError("the archive names a file twice")
-    if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+    if sum(entry.file_size for entry in entries) > _MOST_BYTES:
         raise PackError(f"the archive unpacks to more than {_MOST_BYTES:,} bytes")
+    if canonical_zip({name: archive.read(name) for name in names}) != content:
+        verdict.problems.append(
+            "the archive: expected exactly its files, stored in order, got other headers or bytes between"
+        )
+
+
+def _verify(archive: zipfile.ZipFile, keys: list[tuple[str, bytes]], wanted: set[str], verdict: Verdict) -> None:
+    names = [entry.filename for entry in archive.infolist()]
     content = archive.read(MANIFEST)
     manifest = json.loads(content)
     if manifest.get("format") != FORMAT:
@@ -335,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if file.is_file()
             else [each]
         )
-    verdict = verify_pack(given.pack, vkeys, given.fingerprint)
+    verdict = verify_pack(Path(given.pack), vkeys, given.fingerprint)
     out = [
         f"{verdict.result}: {verdict.checked}" if verdict.checked else verdict.result,
         *(f"  {problem}" for problem in verdict.problems),

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,17 @@ import zipfile
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from governance.evidence.files import note_text, zip_files
-from governance.evidence.standalone import BROKEN, MANIFEST, NOT_ESTABLISHED, NOTE, PROVED, fingerprint, verify_pack
+from governance.evidence.files import note_text
+from governance.evidence.standalone import (
+    BROKEN,
+    MANIFEST,
+    NOT_ESTABLISHED,
+    NOTE,
+    PROVED,
+    canonical_zip,
+    fingerprint,
+    verify_pack,
+)
 from muniment.cli.app import run
 from warehouse.ledger.note import Ed25519Signer, sign_note
 
@@ -25,7 +35,7 @@ def contents(pack):
 
 def verified(files, vkey, **more):
     """The verdict over these files."""
-    return verify_pack(io.BytesIO(zip_files(files)), [vkey] if vkey else [], **more)
+    return verify_pack(io.BytesIO(canonical_zip(files)), [vkey] if vkey else [], **more)
 
 
 def findings(files):
@@ -79,6 +89,19 @@ def test_any_changed_byte_is_named(made, vkey):
             MANIFEST,
             NOTE,
         }, verdict.problems
+
+
+def test_no_byte_of_the_archive_is_free(made, vkey):
+    """Whichever byte of the whole file is changed, in a file, a header or between: it is not proved any more."""
+    content = made.pack.read_bytes()
+    assert verify_pack(io.BytesIO(content), [vkey]).result == PROVED
+    headers = [at for at in range(len(content) - 4) if content[at : at + 2] == b"PK"]
+    rng = random.Random(7)
+    places = {*(at + step for at in headers[::5] for step in range(0, 40, 3)), *rng.sample(range(len(content)), 60)}
+    for at in sorted(place for place in places if place < len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 1 << rng.randrange(8)
+        assert verify_pack(io.BytesIO(bytes(changed)), [vkey]).result == BROKEN, at
 
 
 def test_files_that_go_or_come_are_named(made, vkey):
