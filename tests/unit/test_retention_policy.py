@@ -133,6 +133,8 @@ WRONG = [
     ("neither", "name: a, tables: [spans]", "retention[0].keep: got neither keep nor minimum"),
     ("keep", "name: a, tables: [spans], tenants: [t], keep: 6M", "1.yaml:3: retention[0].keep: got '6M', expected days as an integer, or an ISO 8601 duration"),
     ("keep nothing", "name: a, tables: [spans], tenants: [t], keep: 0", "retention[0].keep: got 0, expected at least a day"),
+    ("an octal number", "name: a, tables: [spans], tenants: [t], keep: 010", "retention[0].keep: got '010', expected an integer in plain decimal digits"),
+    ("a hexadecimal number", "name: a, tables: [spans], tenants: [t], keep: 0x10", "retention[0].keep: got '0x10', expected an integer in plain decimal digits"),
     ("keep a truth", "name: a, tables: [spans], tenants: [t], keep: true", "retention[0].keep: got true or false, expected integer or text"),
     ("action", "name: a, tables: [spans], tenants: [t], keep: P1Y, action: erase", "retention[0].action: got 'erase', expected delete, contents"),
     ("action alone", "name: a, tables: [spans], minimum: 1, citation: c, action: delete", "retention[0].action: got an action without keep"),

@@ -80,6 +80,10 @@ def read_document(file: str, text: str) -> Document:
         raise PolicyError([Problem(file, 1, "", message)]) from exc
 
 
+_INTEGER = "tag:yaml.org,2002:int"
+_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
+
+
 class _Composer(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -114,6 +118,10 @@ class _Builder:
             return self._mapping(loader, node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(loader, entry, (*place, at)) for at, entry in enumerate(node.value)]
+        if node.tag == _INTEGER and not _DECIMAL.fullmatch(node.value):
+            # YAML 1.1 reads 010 as eight and 1:30 as ninety: nobody who writes them means that
+            self._report(node, place, f"got {node.value!r}, expected an integer in plain decimal digits")
+            return None
         try:
             return loader.construct_object(node)
         except (ValueError, OverflowError) as exc:
