@@ -57,10 +57,11 @@ def test_maintenance_has_one_who_runs_it(lake):
     settings = MunimentConfig(dagster=DagsterConfig(port=3999))
     with ready_home(lake) as home:
         names = [service.name for service in services_of(lake, settings, shard="main", home=home)]
-        web = services_of(lake, settings, shard="main", home=home)[-1]
-    assert names == ["collector", "dagster code", "dagster daemon", "dagster web"]
+        (web,) = (each for each in services_of(lake, settings, shard="main", home=home) if each.name == "dagster web")
+    assert names == ["collector", "alerts", "dagster code", "dagster daemon", "dagster web", "pages"]
     assert web.command[-2:] == ("3999", "--read-only")
-    assert [service.name for service in services_of(lake, settings, shard="main")] == ["collector", "maintenance"]
+    alone = [service.name for service in services_of(lake, settings, shard="main")]
+    assert alone == ["collector", "alerts", "maintenance", "pages"]
 
 
 def test_a_page_that_may_start_runs_is_asked_for(lake):

@@ -41,7 +41,7 @@ def test_a_rule_has_a_runbook_whose_queries_run(rule):
     text = (RUNBOOKS / rule.runbook).read_text(encoding="utf8")
     assert f"`{rule.id}`" in text
     connection = duckdb.connect(":memory:")
-    create_new_views(connection, {name: [] for name in VIEWS}, ReadPoint(), ReadPoint())
+    create_new_views(connection, {name: [] for name in VIEWS}, ReadPoint(), ReadPoint(), limits=None)
     for query in queries(text):
         connection.sql(check_query(query, VIEWS).statement).fetchall()
 
