@@ -66,7 +66,7 @@ BAD_INPUT = [
     ("no SQL", ["sql"], USAGE, ["expected SQL as the argument or --file, got neither"]),
     ("no SELECT", ["sql", "drop table spans"], USAGE, ["expected a statement of type SELECT, got DROP"]),
     ("not SQL", ["sql", "selec 1"], USAGE, ["not SQL", "muniment sql --help"]),
-    ("unknown table", ["sql", "select * from nope"], USAGE, ["table nope", "audit_events, contents, logs, metrics, spans"]),
+    ("unknown table", ["sql", "select * from nope"], USAGE, ["table nope", "audit_events, contents", "spans"]),
     ("unknown column", ["sql", "select nope from spans"], USAGE, ['"nope" not found']),
     ("SQL of unknown tenant", ["sql", "select 1", "--tenant", "nobody"], USAGE, ["nobody", "muniment tenant list"]),
     ("SQL in unknown format", ["sql", "select 1", "--format", "xml"], USAGE, ["--format", "'parquet'"]),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from retention.hold_matching import match_family, matches, needed_columns
 from retention.holds import Cover, Hold, HoldScope, covers_partition, day_start
+from retention.persons import IDENTITY_COLUMNS
 from warehouse.tables import TABLES
 
 TOKENS = tuple(f"sub_{letter * 26}" for letter in "abc")
@@ -43,6 +44,7 @@ BY_NAME = {
     "agent_id": maybe["agent"], "agent_name": maybe["agent"], "actor_id": maybe["agent"], "on_behalf_of": maybe["agent"],
     "resource_id": maybe["agent"], "trace_id": maybe["trace"], "conversation_id": maybe["conversation"],
     "data_class": maybe["class"], "event_name": maybe["event"], "subjects": maybe["subjects"],
+    "user_id": st.none() | st.sampled_from(TOKENS), "subject_id": st.none() | st.sampled_from(TOKENS),
     "time_unix_nano": maybe["time"], "end_unix_nano": maybe["time"], "received_unix_nano": st.sampled_from(TIMES),
     "attributes": st.none() | json_texts, "resource": st.none() | json_texts,
     "exemplars": st.none() | st.builds(lambda t: json.dumps([{"trace_id": t}]), maybe["trace"]),
@@ -107,7 +109,9 @@ def says(row, table):
         "conversations": lambda v: v == row.get("conversation_id") or text_has(v, *texts),
         "data_classes": lambda v: v == row.get("data_class"),
         "events": lambda v: fnmatchcase(row.get("event_name") or "", v),
-        "subjects": lambda v: v in (row["subjects"] or []),
+        "subjects": lambda v: (
+            v in (row["subjects"] or []) or any(row.get(name) == v for name in IDENTITY_COLUMNS[table])
+        ),
     }
 
 
