@@ -134,6 +134,9 @@ def test_a_pack_is_built_downloaded_and_checked(page, pages, tmp_path):
     assert (found.result, found.problems) == (NOT_ESTABLISHED, [])
     page.get_by_label("Fingerprint of the key").fill(found.fingerprints[0])
     page.get_by_label("Fingerprint of the key").press("Enter")
+    page.wait_for_selector(
+        "[data-testid=stApp][data-test-script-state=running]", state="detached"
+    )  # a file given meanwhile is lost
     page.locator("input[type=file]").set_input_files(pack)
     page.wait_for_selector("text=Proved: every file is as it was signed")
     content = bytearray(pack.read_bytes())

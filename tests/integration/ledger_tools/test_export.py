@@ -66,7 +66,7 @@ def test_another_reader_finds_every_entry(context, tmp_path):
     """Paths, bundles, tiles of every level and root are as the specification has them."""
     (exported,) = [log for log in export_logs(context, tmp_path / "out", "acme") if log.size_before == 0]
     size, entries = read_copy(exported.folder)
-    assert size == len(entries) == 301  # the export's own event came before
+    assert size == len(entries) == 302  # the decision and the export's own event came before
     assert exported.folder.parent.name == "acme"
 
 
@@ -75,8 +75,8 @@ def test_a_copy_continues(context, tmp_path, record):
     export_logs(context, tmp_path / "out", "acme")
     record("acme", 700)
     (exported,) = export_logs(context, tmp_path / "out", "acme")
-    assert (exported.size_before, exported.checkpoint.size) == (301, 1002)
-    assert read_copy(exported.folder)[0] == 1002
+    assert (exported.size_before, exported.checkpoint.size) == (302, 1004)
+    assert read_copy(exported.folder)[0] == 1004
 
 
 def test_every_log_is_exported_without_a_tenant(context, tmp_path):
@@ -88,10 +88,10 @@ def test_every_log_is_exported_without_a_tenant(context, tmp_path):
 
 
 def test_an_export_is_recorded_in_the_tenants_log(context, tmp_path, log_folder):
-    """It grows by the event of each export."""
+    """It grows by the event of each export and the decision before it."""
     export_logs(context, tmp_path / "out", "acme")
     export_logs(context, tmp_path / "out", "acme")
-    assert (log_folder("acme") / "checkpoint").read_text().split("\n")[1] == "302"
+    assert (log_folder("acme") / "checkpoint").read_text().split("\n")[1] == "304"
 
 
 def write_log(folder, entries, origin="lake/acme/main-0000000a"):
