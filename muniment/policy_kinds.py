@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from governance.access import Access, Action
 from warehouse.errors import NotFoundError
 from warehouse.policies import Bundle, PolicyError, Problem
 
+Policy = TypeVar("Policy")
 _OTHER_VERSION = "what is in force was written for another version: this one cannot say what it means"
 
 
@@ -34,6 +37,23 @@ class PolicyKind:
     takes_two: bool = False
 
 
+def _compared(
+    old: Bundle | None,
+    new: Bundle,
+    *,
+    read: Callable[[Bundle], Policy],
+    defaults: Callable[[], Bundle],
+    describe: Callable[[Policy, Policy], list[str]],
+) -> list[str]:
+    """What a bundle changes, in words; where what is in force was written for another version, only that."""
+    after = read(new)
+    try:
+        before = read(old or defaults())
+    except PolicyError:
+        return [_OTHER_VERSION]
+    return describe(before, after)
+
+
 def _redaction_validate(bundle: Bundle) -> object:
     from collectors.redact.detectors import BY_NAME
     from collectors.redact.policy_compiler import compile_policy
@@ -44,14 +64,10 @@ def _redaction_validate(bundle: Bundle) -> object:
 def _redaction_changes(old: Bundle | None, new: Bundle) -> list[str]:
     from collectors.redact.detectors import BY_NAME
     from collectors.redact.policy_changes import describe_changes
-    from collectors.redact.policy_compiler import compile_policy, default_bundle
+    from collectors.redact.policy_compiler import compile_policy
 
-    after = compile_policy(new, BY_NAME)
-    try:
-        before = compile_policy(old or default_bundle(), BY_NAME)
-    except PolicyError:
-        return [_OTHER_VERSION]
-    return describe_changes(before, after)
+    read = partial(compile_policy, known=BY_NAME)
+    return _compared(old, new, read=read, defaults=_redaction_defaults, describe=describe_changes)
 
 
 def _redaction_defaults() -> Bundle:
@@ -71,14 +87,9 @@ def _retention_validate(bundle: Bundle) -> object:
 
 def _retention_changes(old: Bundle | None, new: Bundle) -> list[str]:
     from retention.policy_changes import describe_changes
-    from retention.policy_compiler import compile_policy, default_bundle
+    from retention.policy_compiler import compile_policy
 
-    after = compile_policy(new)
-    try:
-        before = compile_policy(old or default_bundle())
-    except PolicyError:
-        return [_OTHER_VERSION]
-    return describe_changes(before, after)
+    return _compared(old, new, read=compile_policy, defaults=_retention_defaults, describe=describe_changes)
 
 
 def _retention_defaults() -> Bundle:
@@ -107,14 +118,8 @@ def _slo_validate(bundle: Bundle) -> object:
 def _slo_changes(old: Bundle | None, new: Bundle) -> list[str]:
     from pipelines.slo.policy_changes import describe_changes
     from pipelines.slo.policy_compiler import compile_policy
-    from pipelines.slo.shipped import default_bundle
 
-    after = compile_policy(new)
-    try:
-        before = compile_policy(old or default_bundle())
-    except PolicyError:
-        return [_OTHER_VERSION]
-    return describe_changes(before, after)
+    return _compared(old, new, read=compile_policy, defaults=_slo_defaults, describe=describe_changes)
 
 
 def _slo_defaults() -> Bundle:
@@ -134,14 +139,11 @@ def _incidents_validate(bundle: Bundle) -> object:
 
 def _incidents_changes(old: Bundle | None, new: Bundle) -> list[str]:
     from pipelines.incidents.changes import describe_changes
-    from pipelines.incidents.compiler import compile_rules, default_bundle
+    from pipelines.incidents.compiler import compile_rules
 
-    after = compile_rules(new, try_sql=False)
-    try:
-        before = compile_rules(old or default_bundle(), try_sql=False)
-    except PolicyError:
-        return [_OTHER_VERSION]
-    return describe_changes(before, after)
+    return _compared(
+        old, new, read=partial(compile_rules, try_sql=False), defaults=_incidents_defaults, describe=describe_changes
+    )
 
 
 def _incidents_defaults() -> Bundle:
@@ -164,15 +166,9 @@ def _access_validate(bundle: Bundle) -> object:
 
 def _access_changes(old: Bundle | None, new: Bundle) -> list[str]:
     from governance.access.in_force import parsed
-    from governance.access.policy_compiler import default_bundle
     from governance.access.role_table import describe_changes
 
-    after = parsed(new)
-    try:
-        before = parsed(old or default_bundle())
-    except PolicyError:
-        return [_OTHER_VERSION]
-    return describe_changes(before, after)
+    return _compared(old, new, read=parsed, defaults=_access_defaults, describe=describe_changes)
 
 
 def _access_defaults() -> Bundle:
@@ -211,14 +207,9 @@ def _controls_validate(bundle: Bundle) -> object:
 
 
 def _controls_changes(old: Bundle | None, new: Bundle) -> list[str]:
-    from governance.controls.framework import compile_controls, default_bundle, describe_changes
+    from governance.controls.framework import compile_controls, describe_changes
 
-    after = compile_controls(new)
-    try:
-        before = compile_controls(old or default_bundle())
-    except PolicyError:
-        return [_OTHER_VERSION]
-    return describe_changes(before, after)
+    return _compared(old, new, read=compile_controls, defaults=_controls_defaults, describe=describe_changes)
 
 
 def _controls_defaults() -> Bundle:
