@@ -106,19 +106,11 @@ def _already_there(context: CommandContext, doubtful: Sequence[_Due]) -> frozens
     Raises:
         UnavailableError: a journal could not be committed, so that nobody can tell.
     """
-    from warehouse.query import open_session
-
     _commit_journals(context)
     since = min(each.record.seen_unix_nano for each in doubtful) - _HOUR_NANOS  # clocks of hosts differ by less
     tenants = sorted({each.record.tenant_id for each in doubtful})
     ids = [each.key[1] for each in doubtful]
-    with open_session(
-        context.lake.path,
-        tenants=tenants,
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=["audit_events"],
-    ) as session:
+    with context.session(tenants, tables=["audit_events"]) as session:
         found = session.query(
             "select event_name, resource_id from audit_events where time_unix_nano >= $since"
             " and event_name in ('alert.fired', 'alert.resolved') and list_contains($ids, resource_id)",

@@ -7,7 +7,6 @@ from governance.access import Action
 from muniment.wiring import CommandContext
 from warehouse.clock import utc_text
 from warehouse.errors import InputError, NotFoundError
-from warehouse.query import open_session
 from warehouse.questions.blast_radius import BlastRadius, Suspect, read_blast_radius
 
 _TABLES = ("audit_events", "contents", "logs", "spans")
@@ -77,13 +76,7 @@ def find_blast_radius(
         resource_type="agent" if agent is not None else "api_key",
         resource_id=agent if agent is not None else key,
     )
-    with open_session(
-        context.lake.path,
-        tenants=[tenant],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=_TABLES,
-    ) as session:
+    with context.session([tenant], tables=_TABLES) as session:
         return BlastReport(tenant, suspect, read_blast_radius(session, suspect), state)
 
 

@@ -26,7 +26,7 @@ from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import VerifyOptions, verify_lake
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import in_force
-from warehouse.query import QuerySession, open_session
+from warehouse.query import QuerySession
 from warehouse.questions.bulk_proofs import prove_rows
 from warehouse.questions.proof import PROVABLE_TABLES, list_logs
 
@@ -115,9 +115,7 @@ def build_pack(
         )
     controls = read_controls(context)
     chosen = find_framework(controls, framework)
-    with open_session(
-        context.lake.path, tenants=[tenant], principal=context.principal, settings=context.settings.query
-    ) as session:
+    with context.session([tenant]) as session:
         outcomes = []
         for control in chosen.controls:
             step(f"{control.id} {control.title}")
@@ -231,13 +229,7 @@ def _completeness(context: CommandContext, tenant: str, first: int, last: int, *
 
 def _listening_since(context: CommandContext) -> int | None:
     """When the first collector said that it listens: of what was before, nothing is known."""
-    with open_session(
-        context.lake.path,
-        tenants=[LAKE_TENANT],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=("audit_events",),
-    ) as session:
+    with context.session([LAKE_TENANT], tables=("audit_events",)) as session:
         found = session.run_trusted(
             "select min(time_unix_nano) from audit_events where event_name = ? and starts_with(recorded_by, 'muniment:')",
             [STARTED],

@@ -23,7 +23,6 @@ from pipelines.incidents.clocks import LEGAL_CLOCKS
 from retention.subject_rows import parquet_bytes
 from warehouse.control import IncidentDetails, IncidentRow
 from warehouse.ledger.signing import read_signing_keys
-from warehouse.query import open_session
 from warehouse.questions.bulk_proofs import BulkProof, prove_rows
 from warehouse.questions.proof import PROVABLE_TABLES, ProvableLog, list_logs, prove_entry
 
@@ -121,13 +120,7 @@ def _tables(context: CommandContext, details: IncidentDetails) -> dict[str, pa.T
     }
     if not wanted:
         return {}
-    with open_session(
-        context.lake.path,
-        tenants=[details.record.tenant_id],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=sorted(wanted),
-    ) as session:
+    with context.session([details.record.tenant_id], tables=sorted(wanted)) as session:
         found = {
             table: session.run_trusted(
                 f"select * exclude (time) from {table} where {place_condition(table)} order by all",  # noqa: S608  names of the schema

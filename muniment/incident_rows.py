@@ -7,7 +7,6 @@ from muniment.proving import read_purged
 from muniment.wiring import CommandContext
 from warehouse.control import IncidentDetails, IncidentRow
 from warehouse.ledger.verify.heads import LogName
-from warehouse.query import open_session
 
 _INDEX = {"spans": "log_index", "audit_events": "log_index", "logs": "log_index", "contents": "owner_index"}
 """Which column of a table an incident's record is found by: a part of contents by the record that it belongs to."""
@@ -67,13 +66,7 @@ def _found(context: CommandContext, details: IncidentDetails) -> set[IncidentRow
     if not tables:
         return set()
     found = set()
-    with open_session(
-        context.lake.path,
-        tenants=[details.record.tenant_id],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=sorted(tables),
-    ) as session:
+    with context.session([details.record.tenant_id], tables=sorted(tables)) as session:
         for table, rows in tables.items():
             sql = f"select distinct shard, {_INDEX[table]} as place from {table} where {place_condition(table)}"  # noqa: S608  names of the schema
             there = {

@@ -35,7 +35,6 @@ from warehouse.ledger.certificates import PurgeCertificate
 from warehouse.ledger.checkpoint import read_unverified
 from warehouse.ledger.keeper import CHECKPOINT_FILE
 from warehouse.names import LAKE_TENANT
-from warehouse.query import open_session
 
 Fact = dict[str, Any]
 _TABLES = ("audit_events", "logs", "spans")
@@ -98,13 +97,7 @@ def _from_records(context: CommandContext, tenant: str, now: int) -> Iterator[Fa
         "senders_from": utc_date(now - _SENDER_DAYS * NANOS_PER_DAY),
         "sequence_from": utc_date(now - _SEQUENCE_DAYS * NANOS_PER_DAY),
     }
-    with open_session(
-        context.lake.path,
-        tenants=[tenant],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=_TABLES,
-    ) as session:
+    with context.session([tenant], tables=_TABLES) as session:
         sent = session.run_trusted(senders, {"from": given["senders_from"]}).to_pylist()
         skipped = session.run_trusted(gaps, {"from": given["sequence_from"]}).to_pylist()
         heads = {row["shard"]: row["size"] for row in session.run_trusted(sizes).to_pylist()}

@@ -21,7 +21,6 @@ from warehouse.ledger.verify.events import OwnRow
 from warehouse.ledger.verify.excuses import Excuses, read_excuses
 from warehouse.ledger.verify.heads import LogName
 from warehouse.names import LAKE_TENANT, check_name
-from warehouse.query import open_session
 from warehouse.questions.proof import (
     PROVABLE_TABLES,
     FoundRecord,
@@ -187,13 +186,7 @@ def _find(context: CommandContext, log: ProvableLog, index: int) -> FoundRecord 
     """The row; rows become readable an instant after their checkpoint, so an absence is looked at again."""
     deadline = time.monotonic() + _MARK_SECONDS
     while True:
-        with open_session(
-            context.lake.path,
-            tenants=[log.tenant],
-            principal=context.principal,
-            settings=context.settings.query,
-            tables=PROVABLE_TABLES,
-        ) as session:
+        with context.session([log.tenant], tables=PROVABLE_TABLES) as session:
             found = find_record(session, log.tenant, log.shard, index)
         if found is not None or not _being_committed(context, log) or time.monotonic() >= deadline:
             return found
@@ -211,13 +204,7 @@ def read_purged(context: CommandContext, tenant: str) -> Excuses:
         "resource_type, resource_id, attributes as attributes_text from audit_events "
         "where event_name = 'retention.purged' and starts_with(recorded_by, 'muniment:')"
     )
-    with open_session(
-        context.lake.path,
-        tenants=sorted({tenant, LAKE_TENANT}),
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=("audit_events",),
-    ) as session:
+    with context.session(sorted({tenant, LAKE_TENANT}), tables=("audit_events",)) as session:
         rows = [OwnRow(**row) for row in session.run_trusted(sql).to_pylist()]
     verifiers = read_signing_keys(context.lake.keys).verifiers(context.settings.lake)
     return read_excuses(context.lake, context.settings.lake, rows, [key.public_key for key in verifiers])

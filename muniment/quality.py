@@ -13,7 +13,6 @@ from pipelines.quality.counting import CheckResult, count_checks
 from pipelines.quality.results import read_results, write_results
 from warehouse.errors import NotFoundError
 from warehouse.names import LAKE_TENANT
-from warehouse.query import open_session
 
 _TABLES = ("audit_events", "contents", "logs", "spans")
 
@@ -29,13 +28,7 @@ def run_quality(context: CommandContext, tenant: str, day: dt.date) -> tuple[Che
     context.check(Action.QUALITY_RUN, tenant)
     _check_known(context, tenant)
     now = context.clock()
-    with open_session(
-        context.lake.path,
-        tenants=[tenant],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=_TABLES,
-    ) as session:
+    with context.session([tenant], tables=_TABLES) as session:
         results = count_checks(session, CHECKS, day, now)
     write_results(context.lake, tenant, day, results, now)
     return results

@@ -2,7 +2,6 @@
 
 from governance.access import Action
 from muniment.wiring import CommandContext
-from warehouse.query import open_session
 from warehouse.questions.redactions import REDACTION_TABLES, RedactionReport, report_redactions
 
 
@@ -22,11 +21,5 @@ def redaction_report(context: CommandContext, tenant: str | None) -> RedactionRe
         return RedactionReport((), ())
     for name in tenants:
         context.record("record.viewed", name, resource_type="redactions", action="report")
-    with open_session(
-        context.lake.path,
-        tenants=tenants,
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=REDACTION_TABLES,
-    ) as session:
+    with context.session(tenants, tables=REDACTION_TABLES) as session:
         return report_redactions(session)

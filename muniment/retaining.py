@@ -17,7 +17,6 @@ from warehouse.control import ControlStore
 from warehouse.errors import InputError, NotFoundError
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import in_force
-from warehouse.query import open_session
 from warehouse.tables import DATA_CLASSES, TABLES
 
 _SHARD_PLACE = -9
@@ -168,13 +167,7 @@ def _find_row(
         table
     ]
     columns = ", ".join(dict.fromkeys([*names, *more]))
-    with open_session(
-        context.lake.path,
-        tenants=[tenant],
-        principal=context.principal,
-        settings=context.settings.query,
-        tables=[table],
-    ) as session:
+    with context.session([tenant], tables=[table]) as session:
         found = session.run_trusted(
             f"select {columns} from {table} where tenant_id = ? and log_index = ? order by shard",  # noqa: S608 - the tables' own names
             [tenant, index],

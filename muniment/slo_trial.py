@@ -15,7 +15,7 @@ from warehouse.errors import InputError, NotFoundError
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import Bundle, PolicyError, Problem, in_force
 from warehouse.principals import Principal
-from warehouse.query import QuerySettings, ReadPoint, open_session
+from warehouse.query import QuerySettings, ReadPoint
 
 
 def lint_bundle(bundle: Bundle, principal: Principal) -> tuple[SloPolicy, list[Problem], list[Problem]]:
@@ -100,12 +100,7 @@ def _preview_tenant(
 ) -> Preview:
     context.check(Action.RECORDS_READ, tenant)
     context.record("record.viewed", tenant, action="slo preview", resource_type="slo", resource_id="*")
-    with open_session(
-        context.lake.path,
-        tenants=[tenant],
-        principal=context.principal,
-        settings=context.settings.query,
-        since=ReadPoint(),
-        limits=context.access.limits(context.principal, [tenant]),
+    with context.session(
+        [tenant], since=ReadPoint(), limits=context.access.limits(context.principal, [tenant])
     ) as session:
         return preview_slos(slos, policy, session, tenant, begin, end)

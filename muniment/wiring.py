@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from warehouse.subjects import SubjectVault, open_lake_vault
 
 if TYPE_CHECKING:
     from collectors.redact.engine import PolicyRedactor
+    from warehouse.query import QuerySession
     from warehouse.writer import Writer
 
 
@@ -112,6 +114,20 @@ class CommandContext:
     def redactor(self) -> "PolicyRedactor":
         """What every record passes before it reaches a disk."""
         return make_redactor(self)
+
+    def session(self, tenants: Sequence[str], **more: Any) -> "AbstractContextManager[QuerySession]":
+        """A query session of the principal's over these tenants, under the lake's settings; `more` as `warehouse.query.open_session`.
+
+        What the principal may see of them is the caller's to ask, and to give as `limits` where it is less than everything.
+
+        Raises:
+            QueryError, NameRuleError, DeniedError, UnavailableError: as `open_session`.
+        """
+        from warehouse.query import open_session
+
+        return open_session(
+            self.lake.path, tenants=tenants, principal=self.principal, settings=self.settings.query, **more
+        )
 
     def open_writer(self, shard: str, *, measures: Measures | None = None) -> "Writer":
         """Take a shard by its name, replay its journal, and start its writer.

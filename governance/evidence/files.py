@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
@@ -159,7 +159,7 @@ def _figures(outcome: Outcome, files: Mapping[str, bytes]) -> dict[str, Any]:
 
 def _control_files(
     outcome: Outcome, ground: Ground, proofs: Mapping[Place, bytes], problems: Mapping[Place, str]
-) -> Iterator[tuple[str, bytes]] | dict[str, bytes]:
+) -> dict[str, bytes]:
     control = outcome.control
     if control.sql is None:
         return {}
