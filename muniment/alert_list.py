@@ -1,7 +1,11 @@
-"""What `muniment alert list` shows: each alert that is kept, and which targets know how it stands."""
+"""What is told of alerts: each one that is kept and which targets know how it stands, and in numbers how they do."""
 
+from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
+from muniment.alert_state import read_state
+from muniment.alerting import lake_targets, read_queues
 from muniment.wiring import CommandContext
 from pipelines.alerts.episodes import read_alert
 from pipelines.alerts.notice import Notice
@@ -9,6 +13,24 @@ from pipelines.alerts.plan import is_told
 from pipelines.alerts.wording import Wording, precise_text
 
 _SEVERITIES = ("page", "ticket", "info")
+
+
+def alert_status(context: CommandContext) -> dict[str, Any]:
+    """What `muniment status` shows of alerts."""
+    records, deliveries = context.control.list_alerts(), context.control.list_deliveries()
+    firing = [read_alert(record) for record in records if record.ends_unix_nano is None]
+    state = read_state(context.lake)
+    return {
+        "firing": dict(Counter(alert.severity for alert in firing if alert.kind != "watchdog")),
+        "not_recorded": sum(not (r.began_recorded and (r.end_recorded or r.ends_unix_nano is None)) for r in records),
+        "targets": [
+            asdict(queue)
+            for queue in read_queues(lake_targets(context.lake, context.settings.alerts), records, deliveries)
+        ],
+        "last_round": None
+        if state is None
+        else {name: value for name, value in asdict(state).items() if name != "points"},
+    }
 
 
 def read_alerts(context: CommandContext, tenant: str | None = None, *, ended: bool = False) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboards.desk import Fact
 from muniment.certificates import list_documents
-from muniment.cli.status import last_checkpoint, read_status
+from muniment.lake_status import read_status
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.names import LAKE_TENANT
@@ -22,13 +22,13 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
     """What stands well and what does not, worst first."""
     status = read_status(context, senders=False)
     order = {BAD: 0, UNKNOWN: 1, GOOD: 2}
-    found = [*_sealed(context), *_verified(status), *_witnessed(context, status), *_ingest(status, tenant)]
+    found = [*_sealed(context, status), *_verified(status), *_witnessed(context, status), *_ingest(status, tenant)]
     found += [*_retention(context, status, tenant), *_policies(status)]
     return sorted(found, key=lambda fact: order[fact.state])
 
 
-def _sealed(context: CommandContext) -> Iterator[Fact]:
-    at = last_checkpoint(context.lake)
+def _sealed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fact]:
+    at = status["last_checkpoint_unix_nano"]
     if at is None:
         yield Fact(
             "Seal", UNKNOWN, "no record has been sealed yet", "send records: docs/connect shows how", "integrity"

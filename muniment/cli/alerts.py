@@ -9,7 +9,6 @@ from muniment.cli.output import JsonOption, LakeOption, console, notes, plain_te
 
 if TYPE_CHECKING:  # at run time it would make every command wait for the lake's libraries
     from muniment.alerting import Round
-    from muniment.wiring import CommandContext
     from pipelines.alerts.courier import Turn
 
 EXIT_NO = 1
@@ -98,31 +97,6 @@ def watch(
     if not context.settings.alerts.targets:
         _say("no targets in the settings: alerts are recorded and listed, and nobody is told")
     loop.run()
-
-
-def alert_status(context: "CommandContext") -> dict[str, Any]:
-    """What `muniment status` shows of alerts."""
-    from collections import Counter
-    from dataclasses import asdict
-
-    from muniment.alert_state import read_state
-    from muniment.alerting import lake_targets, read_queues
-    from pipelines.alerts.episodes import read_alert
-
-    records, deliveries = context.control.list_alerts(), context.control.list_deliveries()
-    firing = [read_alert(record) for record in records if record.ends_unix_nano is None]
-    state = read_state(context.lake)
-    return {
-        "firing": dict(Counter(alert.severity for alert in firing if alert.kind != "watchdog")),
-        "not_recorded": sum(not (r.began_recorded and (r.end_recorded or r.ends_unix_nano is None)) for r in records),
-        "targets": [
-            asdict(queue)
-            for queue in read_queues(lake_targets(context.lake, context.settings.alerts), records, deliveries)
-        ],
-        "last_round": None
-        if state is None
-        else {name: value for name, value in asdict(state).items() if name != "points"},
-    }
 
 
 def print_alert_status(status: dict[str, Any]) -> None:

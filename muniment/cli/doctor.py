@@ -137,7 +137,7 @@ def _issue(context: "CommandContext", tenant: str) -> tuple[str, str]:
 
 def _ports(context: "CommandContext") -> tuple[int, int]:
     """Ports of a running collector of this lake, else those of its settings."""
-    from muniment.cli.status import ask_collector
+    from muniment.lake_status import ask_collector
 
     for socket in sorted(context.lake.run.glob("collector-*.sock")):
         answer = ask_collector(socket)

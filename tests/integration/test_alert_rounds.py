@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from muniment import alert_events
+from muniment.alert_list import alert_status
 from muniment.alert_state import read_state
 from muniment.alerting import FAILING_ROUNDS, AlertWatch, Source
-from muniment.cli.alerts import alert_status
 from muniment.setup import set_up_lake
 from muniment.wiring import command_context
 from pipelines.alerts.episodes import Evaluation

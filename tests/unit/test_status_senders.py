@@ -5,7 +5,8 @@ import os
 
 from rich.console import Console
 
-from muniment.cli.status import last_checkpoint, senders_table
+from muniment.cli.status import senders_table
+from muniment.lake_status import last_checkpoint
 from warehouse.lake import Lake
 
 RECEIVED = 1_795_364_523_456_789_012  # 2026-11-22T16:22:03Z
