@@ -1,6 +1,5 @@
 """What will go when, what is held, and what went under which certificate?"""
 
-import pyarrow as pa
 import streamlit as st
 
 from dashboards.frame import begin, desk_of, explained, moment, show_rows
@@ -18,55 +17,49 @@ def show() -> None:
         found = desk.retention(viewer, tenant)
     st.subheader("Due now")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "table": due.table,
-                    "day": due.day,
-                    "rule": due.rules,
-                    "records to go": due.rows,
-                    "bytes": due.size_bytes,
-                    "records kept": due.kept,
-                }
-                for due in found.due
-            ]
-        ),
+        [
+            {
+                "table": due.table,
+                "day": due.day,
+                "rule": due.rules,
+                "records to go": due.rows,
+                "bytes": due.size_bytes,
+                "records kept": due.kept,
+            }
+            for due in found.due
+        ],
         f"due-{tenant}",
         empty="Nothing is due. What the rules say comes to pass every night.",
     )
     st.subheader("Holds in force")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "hold": hold.id,
-                    "keeps": hold.scope,
-                    "why": hold.reason,
-                    "owner": hold.owner,
-                    "since (UTC)": moment(hold.placed_unix_nano),
-                    "release asked": hold.release_asked,
-                }
-                for hold in found.holds
-            ]
-        ),
+        [
+            {
+                "hold": hold.id,
+                "keeps": hold.scope,
+                "why": hold.reason,
+                "owner": hold.owner,
+                "since (UTC)": moment(hold.placed_unix_nano),
+                "release asked": hold.release_asked,
+            }
+            for hold in found.holds
+        ],
         f"holds-{tenant}",
         empty="None.",
     )
     st.subheader("Certificates")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "time (UTC)": moment(each.time_unix_nano),
-                    "what": each.kind,
-                    "records": each.rows,
-                    "ordered by": each.ordered_by,
-                    "approved by": each.approved_by,
-                    "certificate": each.sha256,
-                }
-                for each in found.certificates
-            ]
-        ),
+        [
+            {
+                "time (UTC)": moment(each.time_unix_nano),
+                "what": each.kind,
+                "records": each.rows,
+                "ordered by": each.ordered_by,
+                "approved by": each.approved_by,
+                "certificate": each.sha256,
+            }
+            for each in found.certificates
+        ],
         f"certificates-{tenant}",
         empty="Nothing has been deleted yet.",
     )

@@ -31,7 +31,6 @@ class Viewer:
     name: str
     roles: tuple[str, ...]
     tenants: tuple[str, ...]
-    actions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-import pyarrow as pa
 import streamlit as st
 
 from dashboards.frame import begin, choice, desk_of, explained, show_rows
@@ -51,7 +50,7 @@ def _built(tenant: str, framework: str, first: str, last: str) -> None:
         with st.container(border=True):
             st.markdown(f"{color}[**{each['finding']}**]")
             st.text(f"{each['control']} {each['title']}\n{each['why']}")
-    show_rows(pa.Table.from_pylist(findings), f"findings-{framework}", empty="This framework has no controls.")
+    show_rows(findings, f"findings-{framework}", empty="This framework has no controls.")
     st.download_button(
         "Download the pack",
         pack,

@@ -42,8 +42,11 @@ def explained() -> Iterator[None]:
         st.stop()
 
 
-def show_rows(rows: pa.Table, name: str, *, empty: str, height: int | None = None) -> None:
+def show_rows(
+    found: pa.Table | Sequence[Mapping[str, object]], name: str, *, empty: str, height: int | None = None
+) -> None:
     """Rows as a table with its export, or, where there are none, what that means."""
+    rows = found if isinstance(found, pa.Table) else pa.Table.from_pylist(list(found))
     if not rows.num_rows:
         st.info(empty, icon=":material/info:")
         return

@@ -1,6 +1,5 @@
 """What went wrong, who has it, and which clocks run? The queue, one incident with its records, and what to do about it."""
 
-import pyarrow as pa
 import streamlit as st
 
 from dashboards.frame import begin, choice, desk_of, explained, moment, show_rows
@@ -28,21 +27,19 @@ def show() -> None:
         found = desk.incidents(viewer, tenant, closed=shown == _ALL)
     rows = sorted(found, key=lambda each: (_ORDER.get(each.severity, 9), -each.opened_unix_nano))
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "severity": each.severity,
-                    "what": each.title,
-                    "state": each.state.value,
-                    "opened (UTC)": moment(each.opened_unix_nano),
-                    "last seen (UTC)": moment(each.last_unix_nano),
-                    "owner": each.owner,
-                    "records": each.row_count,
-                    "incident": each.id,
-                }
-                for each in rows
-            ]
-        ),
+        [
+            {
+                "severity": each.severity,
+                "what": each.title,
+                "state": each.state.value,
+                "opened (UTC)": moment(each.opened_unix_nano),
+                "last seen (UTC)": moment(each.last_unix_nano),
+                "owner": each.owner,
+                "records": each.row_count,
+                "incident": each.id,
+            }
+            for each in rows
+        ],
         f"incidents-{tenant}",
         empty="No incident is open. `muniment up` looks every minute.",
         height=420,
@@ -72,30 +69,26 @@ def _one(details: IncidentDetails) -> None:
     _handle(record.id, record.state.value)
     st.subheader("Timeline")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {"time (UTC)": moment(each.unix_nano), "what": each.change, "by": each.by, "note": each.note}
-                for each in details.changes
-            ]
-        ),
+        [
+            {"time (UTC)": moment(each.unix_nano), "what": each.change, "by": each.by, "note": each.note}
+            for each in details.changes
+        ],
         f"timeline-{record.id}",
         empty="Nothing yet.",
     )
     st.subheader("Records that made it")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "time (UTC)": moment(each.time_unix_nano),
-                    "table": each.source_table,
-                    "trace": each.trace_id,
-                    "agent": each.agent_id,
-                    "shard": each.shard,
-                    "record number": each.log_index,
-                }
-                for each in details.rows
-            ]
-        ),
+        [
+            {
+                "time (UTC)": moment(each.time_unix_nano),
+                "table": each.source_table,
+                "trace": each.trace_id,
+                "agent": each.agent_id,
+                "shard": each.shard,
+                "record number": each.log_index,
+            }
+            for each in details.rows
+        ],
         f"rows-{record.id}",
         empty="It is about something that did not happen: no record made it.",
     )

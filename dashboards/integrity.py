@@ -1,6 +1,5 @@
 """Are these records whole and unchanged? Seals, independent witnesses, times without a listener, and a proof to check."""
 
-import pyarrow as pa
 import streamlit as st
 
 from dashboards.frame import begin, desk_of, explained, moment, show_rows
@@ -18,19 +17,17 @@ def show() -> None:
         found = desk.integrity(viewer, tenant)
     st.subheader("Sealed logs")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "log": log.origin,
-                    "records": log.size,
-                    "grew last (UTC)": moment(log.grown_unix_nano),
-                    "root": log.root,
-                    "signed by": ", ".join(log.signed_by) or "not by a key of this lake",
-                    "problem": log.problem,
-                }
-                for log in found.logs
-            ]
-        ),
+        [
+            {
+                "log": log.origin,
+                "records": log.size,
+                "grew last (UTC)": moment(log.grown_unix_nano),
+                "root": log.root,
+                "signed by": ", ".join(log.signed_by) or "not by a key of this lake",
+                "problem": log.problem,
+            }
+            for log in found.logs
+        ],
         f"logs-{tenant}",
         empty="No record of this tenant has been sealed yet.",
     )
@@ -45,18 +42,16 @@ def show() -> None:
         )
     st.subheader("Times when nobody listened")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "from (UTC)": moment(gap.first_unix_nano),
-                    "to (UTC)": moment(gap.last_unix_nano),
-                    "minutes": round((gap.last_unix_nano - gap.first_unix_nano) / 60e9, 1),
-                    "collector": gap.collector,
-                    "how it began": "stopped, and said so" if gap.announced else "was heard no more",
-                }
-                for gap in found.silences
-            ]
-        ),
+        [
+            {
+                "from (UTC)": moment(gap.first_unix_nano),
+                "to (UTC)": moment(gap.last_unix_nano),
+                "minutes": round((gap.last_unix_nano - gap.first_unix_nano) / 60e9, 1),
+                "collector": gap.collector,
+                "how it began": "stopped, and said so" if gap.announced else "was heard no more",
+            }
+            for gap in found.silences
+        ],
         "silences",
         empty="None is known: a collector listened all the time since the first one started.",
     )

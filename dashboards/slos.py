@@ -1,6 +1,5 @@
 """Are the agents good enough? Objectives, what is left of each error budget, how fast it burns, and how much was measured."""
 
-import pyarrow as pa
 import streamlit as st
 
 from dashboards.frame import begin, desk_of, explained, show_rows
@@ -56,7 +55,7 @@ def show() -> None:
             if each.burns:
                 st.caption(f"{each.window}; burn rates: {each.burns}")
     show_rows(
-        pa.Table.from_pylist([vars(each) for each in objectives]),
+        [vars(each) for each in objectives],
         f"slos-{tenant}",
         empty="No figures yet.",
     )

@@ -41,22 +41,20 @@ def show() -> None:
     events = [event for node in nodes for event in node.events] + list(trace.events)
     st.subheader("Events and logs of this run")
     show_rows(
-        pa.Table.from_pylist(
-            [
-                {
-                    "time (UTC)": moment(event.time_unix_nano or 0),
-                    "event": event.event_name,
-                    "actor": event.actor_id,
-                    "action": event.action,
-                    "outcome": event.outcome,
-                    "reason": event.reason,
-                    "text": event.body,
-                    "shard": event.shard,
-                    "record number": event.log_index,
-                }
-                for event in sorted(events, key=lambda event: event.time_unix_nano or 0)
-            ]
-        ),
+        [
+            {
+                "time (UTC)": moment(event.time_unix_nano or 0),
+                "event": event.event_name,
+                "actor": event.actor_id,
+                "action": event.action,
+                "outcome": event.outcome,
+                "reason": event.reason,
+                "text": event.body,
+                "shard": event.shard,
+                "record number": event.log_index,
+            }
+            for event in sorted(events, key=lambda event: event.time_unix_nano or 0)
+        ],
         f"trace-events-{trace.trace_id[:8]}",
         empty="None were recorded.",
     )

@@ -9,8 +9,8 @@ Invariants:
 import io
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,7 +57,7 @@ from warehouse.ledger.proof_report import check_proof
 from warehouse.ledger.tlog_proof import TlogProof
 from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
-from warehouse.query import QuerySession, open_session
+from warehouse.query import QuerySession
 from warehouse.questions.activity import ACTIVITY_TABLES, daily_activity, recent_traces
 from warehouse.questions.agents import AGENT_TABLES, seen_agents
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, event_names, find_events
@@ -101,12 +101,7 @@ class LakeDesk:
         if context.access.decide(principal, Action.RECORDS_READ, LAKE_TENANT).allowed:
             readable.append(LAKE_TENANT)
         roles = tuple(sorted(role.value for role in context.access.roles(principal)))
-        actions = frozenset(
-            action.value
-            for action in Action
-            if any(context.access.decide(principal, action, tenant).allowed for tenant in readable)
-        )
-        return Viewer(principal, principal.id, roles, tuple(readable), actions)
+        return Viewer(principal, principal.id, roles, tuple(readable))
 
     def overview(self, viewer: Viewer, tenant: str) -> list[Fact]:
         """As `Desk.overview`."""
@@ -325,17 +320,11 @@ class LakeDesk:
                 self._viewed.clear()
             self._viewed[key] = now
 
-    @contextmanager
-    def _session(self, context: CommandContext, tenant: str, tables: Sequence[str]) -> Iterator[QuerySession]:
-        with open_session(
-            context.lake.path,
-            tenants=[tenant],
-            principal=context.principal,
-            settings=context.settings.query,
-            tables=tables,
-            limits=context.access.limits(context.principal, [tenant]),
-        ) as session:
-            yield session
+    def _session(
+        self, context: CommandContext, tenant: str, tables: Sequence[str]
+    ) -> AbstractContextManager[QuerySession]:
+        """A session over one tenant, within what the viewer may see of it."""
+        return context.session([tenant], tables=tables, limits=context.access.limits(context.principal, [tenant]))
 
 
 def open_desk(lake: Path) -> LakeDesk:
