@@ -7,6 +7,7 @@ and `$now`. NULL counts as unexpected, so a condition says itself where a column
 from dataclasses import dataclass
 
 from warehouse.catalogue import CATALOGUE
+from warehouse.questions.senders import DIALECTS
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,7 @@ _PARENT = """exists (
       and parent.day between $day - interval 1 day and $day + interval 1 day
 )"""
 _PARENT_APPLIES = "parent_span_id is not null and received_unix_nano < $now - 3600000000000"
-_DIALECT = """operation is not null or attributes like '%"gen_ai.%' or attributes like '%"openinference.%'
-    or attributes like '%"ai.operationId"%' or attributes like '%"ai.model.%' or attributes like '%"langfuse.%'
-    or attributes like '%"traceloop.%'"""
+_DIALECT = " or ".join(DIALECTS.values())
 _NAMED = ", ".join(f"'{name}'" for name in sorted(CATALOGUE))
 _MAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
 _CARD = r"\b(?:[3-6]\d{3}|2[2-7]\d{2})(?:[ -]?\d){9,15}\b"

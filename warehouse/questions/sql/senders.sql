@@ -3,11 +3,7 @@ with told as (
     select
         tenant_id, recorded_by, service_name, scope_name, received_unix_nano, cost_microusd, input_tokens,
         case
-            when attributes like '%"openinference.%' then 'openinference'
-            when attributes like '%"ai.operationId"%' or attributes like '%"ai.model.%' then 'vercel-ai'
-            when attributes like '%"langfuse.%' then 'langfuse'
-            when attributes like '%"traceloop.%' then 'traceloop'
-            when attributes like '%"gen_ai.%' or operation is not null then 'otel-genai'
+-- a line a dialect
             else 'other'
         end as dialect
     from spans
