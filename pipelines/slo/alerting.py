@@ -11,7 +11,7 @@ from pipelines.slo.burn import SHORT_PART, Severity
 from pipelines.slo.definitions import WINDOW_SECONDS, AlertPolicy, BurnCondition
 from pipelines.slo.durations import duration_text, parse_duration
 from pipelines.slo.keys import Keys
-from pipelines.slo.openslo import KNOWN_ANNOTATIONS, Definition, Metadata, read_metadata
+from pipelines.slo.openslo import KNOWN_ANNOTATIONS, Metadata, read_metadata
 
 T = TypeVar("T")
 
@@ -92,11 +92,6 @@ def read_inline_policy(
     spec = keys.child("spec", required=True)
     keys.finish()
     return None if spec is None else read_alert_policy(metadata, spec, conditions, targets)
-
-
-def condition_of(definition: Definition) -> BurnCondition:
-    """As `read_condition`, of an object of its own."""
-    return read_condition(definition.metadata, definition.spec)
 
 
 def _one(keys: Keys, reference: str, known: Mapping[str, T], inline: Callable[[Keys], T | None]) -> T | None:
