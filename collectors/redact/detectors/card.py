@@ -47,6 +47,8 @@ _CALLED = (
 _CALLED_CARD = Words((_CALLED + "$",), before=64, after=0)
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _SURE_LENGTHS = range(14, 20)
+_SHORTEST, _LONGEST = 12, 19
+_SEPARATOR = re.compile("[ .-]")
 
 
 def passes_luhn(digits: str) -> bool:
@@ -62,15 +64,27 @@ def _find(text: str) -> Iterator[Match]:
 
 
 def _cards(text: str, pattern: re.Pattern[str]) -> Iterator[Match]:
-    for candidate in pattern.finditer(text):
-        shown = candidate[0]
-        digits = re.sub("[ .-]", "", shown)
-        if passes_luhn(digits) and len(set(digits)) > 1 and _is_card(text, candidate, digits):
-            yield Match(candidate.start(), candidate.end())
+    """Cards among the candidates; digits that stand beside a card as groups of their own (a year, a month) do not hide it."""
+    candidate = pattern.search(text)
+    while candidate is not None:
+        start, end = candidate.span()
+        found = next((stop for stop in _ends(text, start, end) if _is_card(text, start, stop)), None)
+        if found is not None:
+            yield Match(start, found)
+        group = _SEPARATOR.search(text, start, end)
+        candidate = pattern.search(text, found or (end if group is None else group.end()))
 
 
-def _is_card(text: str, candidate: re.Match[str], digits: str) -> bool:
-    start, end = candidate.span()
+def _ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Where a number that starts at `start` may end: at `end`, or with one of its groups, longest first."""
+    yield end
+    yield from reversed([each.start() for each in _SEPARATOR.finditer(text, start, end)])
+
+
+def _is_card(text: str, start: int, end: int) -> bool:
+    digits = _SEPARATOR.sub("", text[start:end])
+    if not (_SHORTEST <= len(digits) <= _LONGEST and len(set(digits)) > 1 and passes_luhn(digits)):
+        return False
     if not _ISSUERS.fullmatch(digits):
         return _CALLED_CARD.before(text, start)
     bare = end - start == len(digits)

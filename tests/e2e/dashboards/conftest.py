@@ -119,9 +119,9 @@ def pages(lake):
             process.wait()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium."""
+    """Debian's Chromium; it ends with its module, since Playwright's running event loop is in the way of every other one."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("pages: no chromium is installed; `apt-get install chromium` and run the tests again")
