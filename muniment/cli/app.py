@@ -4,9 +4,13 @@ Exit codes: 0 done, 1 the answer is no, 2 usage or bad input, 3 the lake is unav
 """
 
 import sys
+from copy import copy
+from functools import cache
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_group
 
 from muniment import __version__
 from muniment.cli import (
@@ -116,9 +120,18 @@ def run(arguments: list[str]) -> int:
     return code
 
 
+@cache
+def _commands(word: str | None) -> TyperGroup:
+    """The commands, of which one is enough where its name is the first word: to build all takes longer than many a command does."""
+    alone = copy(app)
+    alone.registered_commands = [each for each in app.registered_commands if each.name == word]
+    alone.registered_groups = [each for each in app.registered_groups if each.name == word]
+    return get_group(alone if alone.registered_commands or alone.registered_groups else app)
+
+
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(arguments, standalone_mode=False, prog_name="muniment")
+        code = _commands(next(iter(arguments), None)).main(arguments, standalone_mode=False, prog_name="muniment")
     except typer.Exit as exc:
         return exc.exit_code
     except TyperException as exc:

@@ -21,7 +21,7 @@ class EmptyLake:
     """The views of a rule's session, without rows."""
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect(":memory:")
+        self._connection = duckdb.connect(":memory:", config={"threads": 1})
         create_new_views(self._connection, {name: [] for name in VIEWS}, ReadPoint(), ReadPoint(), limits=None)
         create_tables(self._connection, {name: schema.empty_table() for name, schema in EXTRA_VIEWS.items()})
         self._views = frozenset({*VIEWS, *EXTRA_VIEWS, *(f"{ALL_PREFIX}{name}" for name in TABLES)})
@@ -37,11 +37,10 @@ class EmptyLake:
             return f"got the parameters {', '.join(unknown)}, expected of {', '.join(sorted(known))}"
         values = {**rule.parameters, "now": 0, "from": 0, "tenant": "none"}
         try:
-            relation = self._connection.sql(
-                statement, params={name: values[name] for name in statement.named_parameters} or None
-            )
-            columns = relation.columns
-            relation.fetchall()
+            given = {name: values[name] for name in statement.named_parameters}
+            ran = self._connection.execute(statement, given or None)
+            columns = [column[0] for column in ran.description or ()]
+            ran.fetchall()
         except duckdb.Error as exc:
             return f"it does not run: {' '.join(str(exc).split())}"
         needed = [*RESULT_COLUMNS, *(name for name in rule.group_by if name not in RESULT_COLUMNS)]

@@ -42,14 +42,14 @@ EDGES = (
 """What may stand right before or behind a planted value: no letter, digit or sign that would make it another one."""
 WORDS = (
     "the",
-    "order",
+    "weather",
     "user",
     "is",
     "model",
     "gpt-5",
     "12",
     "2026-11-23",
-    "id",
+    "ideas",
     "Paris",
     "ünïcode",
     "{",

@@ -101,6 +101,7 @@ def test_an_empty_list_of_rules_is_no_rule():
 def test_the_package_s_own_rules_can_be_applied():
     """They compile, run on a lake without rows, and stand in the list of kinds."""
     shipped = default_bundle()
+    assert compile_rules(shipped, try_sql=True).rules
     assert KINDS["incidents"].validate(shipped).rules
     assert KINDS["incidents"].changes(None, shipped) == []
 
