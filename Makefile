@@ -5,6 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 LAKE ?= demo-lake
+# three on two cores: tests of servers and clocks wait a third of their time
+WORKERS ?= 3
+PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence lock docs clean
 
@@ -38,11 +41,11 @@ up: .venv/.runtime ## receivers and maintenance under one supervisor, Ctrl-C sto
 
 test: .venv/.dev ## the tests, without the long soak and fault runs
 	@bash tests/install_system.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-all: .venv/.dev ## every test, the long ones too
 	@bash tests/install_system.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@$(PYTEST)
 
 lint: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

@@ -68,12 +68,12 @@ def trace_json(trace: Trace) -> dict[str, Any]:
             {
                 "place": node.place.value,
                 "depth": node.depth,
-                **asdict(node.span),
-                "events": [asdict(e) for e in node.events],
+                **vars(node.span),
+                "events": [vars(event) for event in node.events],
             }
             for node in trace.walk()
         ],
-        "events": [asdict(event) for event in trace.events],
+        "events": [vars(event) for event in trace.events],
     }
 
 

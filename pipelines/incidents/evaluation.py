@@ -102,10 +102,13 @@ def _matches(rule: Rule, result: pa.Table) -> pa.Table:
     if matches.column("time_unix_nano").null_count:
         raise QueryError("got a row without time_unix_nano, expected when it happened")
     frame = pl.DataFrame(pl.from_arrow(matches))
-    # of a row that a join returned several times the first stays
-    once = frame.unique(subset=["key", "source_table", "shard", "log_index", "time_unix_nano"], keep="first")
-    by_time = once.sort("time_unix_nano", "source_table", "shard", "log_index", nulls_last=True)
-    return by_time.to_arrow().cast(MATCH_SCHEMA)
+    by_time = frame.sort("time_unix_nano", "source_table", "shard", "log_index", nulls_last=True, maintain_order=True)
+    # a record that the SQL returned several times, at whichever times, is one match, at the first; without one, each time is
+    at = pl.when(pl.col("log_index").is_null()).then(pl.col("time_unix_nano"))
+    once = by_time.with_columns(at=at).unique(
+        subset=["key", "source_table", "shard", "log_index", "at"], keep="first", maintain_order=True
+    )
+    return once.drop("at").to_arrow().cast(MATCH_SCHEMA)
 
 
 def _keys(rule: Rule, result: pa.Table) -> pa.Array:

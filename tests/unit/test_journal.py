@@ -100,7 +100,8 @@ def test_a_whole_frame_behind_a_damaged_one_vouches_for_it_when_it_came_later(tm
     """Frame 3 says that frame 2 was durable, so damage in frame 2 is no torn tail."""
     file, ends = write_groups(tmp_path, [frame(1)], [frame(2)], [frame(3)])
     content = bytearray(file.read_bytes())
-    for place in range(ends[1], ends[2]):  # in its length, its checksum and its payload alike
+    payload = ends[1] + 64
+    for place in (*range(ends[1], payload), *range(payload, ends[2], 37)):  # in its length, its checksum, its payload
         altered = bytearray(content)
         altered[place] ^= 0x10
         file.write_bytes(altered)

@@ -62,6 +62,18 @@ def test_a_row_is_looked_at_once(lake):
     assert lake.control.incident_details(joined.updated[0].id).duplicates == (duplicate.id,)
 
 
+def test_a_record_that_a_rule_returns_at_several_times_is_one_match(lake):
+    """A span whose start and end a rule returns both belongs to its incident once, at the first of them."""
+    rules = in_force(lake.control, "incidents").bundle.files["rules.yaml"]
+    later = "      union all\n" + rules[rules.index("      select") :].replace(
+        "time_unix_nano,", "time_unix_nano + 60000000000,"
+    )
+    lake.apply(rules + later)
+    lake.spans(0, 30)
+    assert lake.detect().failures == ()
+    assert lake.incidents() == [("failing", {"agent_id": "bot"}, 0, 30, 2, "opened")]
+
+
 def test_many_rounds_find_what_one_finds(lake, tmp_path, request):
     """The same history, evaluated after each request or once at its end, gives the same incidents."""
     other = type(lake)(tmp_path / "other", lake.rows)
