@@ -134,11 +134,18 @@ def keep_days(lake: Lake, days: int) -> None:
 
 
 def linked(lake: Lake, name: str) -> Lake:
-    """A lake with the same files, that can be written to: its files are never changed in place, only replaced."""
+    """A lake with the same records and no control database, that can be written to: files of tables are never changed in place."""
     folder = cache_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(lake.path, folder, copy_function=os.link)
+    shutil.copytree(lake.path, folder, copy_function=_link_tables, ignore=shutil.ignore_patterns("control.db*"))
     return Lake(folder.absolute())
+
+
+def _link_tables(source: str, target: str) -> None:
+    if source.endswith((".parquet", ".json")):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def add_hour(lake: Lake, spans: int) -> None:

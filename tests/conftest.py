@@ -14,10 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from warehouse.commit import open_stores
 from warehouse.lake import make_lake
 from warehouse.writer import WriterConfig, open_writer
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 START_SECONDS = 60
 SERVER_SETTINGS = {

@@ -59,6 +59,8 @@ def add_classes(session: QuerySession, matches: pa.Table) -> pa.Table:
     Raises:
         QueryError: the records cannot be read.
     """
+    if not matches.num_rows:
+        return matches.append_column("data_class", pa.nulls(0, pa.string()))
     frame = pl.DataFrame(pl.from_arrow(matches))
     found = [_classes(session, table, mine) for (table,), mine in frame.group_by("source_table") if table in _CLASSED]
     known = pl.concat([_NO_CLASSES, *found])
@@ -99,6 +101,8 @@ def _matches(rule: Rule, result: pa.Table) -> pa.Table:
         raise QueryError(f"got the columns {', '.join(result.column_names)}, expected also {', '.join(missing)}")
     columns = [result.column(name).cast(MATCH_SCHEMA.field(name).type) for name in RESULT_COLUMNS]
     matches = pa.Table.from_arrays([*columns, _keys(rule, result)], schema=MATCH_SCHEMA)
+    if not matches.num_rows:
+        return matches
     if matches.column("time_unix_nano").null_count:
         raise QueryError("got a row without time_unix_nano, expected when it happened")
     frame = pl.DataFrame(pl.from_arrow(matches))

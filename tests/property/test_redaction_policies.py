@@ -103,4 +103,12 @@ def test_whatever_text_is_read_or_refused(text):
     found = problems_of(lambda: read_document("a.yaml", text))
     assert found is None or found
     if found is None:
-        assert read_document("a.yaml", text).value == yaml.safe_load(text)
+        assert read_document("a.yaml", text).value == plainly_read(text)
+
+
+def plainly_read(text):
+    """The text's value by libyaml, which takes a few more than the reader in Python, and by that where libyaml refuses it."""
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return yaml.safe_load(text)

@@ -10,6 +10,7 @@ not know is refused: what a later DuckDB adds has to be read here first.
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -43,10 +44,9 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 @dataclass(frozen=True)
 class CheckedQuery:
-    """A statement that passed, its tree, and the views that it reads."""
+    """A statement that passed, and the views that it reads."""
 
     statement: duckdb.Statement
-    tree: Node
     views: frozenset[str]
 
 
@@ -56,8 +56,13 @@ def check_query(sql: str, views: Collection[str]) -> CheckedQuery:
     Raises:
         QueryError: it is not; the message names what is refused.
     """
+    return _checked(sql, frozenset(name.casefold() for name in views))
+
+
+@lru_cache(maxsize=512)
+def _checked(sql: str, allowed: frozenset[str]) -> CheckedQuery:
+    """The answer depends on the text and the names alone, and rules ask with the same text each minute; refusals are not kept."""
     statement, tree = parse_select(sql)
-    allowed = frozenset(name.casefold() for name in views)
     read: set[str] = set()
     # An explicit stack: a tree may be nested deeper than Python's own.
     stack: list[tuple[Any, Scope]] = [(tree["statements"], frozenset())]
@@ -68,7 +73,7 @@ def check_query(sql: str, views: Collection[str]) -> CheckedQuery:
         elif isinstance(value, dict):
             _check_node(value, scope, allowed, read)
             stack.extend(_children(value, scope))
-    return CheckedQuery(statement, tree, frozenset(read))
+    return CheckedQuery(statement, frozenset(read))
 
 
 def _check_node(node: Node, scope: Scope, views: frozenset[str], read: set[str]) -> None:
