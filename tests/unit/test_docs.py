@@ -6,6 +6,7 @@ import re
 import shlex
 import types
 import typing
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -183,6 +184,7 @@ def test_default_policies_are_documented():
     assert not [name for name in slos if f"`{name}`" not in reference("policies.md")]
 
 
+@cache
 def command_tree():
     return typer.main.get_command(app)
 
