@@ -9,7 +9,7 @@ LAKE ?= demo-lake
 WORKERS ?= 3
 PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence lock docs clean
+.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence bench-ui lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,10 @@ bench-slo: .venv/.dev ## SLOs and incident rules over 5 million spans: the first
 
 bench-evidence: .venv/.dev ## a SOC 2 pack of a tenant-month over 5 million spans: building and verifying it
 	@$(BIN)/python -m benchmarks evidence
+
+bench-ui: .venv/.dev ## the pages over 5 million spans, in a browser: first useful paint, cold and warm
+	@bash tests/install_system.sh
+	@$(BIN)/python -m benchmarks pages
 
 docs: .venv/.runtime ## write the reference pages that are read off the code
 	@$(BIN)/python docs/generate.py

@@ -17,6 +17,7 @@ from benchmarks import (
     incidents,
     ingest,
     latency,
+    pages,
     parts,
     prove,
     purge,
@@ -59,6 +60,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "slo": slo.run,
     "incidents": incidents.run,
     "vault": vault.run,
+    "pages": pages.run,
 }
 
 
