@@ -9,16 +9,17 @@ from typing import Any
 from governance.access import Action
 from muniment.wiring import CommandContext
 from pipelines.quality.checks import CHECKS
+from pipelines.quality.completeness import GRACE_NS, TABLES, CompletenessResult, find_incomplete, write_completeness
 from pipelines.quality.counting import CheckResult, count_checks
 from pipelines.quality.results import read_results, write_results
 from warehouse.errors import NotFoundError
 from warehouse.names import LAKE_TENANT
 
-_TABLES = ("audit_events", "contents", "logs", "spans")
+_TABLES = ("audit_events", "contents", "logs", "metrics", "spans")
 
 
 def run_quality(context: CommandContext, tenant: str, day: dt.date) -> tuple[CheckResult, ...]:
-    """Check the records of a tenant's UTC day, count by count, and keep what was found in `quality_results`.
+    """Check the records of a tenant's UTC day, count by count and for completeness, and keep what was found in `quality_results`.
 
     Raises:
         DeniedError: the principal may not.
@@ -30,7 +31,30 @@ def run_quality(context: CommandContext, tenant: str, day: dt.date) -> tuple[Che
     now = context.clock()
     with context.session([tenant], tables=_TABLES) as session:
         results = count_checks(session, CHECKS, day, now)
+        incomplete = find_incomplete(session, day, now)
     write_results(context.lake, tenant, day, results, now)
+    write_completeness(context.lake, tenant, day, incomplete, now)
+    return results
+
+
+def check_completeness(
+    context: CommandContext, tenant: str, day: dt.date, *, grace_ns: int = GRACE_NS
+) -> tuple[CompletenessResult, ...]:
+    """Check a tenant's UTC day for completeness alone, and keep what was found in `quality_results`.
+
+    What is younger than the grace time, in nanoseconds, is left for later.
+
+    Raises:
+        DeniedError: the principal may not.
+        NotFoundError: there is no such tenant.
+        UnavailableError: the lake cannot be read, or the results not be written.
+    """
+    context.check(Action.QUALITY_RUN, tenant)
+    _check_known(context, tenant)
+    now = context.clock()
+    with context.session([tenant], tables=TABLES) as session:
+        results = find_incomplete(session, day, now, grace_ns=grace_ns)
+    write_completeness(context.lake, tenant, day, results, now)
     return results
 
 

@@ -1,4 +1,4 @@
-"""`muniment quality run|show`: what the records of a day should be like, and which are not."""
+"""`muniment quality run|show|completeness`: what the records of a day should be like, and which are not."""
 
 import datetime as dt
 from typing import Annotated, Any
@@ -10,10 +10,15 @@ from warehouse.errors import InputError
 
 EXIT_NO = 1
 EXIT_NOT_ESTABLISHED = 4
+_NANOS_PER_MINUTE = 60_000_000_000
 
 Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="T", help="Whose records.")]
 Day = Annotated[
     str | None, typer.Option("--day", metavar="D", help="UTC date of the records.", show_default="yesterday")
+]
+Grace = Annotated[
+    int,
+    typer.Option("--grace-minutes", metavar="N", min=0, help="Leave out what is younger: it may still be on its way."),
 ]
 
 
@@ -22,6 +27,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Data quality: checks of each day's records, counted exactly.", no_args_is_help=True)
     group.command("run", epilog="Example: muniment quality run --tenant acme --day 2026-11-20")(run)
     group.command("show", epilog="Example: muniment quality show --tenant acme --day 2026-11-20 --json")(show)
+    group.command("completeness", epilog="Example: muniment quality completeness --tenant acme --day 2026-11-20")(
+        completeness
+    )
     app.add_typer(group, name="quality")
 
 
@@ -52,6 +60,33 @@ def show(tenant: Tenant, day: Day = None, lake: LakeOption = None, json_: JsonOp
     _report(show_quality(context, tenant, date), tenant, date, as_json=json_)
 
 
+def completeness(
+    tenant: Tenant, day: Day = None, grace_minutes: Grace = 60, lake: LakeOption = None, json_: JsonOption = False
+) -> None:
+    """Reconcile what senders say that they sent with what came, and find what is missing of traces, each with its sender.
+
+    The results are kept as by `run`. Exit code 1 where something is missing; 4, not established, where nothing is known to be and
+    no sender reports counters, or a check errored.
+    """
+    from muniment.cli.completeness_text import completeness_json, print_completeness
+    from muniment.quality import check_completeness
+    from muniment.wiring import command_context
+    from pipelines.quality.completeness import is_measured
+
+    context = command_context(lake)
+    date = _date(day, context.clock())
+    results = check_completeness(context, tenant, date, grace_ns=grace_minutes * _NANOS_PER_MINUTE)
+    if json_:
+        print_json(completeness_json(results, tenant, date, grace_minutes))
+    else:
+        print_completeness(results, tenant, date)
+    outcomes = {result.outcome for result in results}
+    if "failed" in outcomes:
+        raise typer.Exit(EXIT_NO)
+    if "errored" in outcomes or not is_measured(results):
+        raise typer.Exit(EXIT_NOT_ESTABLISHED)
+
+
 def _report(rows: list[dict[str, Any]], tenant: str, day: dt.date, *, as_json: bool) -> None:
     if as_json:
         print_json({"tenant": tenant, "day": day.isoformat(), "results": _results_json(rows)})
@@ -73,30 +108,43 @@ def _print(rows: list[dict[str, Any]], tenant: str, day: dt.date) -> None:
     for title in ("check", "outcome", "records", "unexpected", "allowed"):
         view.add_column(title, justify="left" if title in {"check", "outcome"} else "right", no_wrap=True)
     for row in rows:
-        if row["shard"] is None:
+        if _is_whole(row):
             counts = ("" if row[name] is None else f"{row[name]:,}" for name in ("total", "unexpected", "allowed"))
             view.add_row(*map(plain_text, (row["check_name"], row["outcome"], *counts)))
     console.print(plain_text(f"{tenant}, {day}"), style="bold")
     console.print(view)
     for row in rows:
-        if row["shard"] is not None and row["outcome"] == "failed":
-            where = f"{row['shard']}, indices {row['first_index']} to {row['last_index']}"
-            whom = row["sender"] or "unknown sender"
-            line = f"{row['check_name']}: {whom}: {row['unexpected']:,} of {row['total']:,} in {where}"
-            console.print(plain_text(line), soft_wrap=True)
+        if not _is_whole(row) and row["outcome"] in {"failed", "unmeasured"}:
+            console.print(plain_text(f"{row['check_name']}: {_of_sender(row)}"), soft_wrap=True)
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    """Whether a row is that of a whole check, and not of one sender."""
+    return row["shard"] is None
+
+
+def _of_sender(row: dict[str, Any]) -> str:
+    whom = row["sender"] or "unknown sender"
+    where = row["shard"]
+    if row["first_index"] is not None:
+        where += f", indices {row['first_index']} to {row['last_index']}"
+    if row["unexpected"] is None:
+        return f"{whom}: not measured: {row['total']:,} in {where}"
+    return f"{whom}: {row['unexpected']:,} of {row['total']:,} in {where}"
 
 
 def _results_json(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from pipelines.quality.checks import CHECKS
+    from pipelines.quality.completeness import CHECKS as COMPLETENESS
+    from pipelines.quality.completeness import completeness_hash, completeness_sql
     from pipelines.quality.counting import check_sql, query_hash
 
-    known = {check.name: check for check in CHECKS}
+    known = {(check.name, query_hash(check)): (check.title, check_sql(check)) for check in CHECKS}
+    known |= {(each.name, completeness_hash(each)): (each.title, completeness_sql(each)) for each in COMPLETENESS}
     left_out = ("tenant_id", "day", "time_unix_nano", "end_unix_nano")
     made = []
     for row in rows:
-        check = known.get(row["check_name"])
-        current = check is not None and query_hash(check) == row["query"]
-        about = {"title": check.title, "sql": check_sql(check)} if check is not None and current else {}
+        about = dict(zip(("title", "sql"), known.get((row["check_name"], row["query"]), ()), strict=False))
         made.append({name: value for name, value in row.items() if name not in left_out} | about)
     return made
 

@@ -14,8 +14,8 @@ from warehouse.derived.quality_results import QUALITY_RESULTS
 from warehouse.derived.store import DerivedStore
 from warehouse.lake import Lake
 
-_EPOCH = dt.date(1970, 1, 1)
-_STATE = json.dumps({"version": 1}).encode()
+EPOCH = dt.date(1970, 1, 1)
+STATE = json.dumps({"version": 1}).encode()
 """Nothing carries over from day to day: each is checked by itself."""
 
 
@@ -30,7 +30,7 @@ def write_results(lake: Lake, tenant: str, day: dt.date, results: Iterable[Check
         others = old.filter(pc.not_equal(old.column("method"), METHOD))
         rows = pa.concat_tables([others, result_rows(tenant, day, results, now_unix_nano)])
         order = [(name, "ascending") for name in QUALITY_RESULTS.sort_by]
-        update.commit({day: rows.sort_by(order)}, state=_STATE)
+        update.commit({day: rows.sort_by(order)}, state=STATE)
 
 
 def read_results(lake: Lake, tenant: str, day: dt.date) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def read_results(lake: Lake, tenant: str, day: dt.date) -> list[dict[str, Any]]:
 
 def result_rows(tenant: str, day: dt.date, results: Iterable[CheckResult], now_unix_nano: int) -> pa.Table:
     """Results as rows of the table: one a check, and one for each sender and shard with unexpected records."""
-    begin = (day - _EPOCH).days * NANOS_PER_DAY
+    begin = (day - EPOCH).days * NANOS_PER_DAY
     rows: list[dict[str, Any]] = []
     for result in results:
         shared = {
