@@ -66,6 +66,62 @@ def test_a_day_is_checked_and_shown(muniment, tmp_path):
     assert "input_tokens" in named["sql"]
 
 
+def numbered(*numbers):
+    """An OTLP request with an audit event of now for each number of a stream."""
+    made = [
+        {
+            "timeUnixNano": str(time.time_ns()), "eventName": "workflow.started",
+            "attributes": [
+                {"key": "audit.actor.id", "value": {"stringValue": "buyer"}},
+                {"key": "audit.outcome", "value": {"stringValue": "success"}},
+                {"key": "audit.record.id", "value": {"stringValue": f"r{number}"}},
+                {"key": "audit.sequence.stream", "value": {"stringValue": "s-1"}},
+                {"key": "audit.sequence.number", "value": {"intValue": str(number)}},
+            ],
+        }
+        for number in numbers
+    ]  # fmt: skip
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": made}]}]}
+
+
+def test_completeness_is_unmeasured_complete_or_not(muniment, tmp_path):
+    """Without counters nothing is established (4); numbers without a gap are complete (0); a gap is missing (1), with its sender and rows."""
+    which = ("--tenant", "acme", "--day", time.strftime("%Y-%m-%d", time.gmtime()))
+    command = ("quality", "completeness", *which, "--grace-minutes", "0")
+    assert muniment(*command)[0] == 4
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps(request(5)))
+    assert muniment("import", file, "--tenant", "acme")[0] == 0
+    code, out, _ = muniment(*command)
+    assert code == 4
+    assert "not measured: no counters; 1 came" in out
+    file.write_text(json.dumps(numbered(0, 1)))
+    assert muniment("import", file, "--tenant", "acme")[0] == 0
+    assert muniment(*command)[0] == 0
+    file.write_text(json.dumps(numbered(4)))
+    assert muniment("import", file, "--tenant", "acme")[0] == 0
+    code, out, _ = muniment(*command)
+    assert code == 1
+    assert "shop, stream s-1: 2 of 5 (3 came)" in out
+    assert "numbers 2 to 3, between" in out
+    code, out, _ = muniment("quality", "show", *which, "--json")
+    assert code == 1
+    rows = [row for row in json.loads(out)["results"] if row["check_name"] == "completeness-events-numbered"]
+    assert [(row["outcome"], row["total"], row["unexpected"]) for row in rows] == [("failed", 5, 2)] * 2
+    assert all("audit.sequence.number" in row["sql"] for row in rows)
+    code, out, _ = muniment("quality", "show", *which)
+    assert code == 1
+    assert "not measured: 1 in " in out
+    assert muniment("quality", "run", *which)[0] == 0  # within the grace time nothing is missing yet
+    outcomes = {
+        row["check_name"]: row["outcome"]
+        for row in json.loads(muniment("quality", "show", *which, "--json")[1])["results"]
+    }
+    assert outcomes["completeness-events-numbered"] == "empty"
+    assert outcomes["completeness-spans-counted"] == "unmeasured"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -41,7 +41,7 @@ steps as (
     select
         *,
         lag(value) over series as before,
-        lag(moment) over series as before_at,
+        lag(moment) over series as before_moment,
         lag(recorded_by) over series as before_recorded_by
     from points
     window series as (
@@ -71,8 +71,8 @@ increases as (
         case
             when manner in ('delta', 'zero') then least(coalesce(start, moment), moment)
             when manner = 'unknown' then moment
-            else before_at
-        end as from_at
+            else before_moment
+        end as from_moment
     from told
     where day = $day
 )

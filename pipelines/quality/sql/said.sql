@@ -3,9 +3,9 @@
     select
         kind, role, service_name, instance, recorded_by, attributes, resource, temporality, start,
         sum(increase) as increase,
-        sum(moment - from_at) as covered,
+        sum(moment - from_moment) as covered,
         greatest(arg_max(value, moment), 0) as level,
-        min(from_at) as from_unix_nano, max(moment) as to_unix_nano,
+        min(from_moment) as from_unix_nano, max(moment) as to_unix_nano,
         max(shard) as shard
     from increases
     group by all
