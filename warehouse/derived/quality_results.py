@@ -12,25 +12,35 @@ QUALITY_RESULTS = Table(
         Column("end_unix_nano", INT, "end of the day"),
         Column("check_name", TEXT, "which check"),
         Column("source_table", TEXT, "the table whose records were checked"),
-        Column("method", TEXT, "how: `sql` counts every record"),
+        Column("method", TEXT, "how: `sql` counts every record, `completeness` compares them with what senders say"),
         Column("query", TEXT, "SHA-256 of the SQL that counted; `muniment quality show --json` has the SQL"),
         Column(
             "outcome",
             TEXT,
-            "passed, failed, errored (nothing is known) or empty (nothing to check); of a sender's row that of the check",
+            "passed, failed, errored (nothing is known), empty (nothing to check) or unmeasured (no sender's counters say what there should "
+            "be); of a sender's row that of the check, or unmeasured",
         ),
         Column(
             "sender",
             TEXT,
-            "who recorded the unexpected records; NULL in the row of the whole check, and where the table does not say",
+            "who recorded the unexpected records; in completeness the key, service.name and service.instance.id; NULL in the row of the "
+            "whole check, and where the table does not say",
         ),
         Column("shard", TEXT, "the shard in whose log they are; NULL in the row of the whole check"),
         Column(
             "first_index", INT, "lowest log index of an unexpected record of the sender; NULL where none, or no log"
         ),
         Column("last_index", INT, "highest log index of an unexpected record of the sender"),
-        Column("total", INT, "records that the check applies to; NULL where it errored"),
-        Column("unexpected", INT, "those of them that are not as expected; NULL where it errored"),
+        Column(
+            "total",
+            INT,
+            "records that the check applies to, in completeness those that there should be; NULL where it errored or is unmeasured",
+        ),
+        Column(
+            "unexpected",
+            INT,
+            "those of them that are not as expected, or missing; NULL where it errored or is unmeasured",
+        ),
         Column("allowed", INT, "how many unexpected records the check lets pass; NULL in a sender's row"),
         Column("error", TEXT, "the kind of error, where it errored"),
         Column("computed_unix_nano", INT, "when it was checked"),

@@ -4,6 +4,6 @@ select
     count(*)::bigint as arrived,
     min(log_index) as first_index, max(log_index) as last_index
 from records
-where day = $day and not numbered and recorded_by not like 'muniment:%'
+where day = $day and not apart and recorded_by not like 'muniment:%'
 group by all
 order by all

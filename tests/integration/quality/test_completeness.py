@@ -201,6 +201,9 @@ def test_senders_are_kept_apart(query_lake):
     query_lake.write("spans", spans(noon, 10, 20), segment=2)
     for segment, other in enumerate(others, 3):
         query_lake.write("spans", spans(noon, 10, 20, sender=other), segment=segment)
+    own = {"recorded_by": "user:alice", "service_name": "muniment", "scope_name": "muniment"}
+    query_lake.write("audit_events", [own], segment=7)
+    assert find(query_lake)["completeness-logs-counted"].outcome == "empty"
     result = find(query_lake)[SPANS]
     assert {str(each.sender): each.missing for each in result.findings} == {
         "key:k1 shop/i-1": 0,
