@@ -6,9 +6,10 @@ This package may not import the one that puts the rooms together, so that one an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pipelines.errors import JobError
 
@@ -122,6 +123,23 @@ class Packs:
     problems: int = 0
 
 
+@dataclass(frozen=True)
+class SuiteResult:
+    """What one check of a table's suite found in a sample of a day's records.
+
+    `outcome`: `errored` says that nothing is known of the records, `empty` that there were none to look at; neither is a pass.
+    `sampled` counts the sampled records that the check applies to, `unexpected` those of them that are not as expected; both are
+    None where it errored. `detail` names a few of these by shard and log index, or the kind of error.
+    """
+
+    name: str
+    table: str
+    outcome: Literal["passed", "failed", "errored", "empty"]
+    sampled: int | None
+    unexpected: int | None
+    detail: str = ""
+
+
 class LakeJobs(Protocol):
     """The work on one lake. Every method MUST be safe to repeat, in any order and beside itself in another process.
 
@@ -166,6 +184,10 @@ class LakeJobs(Protocol):
 
     def build_packs(self, tenant: str) -> Packs:
         """Build a tenant's evidence packs of the month that ended last, and delete those kept long enough."""
+        ...
+
+    def check_suites(self, tenant: str, day: date) -> tuple[SuiteResult, ...]:
+        """Run the suite of every table over a sample of a tenant's UTC day, and keep what was found in `quality_results`."""
         ...
 
     def verify(self, *, everything: bool) -> Verified:
