@@ -9,6 +9,7 @@ Invariants:
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from governance.access import Access, Action
@@ -16,6 +17,7 @@ from muniment.certificates import list_documents
 from muniment.erasing import run_retention
 from muniment.packs import run_packs
 from muniment.purging import make_ground
+from muniment.quality import run_suites
 from muniment.retaining import check_tenant, read_holds, read_retention_policy
 from muniment.searching import search_certificates
 from muniment.settings import read_settings
@@ -29,9 +31,11 @@ from pipelines.jobs import (
     PurgeOutcome,
     PurgeState,
     Searched,
+    SuiteResult,
     TenantState,
     Verified,
 )
+from pipelines.quality.counting import CheckResult
 from retention.plan import plan
 from retention.policy import RETAINED_TABLES, RetentionPolicy
 from retention.policy_compiler import KIND
@@ -185,6 +189,11 @@ class ScheduledWork:
                 sum(len(each.problems) for each in done.built),
             )
 
+    def check_suites(self, tenant: str, day: date) -> tuple[SuiteResult, ...]:
+        """What `muniment quality run --suites` does besides counting."""
+        with self._context("check a sample of the records") as context:
+            return tuple(_suite_result(found) for found in run_suites(context, tenant, day))
+
     def verify(self, *, everything: bool) -> Verified:
         """What `muniment verify --seen` does, with the lake's own keys; `LAKE/dagster/seen.json` is its memory."""
         with self._context("verify") as context:
@@ -275,6 +284,12 @@ def _maintained(report: MaintenanceReport, failures: tuple[str, ...]) -> Maintai
         orphans_deleted=sum(len(table.swept.deleted) for table in report.tables),
         failures=failures,
     )
+
+
+def _suite_result(found: CheckResult) -> SuiteResult:
+    places = ", ".join(shard if index is None else f"{shard} {index}" for shard, index in found.positions)
+    detail = found.error or (f"unexpected at {places}" if places else "")
+    return SuiteResult(found.check.name, found.check.table, found.outcome, found.total, found.unexpected, detail)
 
 
 def _why_still_there(context: CommandContext, tenant: str, since_unix_nano: int) -> tuple[str, bool]:

@@ -33,21 +33,28 @@ class Check:
 
 _TRACE_ID = f"regexp_full_match(trace_id, '[0-9a-f]{{32}}') and trace_id <> '{'0' * 32}'"
 _SPAN_ID = f"regexp_full_match(span_id, '[0-9a-f]{{16}}') and span_id <> '{'0' * 16}'"
-_CLOCK_SKEW = "time_unix_nano <= received_unix_nano + 300000000000"
-_MOST_TOKENS = 100_000_000
-_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
-_HAS_TOKENS = " or ".join(f"{name} is not null" for name in _COUNTS)
-_SANE_TOKENS = " and ".join(f"coalesce({name}, 0) between 0 and {_MOST_TOKENS}" for name in _COUNTS)
-_PARENT = """exists (
+_IDS_OR_NONE = f"(trace_id is null or {_TRACE_ID}) and (span_id is null or {_SPAN_ID})"
+CLOCK_SKEW_NANOS = 300_000_000_000
+_NOT_AHEAD = f"time_unix_nano <= received_unix_nano + {CLOCK_SKEW_NANOS}"
+MOST_TOKENS = 100_000_000
+TOKEN_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
+HAS_TOKENS = " or ".join(f"{name} is not null" for name in TOKEN_COUNTS)
+_SANE_TOKENS = " and ".join(f"coalesce({name}, 0) between 0 and {MOST_TOKENS}" for name in TOKEN_COUNTS)
+PARENT = """exists (
     select 1 from spans as parent
     where parent.trace_id = rows.trace_id and parent.span_id = rows.parent_span_id
       and parent.day between $day - interval 1 day and $day + interval 1 day
 )"""
-_PARENT_APPLIES = "parent_span_id is not null and received_unix_nano < $now - 3600000000000"
+PARENT_APPLIES = "parent_span_id is not null and received_unix_nano < $now - 3600000000000"
 _DIALECT = " or ".join(DIALECTS.values())
 _NAMED = ", ".join(f"'{name}'" for name in sorted(CATALOGUE))
-_MAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
-_CARD = r"\b(?:[3-6]\d{3}|2[2-7]\d{2})(?:[ -]?\d){9,15}\b"
+CATALOGUED = f"event_name in ({_NAMED})"
+SPAN_TEXTS = ("name", "status_message", "attributes", "events", "links", "resource")
+EVENT_TEXTS = ("body", "reason", "attributes", "resource")
+LOG_TEXTS = ("body", "attributes", "resource")
+METRIC_TEXTS = ("name", "description", "attributes", "exemplars", "resource", "envelope")
+MAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
+CARD = r"\b(?:[3-6]\d{3}|2[2-7]\d{2})(?:[ -]?\d){9,15}\b"
 # Luhn's check (ISO/IEC 7812-1, annex B): from the right, every second digit doubled and its digits added
 _LUHN = """list_sum(list_transform(range(1, length(digits) + 1), lambda place:
         case when (length(digits) - place) % 2 = 0 then digits[place]::bigint
@@ -56,12 +63,12 @@ _LUHN = """list_sum(list_transform(range(1, length(digits) + 1), lambda place:
 
 
 def _no_mail(*columns: str) -> str:
-    return " and ".join(f"not regexp_matches(coalesce({name}, ''), '{_MAIL}')" for name in columns)
+    return " and ".join(f"not regexp_matches(coalesce({name}, ''), '{MAIL}')" for name in columns)
 
 
 def _no_card(*columns: str) -> str:
     text = f"concat_ws(' | ', {', '.join(columns)})"
-    found = f"list_transform(regexp_extract_all({text}, '{_CARD}'), lambda each: regexp_replace(each, '[ -]', '', 'g'))"
+    found = f"list_transform(regexp_extract_all({text}, '{CARD}'), lambda each: regexp_replace(each, '[ -]', '', 'g'))"
     return f"len(list_filter({found}, lambda digits: length(digits) between 13 and 19 and {_LUHN})) = 0"
 
 
@@ -76,14 +83,14 @@ CHECKS: tuple[Check, ...] = (
         "spans-times-ordered",
         "spans",
         "a span does not end before it starts, nor starts over five minutes after it was received",
-        f"coalesce(end_unix_nano, time_unix_nano) >= time_unix_nano and {_CLOCK_SKEW}",
+        f"coalesce(end_unix_nano, time_unix_nano) >= time_unix_nano and {_NOT_AHEAD}",
     ),
     Check(
         "spans-parents-present",
         "spans",
         "the parent that a span names is there an hour after the span came",
-        _PARENT,
-        _PARENT_APPLIES,
+        PARENT,
+        PARENT_APPLIES,
         0.01,
     ),
     Check(
@@ -91,49 +98,61 @@ CHECKS: tuple[Check, ...] = (
         "spans",
         "token counts are between zero and 100 million, and reasoning is no more than output",
         f"{_SANE_TOKENS} and coalesce(reasoning_tokens <= output_tokens, true)",
-        _HAS_TOKENS,
+        HAS_TOKENS,
     ),
     Check("spans-dialect-known", "spans", "a span speaks a dialect that is understood", _DIALECT, allowed_share=0.2),
     Check(
         "spans-no-mail",
         "spans",
         "no e-mail address stands in the clear",
-        _no_mail("name", "status_message", "attributes", "events", "links", "resource"),
+        _no_mail(*SPAN_TEXTS),
     ),
     Check(
         "spans-no-card",
         "spans",
         "no card number stands in the clear",
-        _no_card("name", "status_message", "attributes", "events", "links", "resource"),
+        _no_card(*SPAN_TEXTS),
     ),
     Check(
         "audit-events-actor-and-outcome",
         "audit_events",
         "an event of the catalogue says who did it and how it ended",
         "length(actor_id) > 0 and length(outcome) > 0",
-        f"event_name in ({_NAMED})",
+        CATALOGUED,
+    ),
+    Check(
+        "audit-events-ids-well-formed",
+        "audit_events",
+        "a trace or span id that an event names is 32 or 16 hex digits, not all zero",
+        _IDS_OR_NONE,
     ),
     Check(
         "audit-events-times-ordered",
         "audit_events",
         "an event does not lie over five minutes after it was received",
-        _CLOCK_SKEW,
+        _NOT_AHEAD,
     ),
     Check(
         "audit-events-no-mail",
         "audit_events",
         "no e-mail address stands in the clear",
-        _no_mail("body", "reason", "attributes", "resource"),
+        _no_mail(*EVENT_TEXTS),
     ),
     Check(
         "audit-events-no-card",
         "audit_events",
         "no card number stands in the clear",
-        _no_card("body", "reason", "attributes", "resource"),
+        _no_card(*EVENT_TEXTS),
     ),
-    Check("logs-times-ordered", "logs", "a record does not lie over five minutes after it was received", _CLOCK_SKEW),
-    Check("logs-no-mail", "logs", "no e-mail address stands in the clear", _no_mail("body", "attributes", "resource")),
-    Check("logs-no-card", "logs", "no card number stands in the clear", _no_card("body", "attributes", "resource")),
+    Check(
+        "logs-ids-well-formed",
+        "logs",
+        "a trace or span id that a record names is 32 or 16 hex digits, not all zero",
+        _IDS_OR_NONE,
+    ),
+    Check("logs-times-ordered", "logs", "a record does not lie over five minutes after it was received", _NOT_AHEAD),
+    Check("logs-no-mail", "logs", "no e-mail address stands in the clear", _no_mail(*LOG_TEXTS)),
+    Check("logs-no-card", "logs", "no card number stands in the clear", _no_card(*LOG_TEXTS)),
     Check(
         "contents-owner-known",
         "contents",
@@ -142,5 +161,18 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("contents-no-mail", "contents", "no e-mail address stands in the clear", _no_mail("body")),
     Check("contents-no-card", "contents", "no card number stands in the clear", _no_card("body")),
+    Check(
+        "metrics-times-ordered",
+        "metrics",
+        "a point's interval does not end before it starts, nor does it lie over five minutes after it was received",
+        f"coalesce(start, time_unix_nano) <= time_unix_nano and {_NOT_AHEAD}",
+    ),
+    Check(
+        "metrics-no-mail",
+        "metrics",
+        "no e-mail address stands in the clear",
+        _no_mail(*METRIC_TEXTS),
+    ),
+    Check("metrics-no-card", "metrics", "no card number stands in the clear", _no_card(*METRIC_TEXTS)),
 )
 """Every check, in the order in which they are shown."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.quality.checks import Check
+from pipelines.quality.suites import SuiteCheck
 from warehouse.errors import QueryError
 from warehouse.query import QuerySession
 
@@ -32,39 +33,55 @@ group by all order by all
 
 @dataclass(frozen=True)
 class SenderCount:
-    """Records of one sender in one shard that are not as expected, and the range of log indices they lie in."""
+    """Records of one sender in one shard that are not as expected, and the range of log indices they lie in.
+
+    The indices are None for points of metrics, which are in no log.
+    """
 
     sender: str | None
     shard: str
     total: int
     unexpected: int
-    first_index: int
-    last_index: int
+    first_index: int | None
+    last_index: int | None
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found on one day. `total` and the others are None where it errored; `error` is the kind of error then."""
+    """What one check found on one day. `total` and the others are None where it errored; `error` is the kind of error then.
 
-    check: Check
+    Of a suite's check all counts are of the records that were sampled, and `positions` names a few unexpected ones by shard and log index.
+    """
+
+    check: Check | SuiteCheck
     outcome: Outcome
     total: int | None = None
     unexpected: int | None = None
     allowed: int | None = None
     senders: tuple[SenderCount, ...] = ()
     error: str | None = None
+    positions: tuple[tuple[str, int | None], ...] = ()
 
 
 def check_sql(check: Check) -> str:
     """The query that counts a check; it binds `$day`, and `$now` where the check says so."""
-    contents = check.table == "contents"
     return _SQL.format(
         table=check.table,
         expected=check.expected,
         applies=check.applies,
-        sender="null::varchar" if contents else "rows.recorded_by",
-        index="owner_index" if contents else "log_index",
+        sender=sender_sql(check.table),
+        index=index_sql(check.table),
     )
+
+
+def sender_sql(table: str) -> str:
+    """SQL of who recorded a row of `rows`; NULL where the table does not say."""
+    return "null::varchar" if table == "contents" else "rows.recorded_by"
+
+
+def index_sql(table: str) -> str:
+    """SQL of the log index at which a row of `rows` is proved, of a part that of its owner; NULL for what is in no log."""
+    return {"contents": "rows.owner_index", "metrics": "null::bigint"}.get(table, "rows.log_index")
 
 
 def query_hash(check: Check) -> str:
@@ -89,9 +106,14 @@ def _count(session: QuerySession, check: Check, day: dt.date, now_unix_nano: int
         return CheckResult(check, "errored", error=type(exc.__cause__ or exc).__name__)
     total = sum(row["total"] for row in rows)
     unexpected = sum(row["unexpected"] for row in rows)
-    allowed = int(total * check.allowed_share)
+    allowed = allowed_count(total, check.allowed_share)
     senders = tuple(SenderCount(**row) for row in rows if row["unexpected"])
     return CheckResult(check, judge(total, unexpected, allowed), total, unexpected, allowed, senders)
+
+
+def allowed_count(total: int, share: float) -> int:
+    """How many of `total` records a share of them is, rounded down; 0.29 of 100 is 29, though floats make it a little less."""
+    return int(round(total * share, 6))
 
 
 def judge(total: int, unexpected: int, allowed: int) -> Outcome:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from warehouse.errors import DeniedError, QueryError
+from warehouse.errors import DeniedError, QueryError, UnavailableError
 from warehouse.lake import Lake
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.principals import Principal
@@ -200,7 +200,7 @@ def open_session(
         QueryError: no tenant was named.
         NameRuleError: what was named cannot be a tenant.
         DeniedError: the principal is bound to other tenants, or may not read a table that was asked for.
-        UnavailableError: the lake cannot be read now.
+        UnavailableError: the lake cannot be read now, or a file of it is no Parquet file.
     """
     _check_tenants(tenants, principal)
     tables = _readable(tables, limits, principal)
@@ -212,7 +212,7 @@ def open_session(
     with spill_folder(lake) as spill, contextlib.closing(connect(settings, spill)) as connection:
         until = None
         if since is None:
-            create_views(connection, files, limits=limits, also_all=also_all)
+            _create_views(connection, files, limits=limits, also_all=also_all)
         else:
             until = _until(connection, since, listing, received_before)
             create_new_views(connection, files, since, until, limits=limits)
@@ -226,6 +226,22 @@ def open_session(
             timeout_seconds=settings.timeout_seconds,
             read_point=until,
         )
+
+
+def _create_views(
+    connection: duckdb.DuckDBPyConnection,
+    files: Mapping[str, Sequence[str]],
+    *,
+    limits: ReadLimits | None,
+    also_all: bool,
+) -> None:
+    try:
+        create_views(connection, files, limits=limits, also_all=also_all)
+    except duckdb.Error as exc:
+        raise UnavailableError(
+            f"a table cannot be opened: {exc}",
+            hint="where files were replaced since they were listed, run it again; `muniment verify` says what is damaged",
+        ) from exc
 
 
 def _until(

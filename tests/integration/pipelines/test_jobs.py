@@ -1,10 +1,12 @@
 """Scheduled work on a real lake in a real Dagster instance: what it does, what it leaves in Dagster's storage, and that repeating is safe."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -100,6 +102,25 @@ def checks(instance, lake, days):
     result = execute("retention_checks", instance, lake, days)
     assert result.success
     return {each.check_name: each for each in result.get_asset_check_evaluations()}
+
+
+def test_suites_of_a_day_are_run_and_kept(lake_path):
+    """Each table's suite looks at the day; where there was nothing to look at nothing passes; results leave without a value."""
+    yesterday = datetime.fromtimestamp(time.time(), UTC).date() - timedelta(days=1)
+    found = {each.name: each for each in open_jobs(lake_path).check_suites("acme", yesterday)}
+    assert {each.table for each in found.values()} == {"spans", "audit_events", "logs", "contents", "metrics"}
+    ids = found["suite-spans-ids-well-formed"]
+    assert (ids.outcome, ids.sampled, ids.unexpected, ids.detail) == ("passed", 8, 0, "")
+    # the prompt, which alone told the dialect, is kept in contents
+    dialect = found["suite-spans-dialect-known"]
+    assert (dialect.outcome, dialect.sampled, dialect.unexpected) == ("failed", 8, 8)
+    assert re.fullmatch(r"unexpected at import-\w+ 0(, import-\w+ \d){4}", dialect.detail)
+    assert {each.outcome for each in found.values() if each.table == "metrics"} == {"empty"}
+    assert "errored" not in {each.outcome for each in found.values()}
+    assert PERSON not in repr(found)
+    assert run(["quality", "show", "--tenant", "acme", "--day", yesterday.isoformat(), "--lake", str(lake_path)]) == 1
+    with pytest.raises(JobError, match="expected one of the lake's"):
+        open_jobs(lake_path).check_suites("nobody", yesterday)
 
 
 def test_a_purge_shows_counts_and_its_certificate(instance, lake_path):

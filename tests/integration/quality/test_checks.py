@@ -8,60 +8,15 @@ import pytest
 from pipelines.quality.checks import CHECKS, Check
 from pipelines.quality.counting import count_checks, query_hash
 from pipelines.quality.results import read_results, write_results
+from tests.quality_cases import CASES, DAY, HOUR, PARENT, SPAN, TRACE, filled
 
-DAY = dt.date(2026, 11, 20)
-HOUR = 3_600_000_000_000
 BY_NAME = {check.name: check for check in CHECKS}
-TRACE, SPAN, PARENT = "a" * 32, "b" * 16, "c" * 16
-MAIL = "ask jane.doe@example.org"
-CARD = "4111 1111 1111 1111"
-# name, a record as it should be, the same record gone wrong
-CASES = [
-    ("spans-ids-well-formed", {"trace_id": TRACE, "span_id": SPAN}, {"trace_id": "A" * 32}),
-    ("spans-ids-well-formed", {"trace_id": TRACE, "span_id": SPAN}, {"trace_id": "0" * 32}),
-    ("spans-ids-well-formed", {"trace_id": TRACE, "span_id": SPAN}, {"span_id": "b" * 15}),
-    ("spans-ids-well-formed", {"trace_id": TRACE, "span_id": SPAN}, {"span_id": None}),
-    ("spans-times-ordered", {"end_unix_nano": 1_795_176_000_000_000_000}, {"end_unix_nano": 1_795_175_999_999_999_999}),
-    ("spans-times-ordered", {"end_unix_nano": None}, {"received_unix_nano": 1_795_176_000_000_000_000 - HOUR}),
-    ("spans-tokens-sane", {"input_tokens": 0, "output_tokens": 7}, {"input_tokens": -1}),
-    ("spans-tokens-sane", {"output_tokens": 7, "reasoning_tokens": 7}, {"reasoning_tokens": 8}),
-    ("spans-tokens-sane", {"input_tokens": 9}, {"input_tokens": 100_000_001}),
-    ("spans-dialect-known", {"attributes": '{"gen_ai.system":"x"}'}, {"attributes": '{"own.name":1}'}),
-    ("spans-no-mail", {"attributes": '{"a":"[email]"}'}, {"attributes": f'{{"a":"{MAIL}"}}'}),
-    ("spans-no-mail", {"status_message": "no @ here"}, {"status_message": MAIL}),
-    ("spans-no-card", {"attributes": '{"a":"4111 1111 1111 1112"}'}, {"attributes": f'{{"a":"{CARD}"}}'}),
-    ("spans-no-card", {"events": '["1795176000000000000"]'}, {"events": '["5500-0000-0000-0004"]'}),
-    (
-        "audit-events-actor-and-outcome",
-        {"event_name": "approval.granted", "actor_id": "x", "outcome": "success"},
-        {"actor_id": None},
-    ),
-    (
-        "audit-events-actor-and-outcome",
-        {"event_name": "approval.granted", "actor_id": "x", "outcome": "success"},
-        {"outcome": ""},
-    ),
-    ("audit-events-times-ordered", {}, {"received_unix_nano": 1}),
-    ("audit-events-no-mail", {"reason": "late"}, {"reason": MAIL}),
-    ("audit-events-no-card", {"body": "late"}, {"body": CARD}),
-    ("logs-times-ordered", {}, {"received_unix_nano": 1}),
-    ("logs-no-mail", {"body": "a@b"}, {"body": MAIL}),
-    ("logs-no-card", {"body": "1234567890123"}, {"body": CARD}),
-    ("contents-owner-known", {"owner_table": "spans", "owner_index": 0, "part": "body"}, {"owner_table": "metrics"}),
-    ("contents-no-mail", {"body": "⟨email⟩"}, {"body": MAIL}),
-    ("contents-no-card", {"body": "4111"}, {"body": CARD}),
-]
 
 
 def count(query_lake, check, *, day=DAY, now=None):
     with query_lake.session() as session:
         (result,) = count_checks(session, [check], day, now or query_lake.noon + 24 * HOUR)
     return result
-
-
-def filled(table, row, noon):
-    ledgered = {} if table == "contents" else {"received_unix_nano": noon, "recorded_by": "key:k1"}
-    return ledgered | row
 
 
 @pytest.mark.parametrize(("name", "right", "wrong"), CASES)
