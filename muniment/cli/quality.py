@@ -20,12 +20,16 @@ Grace = Annotated[
     int,
     typer.Option("--grace-minutes", metavar="N", min=0, help="Leave out what is younger: it may still be on its way."),
 ]
+Suites = Annotated[
+    bool,
+    typer.Option("--suites", help="Also run each table's suite over a sample of the day: some seconds of CPU more."),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     group = typer.Typer(help="Data quality: checks of each day's records, counted exactly.", no_args_is_help=True)
-    group.command("run", epilog="Example: muniment quality run --tenant acme --day 2026-11-20")(run)
+    group.command("run", epilog="Example: muniment quality run --tenant acme --day 2026-11-20 --suites")(run)
     group.command("show", epilog="Example: muniment quality show --tenant acme --day 2026-11-20 --json")(show)
     group.command("completeness", epilog="Example: muniment quality completeness --tenant acme --day 2026-11-20")(
         completeness
@@ -33,22 +37,31 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="quality")
 
 
-def run(tenant: Tenant, day: Day = None, lake: LakeOption = None, json_: JsonOption = False) -> None:
+def run(
+    tenant: Tenant, day: Day = None, suites: Suites = False, lake: LakeOption = None, json_: JsonOption = False
+) -> None:
     """Check every record of a day, and keep the results in the table `quality_results` in place of the day's earlier ones.
 
-    Exit code 1 where a check failed; 4 where none did and one errored, as nothing is known of its records.
+    Exit code 1 where a check failed; 4 where none did and one errored, or there was nothing to check, as nothing is known then.
     """
-    from muniment.quality import run_quality, show_quality
+    from muniment.quality import run_quality, run_suites, show_quality
     from muniment.wiring import command_context
+    from pipelines.quality import counting
+    from pipelines.quality import suites as sampled
 
     context = command_context(lake)
     date = _date(day, context.clock())
     run_quality(context, tenant, date)
-    _report(show_quality(context, tenant, date), tenant, date, as_json=json_)
+    methods = {counting.METHOD}
+    if suites:
+        run_suites(context, tenant, date)
+        methods.add(sampled.METHOD)
+    rows = [row for row in show_quality(context, tenant, date) if row["method"] in methods]
+    _report(rows, tenant, date, as_json=json_)
 
 
 def show(tenant: Tenant, day: Day = None, lake: LakeOption = None, json_: JsonOption = False) -> None:
-    """Show what the checks of a day found when it was checked last; with --json also the SQL. Exit codes as for `run`.
+    """Show what the checks of a day found when it was checked last; with --json also how they looked. Exit codes as for `run`.
 
     A day that was never checked is not established: exit code 4.
     """
@@ -88,16 +101,20 @@ def completeness(
 
 
 def _report(rows: list[dict[str, Any]], tenant: str, day: dt.date, *, as_json: bool) -> None:
+    outcomes = {row["outcome"] for row in rows}
     if as_json:
         print_json({"tenant": tenant, "day": day.isoformat(), "results": _results_json(rows)})
     elif rows:
         _print(rows, tenant, day)
+        if outcomes == {"empty"}:
+            console.print(
+                plain_text("no check found a record to look at: nothing is known of this day"), soft_wrap=True
+            )
     else:
         console.print(plain_text(f"{tenant}, {day}: never checked: `muniment quality run` does it"), soft_wrap=True)
-    outcomes = {row["outcome"] for row in rows}
     if "failed" in outcomes:
         raise typer.Exit(EXIT_NO)
-    if "errored" in outcomes or not rows:
+    if "errored" in outcomes or outcomes <= {"empty"}:
         raise typer.Exit(EXIT_NOT_ESTABLISHED)
 
 
@@ -134,19 +151,41 @@ def _of_sender(row: dict[str, Any]) -> str:
 
 
 def _results_json(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = _explanations()
+    left_out = ("tenant_id", "day", "time_unix_nano", "end_unix_nano")
+    return [
+        {name: value for name, value in row.items() if name not in left_out}
+        | known.get((row["check_name"], row["query"]), {})
+        for row in rows
+    ]
+
+
+def _explanations() -> dict[tuple[str, str], dict[str, Any]]:
+    """How the checks of today look, by their names and the hashes that their results carry."""
+    from dataclasses import asdict
+
     from pipelines.quality.checks import CHECKS
     from pipelines.quality.completeness import CHECKS as COMPLETENESS
     from pipelines.quality.completeness import completeness_hash, completeness_sql
     from pipelines.quality.counting import check_sql, query_hash
+    from pipelines.quality.sampling import sample_sql, suite_hash
+    from pipelines.quality.suites import SUITES
 
-    known = {(check.name, query_hash(check)): (check.title, check_sql(check)) for check in CHECKS}
-    known |= {(each.name, completeness_hash(each)): (each.title, completeness_sql(each)) for each in COMPLETENESS}
-    left_out = ("tenant_id", "day", "time_unix_nano", "end_unix_nano")
-    made = []
-    for row in rows:
-        about = dict(zip(("title", "sql"), known.get((row["check_name"], row["query"]), ()), strict=False))
-        made.append({name: value for name, value in row.items() if name not in left_out} | about)
-    return made
+    counted = {(check.name, query_hash(check)): {"title": check.title, "sql": check_sql(check)} for check in CHECKS}
+    sampled = {
+        (check.name, suite_hash(suite, check)): {
+            "title": check.title,
+            "sql": sample_sql(suite),
+            "expectations": [asdict(each) for each in check.expectations],
+        }
+        for suite in SUITES
+        for check in suite.checks
+    }
+    reconciled = {
+        (each.name, completeness_hash(each)): {"title": each.title, "sql": completeness_sql(each)}
+        for each in COMPLETENESS
+    }
+    return counted | sampled | reconciled
 
 
 def _date(text: str | None, now_unix_nano: int) -> dt.date:

@@ -144,17 +144,29 @@ def _validate(sample: pa.Table, checks: Sequence[SuiteCheck]) -> Sequence[Any]:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     import pandas as pd
-    from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = gx.get_context(mode="ephemeral")
-    context.enable_analytics(enable=False)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context = gx.get_context(mode="ephemeral", project_config=_config())
     # Arrow's own types: through NumPy's a column of nanoseconds with a NULL becomes floats, which know them to 256 ns only
     frame = sample.to_pandas(types_mapper=pd.ArrowDtype)
     asset = context.data_sources.add_pandas("samples").add_dataframe_asset("sample")
     batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
     made = [each for check in checks for each in _made(check)]
     return list(batch.validate(gx.ExpectationSuite(name="suite", expectations=made), result_format=_FORMAT).results)
+
+
+def _config() -> Any:
+    """A context that keeps all in memory, without the folder for pages that it makes otherwise, statistics or bars of progress."""
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
 
 
 def _made(check: SuiteCheck) -> Iterator[Any]:

@@ -122,6 +122,43 @@ def test_completeness_is_unmeasured_complete_or_not(muniment, tmp_path):
     assert outcomes["completeness-spans-counted"] == "unmeasured"
 
 
+def test_suites_are_run_when_asked_for(muniment, tmp_path):
+    """Beside the counts of every record those of the sample are shown, each with how it looked; `run` alone shows what it counted."""
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    which = ("--tenant", "acme", "--day", today)
+    file = tmp_path / "spans.json"
+    file.write_text(json.dumps(request(5, 200_000_000)))
+    assert muniment("import", file, "--tenant", "acme")[0] == 0
+    code, out, err = muniment("quality", "run", *which, "--suites", "--json")
+    assert (code, err) == (1, "")
+    rows = {row["check_name"]: row for row in json.loads(out)["results"] if row["shard"] is None}
+    for name, row in rows.items():
+        if row["method"] == "sql":
+            sampled = rows[f"suite-{name}"]
+            assert [sampled[key] for key in ("outcome", "total", "unexpected", "title")] == [
+                row[key] for key in ("outcome", "total", "unexpected", "title")
+            ]
+    methods = [row["method"] for row in rows.values()]
+    assert methods.count("suite") == methods.count("sql") > 0
+    tokens = rows["suite-spans-tokens-sane"]
+    assert (tokens["method"], tokens["outcome"], tokens["unexpected"]) == ("suite", "failed", 1)
+    assert tokens["expectations"][0]["kind"] == "ExpectColumnValuesToBeBetween"
+    assert "limit $rows" in tokens["sql"]
+    assert "suite-" not in muniment("quality", "run", *which)[1]
+    code, out, _ = muniment("quality", "show", *which)
+    assert code == 1
+    assert "suite-spans-tokens-sane: " in out
+
+
+def test_a_day_without_records_is_not_established(muniment):
+    """Where no check found anything to look at, nothing is known: exit code 4, and not 0."""
+    which = ("--tenant", "acme", "--day", "2026-01-01")
+    for words in (("run", *which), ("run", *which, "--suites"), ("show", *which)):
+        code, out, _ = muniment("quality", *words)
+        assert code == 4
+        assert "nothing is known of this day" in " ".join(out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -12,8 +12,14 @@ QUALITY_RESULTS = Table(
         Column("end_unix_nano", INT, "end of the day"),
         Column("check_name", TEXT, "which check"),
         Column("source_table", TEXT, "the table whose records were checked"),
-        Column("method", TEXT, "how: `sql` counts every record, `completeness` compares them with what senders say"),
-        Column("query", TEXT, "SHA-256 of the SQL that counted; `muniment quality show --json` has the SQL"),
+        Column(
+            "method",
+            TEXT,
+            "how: `sql` counts every record, `suite` looks at a sample of at most 10,000, `completeness` compares them with what senders say",
+        ),
+        Column(
+            "query", TEXT, "SHA-256 of how it looked; `muniment quality show --json` has the SQL and the expectations"
+        ),
         Column(
             "outcome",
             TEXT,
@@ -34,7 +40,7 @@ QUALITY_RESULTS = Table(
         Column(
             "total",
             INT,
-            "records that the check applies to, in completeness those that there should be; NULL where it errored or is unmeasured",
+            "records looked at that the check applies to, in completeness those that there should be; NULL where it errored or is unmeasured",
         ),
         Column(
             "unexpected",
