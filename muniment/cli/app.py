@@ -101,8 +101,8 @@ def root(*, version: bool = typer.Option(False, "--version", help="Print the ver
         raise typer.Exit
 
 
-_NEEDS_PANDAS = "quality"
-"""The one command whose suites are checked on pandas' frames."""
+_NEEDS_PANDAS = "--suites"
+"""The option of the one command that looks at pandas' frames, `quality run`."""
 
 
 class _NoPandas(MetaPathFinder):
@@ -116,7 +116,7 @@ class _NoPandas(MetaPathFinder):
 def main() -> None:
     """Run the command line and exit with its code."""
     arguments = sys.argv[1:]
-    if arguments[:1] != [_NEEDS_PANDAS]:
+    if _NEEDS_PANDAS not in arguments:
         sys.meta_path.insert(0, _NoPandas())
     sys.exit(run(arguments))
 

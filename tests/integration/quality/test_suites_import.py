@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-# pandas is not among them: PyArrow loads it, where it is installed, for the first array of anything
-HEAVY = ("great_expectations", "scipy")
+HEAVY = ("great_expectations", "pandas", "scipy")
 LOADED = f"""
 import json, sys
 print(json.dumps(sorted(set({HEAVY!r}) & set(sys.modules))))
 """
 COMMAND = """
-from muniment.cli.app import run
-code = run({words!r})
-assert code in {codes!r}, code
+import sys
+from muniment.cli.app import main
+sys.argv[1:] = {words!r}
+try:
+    main()
+except SystemExit as end:
+    assert end.code in {codes!r}, end.code
 """
 WATCHED = """
 import json, sys
@@ -87,14 +90,14 @@ def test_commands_do_not_load_it(lake, tmp_path, words):
     ["muniment.cli.app", "muniment.quality", "pipelines.quality.validating", "muniment.jobs", "pipelines.definitions"],
 )
 def test_modules_do_not_load_it(tmp_path, module):
-    """Importing what can run suites costs nothing of them."""
-    assert answer(f"import {module}" + LOADED, tmp_path) == []
+    """Importing what can run suites costs nothing of them; pandas is PyArrow's doing, where nobody keeps it from that."""
+    assert set(answer(f"import {module}" + LOADED, tmp_path)) <= {"pandas"}
 
 
 def test_an_empty_day_does_not_load_it(lake, tmp_path):
     """Where there is nothing to look at, the suites are not loaded."""
     command = COMMAND.format(words=["quality", "run", "--tenant", "acme", "--suites", "--lake", lake], codes=(4,))
-    assert answer(command + LOADED, tmp_path) == []
+    assert set(answer(command + LOADED, tmp_path)) <= {"pandas"}
 
 
 def test_it_sends_and_writes_nothing(tmp_path):
