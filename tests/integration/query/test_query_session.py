@@ -95,6 +95,16 @@ def test_a_listing_that_never_settles_is_an_error(query_lake, monkeypatch):
         pass
 
 
+def test_a_file_that_is_no_parquet_file_is_named(query_lake):
+    """A session over a damaged file does not open, with an error of Muniment's own that names it."""
+    (file,) = query_lake.write("spans", [{"name": "x"}])
+    file.write_bytes(b"PAR1 and no more")
+    with pytest.raises(UnavailableError, match=f"a table cannot be opened: .*{file.name}"), query_lake.session():
+        pass
+    with query_lake.session(tables=["logs"]) as session:
+        assert session.query("select count(*) as n from logs").to_pylist() == [{"n": 0}]
+
+
 def test_views_of_tables_without_files_have_the_same_columns(query_lake):
     """A view has the table's columns and types, with time after the partition columns, whether there are files or not."""
     with query_lake.session() as session:
