@@ -6,21 +6,20 @@ Invariants:
   kernel's, so a process that dies holds none.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from governance.access import Access, Action
+from governance.access import Action
 from muniment.certificates import list_documents
 from muniment.erasing import run_retention
+from muniment.findings_jobs import FindingsWork
+from muniment.job_context import safe_text
 from muniment.packs import run_packs
 from muniment.purging import make_ground
 from muniment.quality import run_suites
 from muniment.retaining import check_tenant, read_holds, read_retention_policy
 from muniment.searching import search_certificates
-from muniment.settings import read_settings
 from muniment.wiring import CommandContext
 from pipelines.errors import JobError
 from pipelines.jobs import (
@@ -41,13 +40,13 @@ from retention.policy import RETAINED_TABLES, RetentionPolicy
 from retention.policy_compiler import KIND
 from retention.purge import Purged
 from retention.snapshot import read_snapshot
-from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock, utc_text
+from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.commit import open_stores
 from warehouse.derived.store import derived_stores
 from warehouse.derived.tables import DERIVED
 from warehouse.durable import make_folder
 from warehouse.errors import LakeNotFoundError, MunimentError
-from warehouse.lake import Lake, find_lake
+from warehouse.lake import find_lake
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import VerifyOptions, check_seen, read_seen, update_seen, verify_lake
 from warehouse.ledger.verify.report import VerifyReport
@@ -55,38 +54,28 @@ from warehouse.locks import FileLock, locked
 from warehouse.maintenance import MaintenanceReport, run_maintenance
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import in_force
-from warehouse.principals import Principal, PrincipalKind
 
-PRINCIPAL = Principal(PrincipalKind.JOB, "dagster")
 _WAIT_SECONDS = 3600.0
 _UNFINISHED_SECONDS = 3600
 """A purge that was begun less than this ago may be under way."""
 _TABLE_LOG = "_delta_log"
 
 
-@dataclass(frozen=True)
-class ScheduledWork:
+class ScheduledWork(FindingsWork):
     """The work on one lake. Each call opens what it needs and closes it again, so an object may be kept for long."""
-
-    lake: Lake
-    clock: Clock = system_clock
-
-    def now(self) -> int:
-        """Nanoseconds since 1970."""
-        return self.clock()
 
     def tenants(self) -> list[TenantState]:
         """Every tenant, closed ones too, and the lake's own, which is as old as the lake's secret."""
-        with self._context("list tenants") as context:
+        with self.context("list tenants") as context:
             born = (self.lake.keys / "lake.json").stat().st_mtime_ns
             found = [TenantState(each.id, each.created_unix_nano) for each in context.control.list_tenants()]
             return [TenantState(LAKE_TENANT, born), *found]
 
     def maintain(self) -> Maintained:
         """One round over the whole lake; one that another process is doing is left to it."""
-        with self._context("maintain") as context:
+        with self.context("maintain") as context:
             context.check(Action.MAINTENANCE_RUN)
-            lock = FileLock(self._lock_file("maintenance"))
+            lock = FileLock(self.lock_file("maintenance"))
             if not lock.acquire(holder="scheduled maintenance"):
                 return Maintained(skipped=True)
             try:
@@ -98,26 +87,26 @@ class ScheduledWork:
                 )
             finally:
                 lock.release()
-            failures = tuple(_safe_text(context, failure) for failure in report.failures)
+            failures = tuple(safe_text(context, failure) for failure in report.failures)
             return _maintained(report, failures)
 
     def maintenance_interval_seconds(self) -> float:
         """The setting `maintenance.interval_seconds`."""
-        with self._context("read settings") as context:
+        with self.context("read settings") as context:
             return context.settings.maintenance.interval_seconds
 
     def purge(self, tenant: str) -> list[PurgeOutcome]:
         """What `muniment retention apply --tenant T --yes` does."""
-        with self._context("purge") as context:
+        with self.context("purge") as context:
             check_tenant(context, tenant)
-            file = self._lock_file(f"purge-{tenant}")
+            file = self.lock_file(f"purge-{tenant}")
             with locked(file, holder="a scheduled purge", timeout_seconds=_WAIT_SECONDS):
                 purges, erasures = run_retention(context, tenant)
                 return [_outcome(done) for done in (*purges, *(each for found in erasures for each in found.purges))]
 
     def purge_states(self) -> dict[str, PurgeState]:
         """From the lake's intents and certificates."""
-        with self._context("read certificates") as context:
+        with self.context("read certificates") as context:
             last: dict[str, int] = {}
             unfinished: dict[str, list[str]] = {}
             before = self.clock() - _UNFINISHED_SECONDS * NANOS_PER_SECOND
@@ -136,7 +125,7 @@ class ScheduledWork:
 
     def overdue(self, tenant: str, grace_seconds: int) -> list[Overdue]:
         """A plan as of `grace_seconds` ago: what was due then should be gone now."""
-        with self._context("plan") as context:
+        with self.context("plan") as context:
             context.check(Action.RETENTION_PLAN, tenant)
             policy, holds = read_retention_policy(context.control), read_holds(context.control)
             then = self.clock() - grace_seconds * NANOS_PER_SECOND
@@ -161,7 +150,7 @@ class ScheduledWork:
 
     def tables_without_rule(self) -> list[str]:
         """Tables on the disk that the policy does not know, and tables of tenants for which it has no answer."""
-        with self._context("read the retention policy") as context:
+        with self.context("read the retention policy") as context:
             context.check(Action.POLICY_READ)
             policy = read_retention_policy(context.control)
             tenants = [LAKE_TENANT, *(tenant.id for tenant in context.control.list_tenants())]
@@ -170,16 +159,16 @@ class ScheduledWork:
 
     def search_again(self) -> Searched:
         """What `muniment retention verify` does, for all certificates of a tenant at once."""
-        with self._context("search again") as context:
+        with self.context("search again") as context:
             context.check(Action.RETENTION_PLAN)
-            file = self._lock_file("search")
+            file = self.lock_file("search")
             with locked(file, holder="a scheduled search", timeout_seconds=_WAIT_SECONDS):
                 return search_certificates(context.lake, make_ground(context, LAKE_TENANT).documents)
 
     def build_packs(self, tenant: str) -> Packs:
         """What `muniment evidence build` does for each framework that the settings ask for, and the retention of packs."""
-        with self._context("build evidence packs") as context:
-            file = self._lock_file(f"packs-{tenant}")
+        with self.context("build evidence packs") as context:
+            file = self.lock_file(f"packs-{tenant}")
             with locked(file, holder="scheduled evidence packs", timeout_seconds=_WAIT_SECONDS):
                 done = run_packs(context, tenant)
             return Packs(
@@ -191,41 +180,16 @@ class ScheduledWork:
 
     def check_suites(self, tenant: str, day: date) -> tuple[SuiteResult, ...]:
         """What `muniment quality run --suites` does besides counting."""
-        with self._context("check a sample of the records") as context:
+        with self.context("check a sample of the records") as context:
             return tuple(_suite_result(found) for found in run_suites(context, tenant, day))
 
     def verify(self, *, everything: bool) -> Verified:
         """What `muniment verify --seen` does, with the lake's own keys; `LAKE/dagster/seen.json` is its memory."""
-        with self._context("verify") as context:
+        with self.context("verify") as context:
             context.check(Action.RECORDS_READ)
-            file = self._lock_file("verify")
+            file = self.lock_file("verify")
             with locked(file, holder="a scheduled verification", timeout_seconds=_WAIT_SECONDS):
                 return _verified(_verify(context, everything=everything))
-
-    def _lock_file(self, name: str) -> Path:
-        return self.lake.run / f"job-{name}.lock"
-
-    @contextmanager
-    def _context(self, what: str) -> Iterator[CommandContext]:
-        """What a job acts with; whatever it raises becomes a `JobError` without values of records."""
-        try:
-            settings = read_settings(self.lake)
-            access = Access.for_lake(self.lake.path, settings.users)
-        except (MunimentError, OSError) as exc:
-            raise JobError(
-                f"{what}: {type(exc).__name__}", hint="`muniment status` says what is wrong with the settings"
-            ) from None
-        context = CommandContext(self.lake, settings, access, PRINCIPAL, self.clock)
-        try:
-            yield context
-            context.decisions.record_with([])
-        except MunimentError as exc:
-            raise JobError(f"{what}: {_safe_text(context, str(exc))}", hint=exc.hint) from None
-        except Exception as exc:  # noqa: BLE001 - what it says is not known to be free of values, so only its place is kept
-            raise JobError(f"{what}: {type(exc).__name__} {_place(exc)}") from None
-        finally:
-            if "control" in vars(context):
-                context.control.close()
 
 
 def open_jobs(lake: Path) -> ScheduledWork:
@@ -240,22 +204,6 @@ def open_jobs(lake: Path) -> ScheduledWork:
         raise JobError(str(exc), hint=exc.hint) from None
     except MunimentError as exc:
         raise JobError(f"{lake}: {type(exc).__name__}", hint=exc.hint) from None
-
-
-def _safe_text(context: CommandContext, text: str) -> str:
-    """A message as the policy in force lets it be kept; nothing of it where that cannot be asked."""
-    try:
-        return context.redactor.redact_text(LAKE_TENANT, text)
-    except Exception:  # noqa: BLE001 - nothing is stored that was not redacted, whatever failed
-        return "its message is not kept, as redaction is not available"
-
-
-def _place(exc: BaseException) -> str:
-    """Module and line where something was raised."""
-    last = exc.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return "" if last is None else f"in {last.tb_frame.f_globals.get('__name__')}, line {last.tb_lineno}"
 
 
 def _outcome(done: Purged) -> PurgeOutcome:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from pipelines.errors import JobError
+from pipelines.findings import FindingsJobs
 
 GROUP = "muniment.jobs"
 NAME = "lake"
@@ -140,15 +141,11 @@ class SuiteResult:
     detail: str = ""
 
 
-class LakeJobs(Protocol):
-    """The work on one lake. Every method MUST be safe to repeat, in any order and beside itself in another process.
+class LakeJobs(FindingsJobs, Protocol):
+    """The work on one lake, with that over the records of days. Every method MUST be safe to repeat, in any order and beside itself in another process.
 
     What cannot be done MUST be raised as `JobError`, whose message holds no value of a record.
     """
-
-    def now(self) -> int:
-        """Nanoseconds since 1970."""
-        ...
 
     def tenants(self) -> list[TenantState]:
         """Whose records the lake holds."""
