@@ -4,21 +4,33 @@ Assets hold no data of their own; a materialization says that the work was done,
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import dagster as dg
 
 from pipelines.jobs import Maintained, PurgeOutcome
 from pipelines.lake import LakeResource, failing_plainly
+from warehouse.tables import TABLES
 
 TENANTS = dg.DynamicPartitionsDefinition(name="tenants")
-GROUP = "lake"
 _MOST_SHOWN = 50
+_RECORDS = sorted(TABLES)
+_LOGS = [*_RECORDS, "ledger"]
 
 Metadata: TypeAlias = dict[str, dg.MetadataValue[Any]]
 
 
-@dg.asset(group_name=GROUP, description="The tables, after small files were merged and replaced ones deleted.")
+def _fresh(**most: float) -> dg.FreshnessPolicy:
+    """Fails where the last materialization is older: that of any partition, as Dagster asks."""
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(**most))
+
+
+@dg.asset(
+    group_name="pipelines",
+    deps=_RECORDS,
+    description="The tables, after small files were merged and replaced ones deleted.",
+)
 def maintained_tables(lake: LakeResource) -> dg.MaterializeResult[None]:
     """A round of maintenance over the whole lake."""
     with failing_plainly():
@@ -32,7 +44,9 @@ def maintained_tables(lake: LakeResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    group_name=GROUP,
+    group_name="retention",
+    deps=_RECORDS,
+    freshness_policy=_fresh(hours=26),
     partitions_def=TENANTS,
     description="A tenant's records, after what was due by the retention policy was deleted, certified and searched for.",
 )
@@ -44,7 +58,9 @@ def purged_records(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.
 
 
 @dg.asset(
-    group_name=GROUP,
+    group_name="ledger",
+    deps=_LOGS,
+    freshness_policy=_fresh(hours=3),
     description="The lake's logs, after every checkpoint and what came since the last run was verified.",
 )
 def verified_checkpoints(lake: LakeResource) -> dg.MaterializeResult[None]:
@@ -52,13 +68,23 @@ def verified_checkpoints(lake: LakeResource) -> dg.MaterializeResult[None]:
     return _verify(lake, everything=False)
 
 
-@dg.asset(group_name=GROUP, description="The lake's logs, after every record was verified from the first on.")
+@dg.asset(
+    group_name="ledger",
+    deps=_LOGS,
+    freshness_policy=_fresh(days=8),
+    description="The lake's logs, after every record was verified from the first on.",
+)
 def verified_records(lake: LakeResource) -> dg.MaterializeResult[None]:
     """Everything, from the first record on."""
     return _verify(lake, everything=True)
 
 
-@dg.asset(group_name=GROUP, description="All live files, after they were searched for what certificates say is gone.")
+@dg.asset(
+    group_name="retention",
+    deps=_RECORDS,
+    freshness_policy=_fresh(days=8),
+    description="All live files, after they were searched for what certificates say is gone.",
+)
 def searched_files(lake: LakeResource) -> dg.MaterializeResult[None]:
     """The search that every purge ends with, again and for all certificates."""
     with failing_plainly():
@@ -77,7 +103,9 @@ def searched_files(lake: LakeResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    group_name=GROUP,
+    group_name="governance",
+    deps=_LOGS,
+    freshness_policy=_fresh(days=33),
     partitions_def=TENANTS,
     description="A tenant's evidence packs, of the month that ended last; those kept long enough are deleted.",
 )

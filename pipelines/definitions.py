@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from pipelines import assets, checks, history, schedules
+from pipelines import assets, checks, daily, daily_checks, history, schedules, sensors, sources
 from pipelines.lake import LAKE_VARIABLE, LakeResource
 
 
 def make_definitions(lake: LakeResource) -> dg.Definitions:
-    """Jobs, schedules, assets and checks over a lake."""
+    """Jobs, schedules, sensors, assets and checks over a lake."""
     return dg.Definitions(
         assets=[
             assets.maintained_tables,
@@ -16,8 +16,16 @@ def make_definitions(lake: LakeResource) -> dg.Definitions:
             assets.verified_records,
             assets.searched_files,
             assets.evidence_packs,
+            *daily.DAILY,
+            sources.tables,
+            *sources.SOURCES,
         ],
-        asset_checks=[checks.nothing_older_than_its_rule, checks.no_purge_skipped, checks.no_table_without_a_rule],
+        asset_checks=[
+            checks.nothing_older_than_its_rule,
+            checks.no_purge_skipped,
+            checks.no_table_without_a_rule,
+            *daily_checks.CHECKS_OF_A_DAY,
+        ],
         jobs=[
             schedules.maintenance,
             schedules.retention,
@@ -25,6 +33,8 @@ def make_definitions(lake: LakeResource) -> dg.Definitions:
             schedules.rescan,
             schedules.verification,
             schedules.packs,
+            schedules.daily_findings,
+            schedules.new_records,
             history.history,
         ],
         schedules=[
@@ -34,8 +44,10 @@ def make_definitions(lake: LakeResource) -> dg.Definitions:
             schedules.weekly,
             schedules.hourly,
             schedules.monthly,
+            schedules.findings_daily,
             history.history_schedule,
         ],
+        sensors=[sensors.new_records_sensor],
         resources={"lake": lake},
         executor=dg.in_process_executor,
     )

@@ -12,6 +12,8 @@ from dagster import DagsterRunStatus as Status
 from pipelines.jobs import LakeJobs
 from pipelines.lake import LakeResource, failing_plainly
 
+BY_COMMAND = "muniment/by-command"
+"""A run has this tag that a command runs in its own process, whether `muniment up` runs or not."""
 KEEP_DAYS = 90
 KEEP_MAINTENANCE_DAYS = 2
 """Maintenance that succeeded runs 288 times a day."""
@@ -54,12 +56,14 @@ def forget_runs(instance: dg.DagsterInstance, now: datetime) -> int:
     return sum(_forget(instance, each) for each in (old, maintained))
 
 
-def fail_lost_runs(instance: dg.DagsterInstance) -> int:
+def fail_lost_runs(instance: dg.DagsterInstance, *, by_command: bool = False) -> int:
     """Mark runs failed that were under way when everything was ended; to be called before anything can start one.
 
-    Nothing else would: their processes are gone, and the next run of their kind would wait for them.
+    Nothing else would: their processes are gone, and the next run of their kind would wait for them. Those of commands are left to the
+    next command of their kind, which knows that it is alone.
     """
-    lost = [record.dagster_run for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))]
+    under_way = instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))
+    lost = [each.dagster_run for each in under_way if (BY_COMMAND in each.dagster_run.tags) is by_command]
     for run in lost:
         instance.report_run_failed(run, "ended with the process that ran it; the next run goes on from there")
     return len(lost)

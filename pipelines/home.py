@@ -66,15 +66,26 @@ def ready_home(lake: Lake) -> Iterator[Home]:
     Raises:
         OSError: the disk refused.
     """
-    folder = home_folder(lake)
-    make_folder(folder)
-    folder.chmod(0o700)
+    folder = instance_home(lake)
     socket = folder / _SOCKET
     if len(bytes(socket)) <= _ADDRESS_BYTES:
         yield _written(Home(lake, folder, socket))
         return
     with tempfile.TemporaryDirectory(prefix="muniment-") as short:
         yield _written(Home(lake, folder, Path(short) / _SOCKET))
+
+
+def instance_home(lake: Lake) -> Path:
+    """The same folder with the instance's settings in it, for a process that runs nothing but its own; safe beside `muniment up`.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    folder = home_folder(lake)
+    make_folder(folder)
+    folder.chmod(0o700)
+    replace_file(folder / "dagster.yaml", instance_settings().encode())
+    return folder
 
 
 def instance_settings() -> str:
@@ -84,6 +95,5 @@ def instance_settings() -> str:
 
 def _written(home: Home) -> Home:
     workspace = {"load_from": [{"grpc_server": {"socket": str(home.socket), "location_name": LOCATION}}]}
-    replace_file(home.folder / "dagster.yaml", instance_settings().encode())
     replace_file(home.folder / "workspace.yaml", yaml.safe_dump(workspace).encode())
     return home

@@ -1,12 +1,15 @@
 """Judges what the checks are about. Pure: states and a clock in, problems out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from pipelines.findings import Outcome, QualityOutcome
 from pipelines.jobs import Overdue, PurgeState, TenantState
 
 GRACE_SECONDS = 26 * 3600
 """A daily run, and two hours for it to start late and end."""
+GRAVE = frozenset({"critical", "high"})
+"""Severities of incidents that somebody must look at now."""
 _NANOS = 1_000_000_000
 
 
@@ -44,3 +47,41 @@ def skipped_purges(
 def is_only_expected(overdue: Mapping[str, Sequence[Overdue]]) -> bool:
     """Whether nothing of what is overdue went wrong."""
     return all(each.expected for found in overdue.values() for each in found)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the records of a table stand on a day: `failed` and `errored` name the checks as `tenant: check`.
+
+    `unexpected` is by check, summed over tenants, and holds those above zero. `only_shares` says that of the failed ones each lets some
+    share of the records be otherwise.
+    """
+
+    outcome: Outcome
+    failed: tuple[str, ...] = ()
+    errored: tuple[str, ...] = ()
+    unexpected: Mapping[str, int] = field(default_factory=dict)
+    only_shares: bool = False
+
+
+def judge_day(found: Sequence[QualityOutcome], shared: Collection[str]) -> Standing:
+    """What the checks of one table found in every tenant, put together; `shared` names checks that let a share be otherwise.
+
+    One that failed makes it failed. Else one that errored makes it errored, as then nobody can say that all is well. Where there was
+    nothing to look at it is empty, which is no pass either.
+    """
+    failed = [each for each in found if each.outcome == "failed"]
+    errored = [each for each in found if each.outcome == "errored"]
+    outcome: Outcome = "empty"
+    if failed:
+        outcome = "failed"
+    elif errored:
+        outcome = "errored"
+    elif any(each.outcome == "passed" for each in found):
+        outcome = "passed"
+    unexpected: dict[str, int] = {}
+    for each in found:
+        if each.unexpected:
+            unexpected[each.name] = unexpected.get(each.name, 0) + each.unexpected
+    named, unknown = (tuple(f"{each.tenant}: {each.name}" for each in some) for some in (failed, errored))
+    return Standing(outcome, named, unknown, unexpected, bool(failed) and all(each.name in shared for each in failed))

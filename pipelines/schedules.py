@@ -1,7 +1,7 @@
 """When which job runs, in UTC. A schedule starts runs; whether one of its kind is under way the job itself finds out."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,8 @@ from pipelines.assets import (
     verified_checkpoints,
     verified_records,
 )
+from pipelines.daily import DAILY
+from pipelines.daily_checks import suite_checks
 from pipelines.lake import LakeResource, failing_plainly
 from warehouse.names import LAKE_TENANT
 
@@ -26,7 +28,8 @@ _RUNNING = dg.DefaultScheduleStatus.RUNNING
 
 
 def _job(name: str, selection: Any, description: str, **more: Any) -> Any:
-    return dg.define_asset_job(name, selection, description=description, tags={JOB_TAG: name}, **more)
+    tag = more.pop("alone_with", name)
+    return dg.define_asset_job(name, selection, description=description, tags={JOB_TAG: tag}, **more)
 
 
 maintenance = _job(
@@ -47,6 +50,17 @@ rescan = _job(
     "rescan", [searched_files, verified_records], "Search for all that was ever deleted, and verify every record."
 )
 packs = _job("evidence", [evidence_packs], "Build one tenant's evidence packs of last month.", op_retry_policy=_RETRY)
+daily_findings = _job(
+    "daily_findings",
+    dg.AssetSelection.assets(*DAILY),
+    "A day's SLO windows, derived events, incidents and quality, with every check of them.",
+)
+new_records = _job(
+    "new_records",
+    dg.AssetSelection.assets(*DAILY) - dg.AssetSelection.checks(suite_checks),
+    "The same without suites, for the tenants of which records came.",
+    alone_with="daily_findings",
+)
 verification = _job("verification", [verified_checkpoints], "Verify checkpoints and what came since the last run.")
 
 
@@ -107,6 +121,19 @@ hourly = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=_RUNNING,
 )
+
+
+@dg.schedule(
+    job=daily_findings,
+    cron_schedule="20 1 * * *",
+    execution_timezone="UTC",
+    default_status=_RUNNING,
+    name="findings_daily",
+)
+def findings_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Yesterday, for every tenant, once what its senders held back for an hour has come."""
+    yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
+    return dg.RunRequest(run_key=_key(context), partition_key=yesterday.isoformat())
 
 
 def keep_partitions(instance: dg.DagsterInstance, lake: LakeResource) -> list[str]:

@@ -28,6 +28,7 @@ from muniment.cli import (
     holds,
     imports,
     incidents,
+    jobs,
     lake,
     ledger,
     maintenance,
@@ -82,6 +83,7 @@ for module in (
     slo,
     quality,
     maintenance,
+    jobs,
     ledger,
     witness,
     verify,
@@ -101,8 +103,8 @@ def root(*, version: bool = typer.Option(False, "--version", help="Print the ver
         raise typer.Exit
 
 
-_NEEDS_PANDAS = "--suites"
-"""The option of the one command that looks at pandas' frames, `quality run`."""
+_NEED_PANDAS = frozenset({"--suites", "jobs"})
+"""Suites look at pandas' frames: the option of `quality run`, and what scheduled work does."""
 
 
 class _NoPandas(MetaPathFinder):
@@ -116,7 +118,7 @@ class _NoPandas(MetaPathFinder):
 def main() -> None:
     """Run the command line and exit with its code."""
     arguments = sys.argv[1:]
-    if _NEEDS_PANDAS not in arguments:
+    if not _NEED_PANDAS.intersection(arguments):
         sys.meta_path.insert(0, _NoPandas())
     sys.exit(run(arguments))
 

@@ -1,9 +1,10 @@
-"""What the checks of retention judge: which tenants were left out, and what is as it should be."""
+"""What checks judge: which tenants a purge left out, and how the records of a day stand."""
 
 import pytest
 
+from pipelines.findings import QualityOutcome
 from pipelines.jobs import Overdue, PurgeState, TenantState
-from pipelines.judging import Skipped, is_only_expected, skipped_purges
+from pipelines.judging import Skipped, is_only_expected, judge_day, skipped_purges
 
 HOUR = 3_600_000_000_000
 NOW = 1000 * HOUR
@@ -37,3 +38,39 @@ def test_only_expected_is_no_error():
     late = Overdue("spans", "2026-01-01", 1, 1, "no run took them")
     assert is_only_expected({"a": [fresh], "b": []})
     assert not is_only_expected({"a": [fresh], "b": [late]})
+
+
+def outcome(what, *, tenant="acme", name="ids", unexpected=0):
+    return QualityOutcome(
+        tenant, name, what, None if what == "errored" else 5, None if what == "errored" else unexpected
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([], "empty", id="never checked"),
+        pytest.param([outcome("empty")], "empty", id="nothing to look at"),
+        pytest.param([outcome("empty"), outcome("passed")], "passed", id="one passed"),
+        pytest.param([outcome("passed"), outcome("errored", tenant="beta")], "errored", id="unknown is no pass"),
+        pytest.param([outcome("errored"), outcome("failed", tenant="beta")], "failed", id="what failed is known"),
+    ],
+)
+def test_the_standing_of_a_day(found, expected):
+    """Failed before errored before passed; a day without anything to look at is none of them."""
+    assert judge_day(found, ()).outcome == expected
+
+
+def test_a_standing_names_what_failed_and_what_errored():
+    """By tenant and check, with the count of unexpected records by check; only shares is said where each check lets some pass."""
+    found = [
+        outcome("failed", name="dialect", unexpected=3),
+        outcome("failed", tenant="beta", name="dialect", unexpected=4),
+        outcome("errored", name="ids"),
+    ]
+    standing = judge_day(found, {"dialect"})
+    assert standing.failed == ("acme: dialect", "beta: dialect")
+    assert standing.errored == ("acme: ids",)
+    assert standing.unexpected == {"dialect": 7}
+    assert standing.only_shares
+    assert not judge_day([*found, outcome("failed", name="ids", unexpected=1)], {"dialect"}).only_shares

@@ -81,7 +81,7 @@ def test_a_schedule_runs_and_nothing_is_left(lake, up):
     answer = wait_for(lambda: ask(port, query), 200)
     states = {each["name"]: each["scheduleState"]["status"] for each in answer["data"]["schedulesOrError"]["results"]}
     assert set(states.values()) == {"RUNNING"}
-    assert len(states) == 6
+    assert len(states) == 8
     refused = ask(
         port,
         'mutation { addDynamicPartition(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "pipelines"}, partitionsDefName: "tenants", partitionKey: "x") { __typename } }',

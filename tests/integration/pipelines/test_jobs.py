@@ -17,7 +17,6 @@ from muniment.jobs import ScheduledWork, open_jobs
 from pipelines.definitions import defs, make_definitions
 from pipelines.errors import JobError
 from pipelines.history import fail_lost_runs, forget_runs
-from pipelines.home import instance_settings
 from pipelines.lake import LakeResource
 from warehouse.clock import system_clock
 from warehouse.lake import find_lake
@@ -68,18 +67,6 @@ def lake_path(tmp_path, capfd):
         assert run([*words, "--lake", str(path)]) == 0
     capfd.readouterr()
     return path
-
-
-@pytest.fixture
-def instance(tmp_path, monkeypatch):
-    """A Dagster instance with the settings that `muniment up` gives it, in a home of its own."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text(instance_settings())
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with dg.DagsterInstance.get() as made:
-        assert not made.telemetry_enabled
-        yield made
 
 
 def execute(job, instance, lake, days=0, **more):
