@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from warehouse.control.incidents import IncidentDetails, IncidentRecord
 from warehouse.errors import UnavailableError
-from warehouse.principals import Principal
 from warehouse.questions.audit_events import EventFilter
 from warehouse.questions.trace import Trace
 
@@ -25,9 +24,12 @@ NAME = "lake"
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks at a page: the principal, the name to show, the roles, and the tenants that may be read."""
+    """Who looks at a page: the ticket by which the desk knows who that is, the name to show, the roles, and the tenants that may be read.
 
-    principal: Principal
+    Only the ticket counts: the desk gave it out, and believes nothing else that stands here.
+    """
+
+    ticket: str = field(repr=False)
     name: str
     roles: tuple[str, ...]
     tenants: tuple[str, ...]
@@ -159,10 +161,22 @@ class Objective:
 class Desk(Protocol):
     """Answers pages about one lake. Each method MUST refuse, with `DeniedError`, what the viewer may not ask."""
 
-    lake_name: str
+    @property
+    def lake_name(self) -> str:
+        """The lake's name."""
+        ...
 
-    def viewer(self, claims: Mapping[str, object] | None) -> Viewer:
-        """Who is looking: the local user without `claims`, else whom a provider's claims name."""
+    @property
+    def asks_sign_in(self) -> bool:
+        """Whether people have to sign in by a provider; else the local user looks."""
+        ...
+
+    def viewer(self, id_token: str | None) -> Viewer:
+        """Who is looking: the local user without `id_token`, else whom that token names. The desk MUST check the token itself."""
+        ...
+
+    def sign_out(self, viewer: Viewer) -> None:
+        """End the viewer's session: neither its ticket nor its token counts any more. Safe to repeat."""
         ...
 
     def overview(self, viewer: Viewer, tenant: str) -> Sequence[Fact]:
@@ -225,7 +239,7 @@ class Desk(Protocol):
         """The registry, and who was seen within so many days."""
         ...
 
-    def frameworks(self, viewer: Viewer) -> Mapping[str, str]:
+    def frameworks(self, viewer: Viewer, tenant: str) -> Mapping[str, str]:
         """Title of each framework by its id, computed ones first."""
         ...
 

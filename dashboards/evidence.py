@@ -19,7 +19,7 @@ def show() -> None:
         tenant,
     )
     with explained():
-        frameworks = desk.frameworks(viewer)
+        frameworks = desk.frameworks(viewer, tenant)
     names = {title: name for name, title in frameworks.items()}
     framework = names[choice("Framework", list(names), "framework")]
     today = datetime.fromtimestamp(system_clock() / NANOS_PER_SECOND, UTC).date()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboards import agents, audit, deletion, evidence, incidents, integrity, overview, slos, trace
 from dashboards.desk import Desk, Viewer, open_desk
+from dashboards.entrance import identify, sign_out
 from dashboards.frame import explained
 
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
@@ -18,7 +19,7 @@ def _desk(lake: str) -> Desk:
 
 
 def main(lake: str) -> None:
-    """Draw what the address names, of the lake in this folder."""
+    """Find out who looks, then draw what the address names, of the lake in this folder."""
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
     pages = [
         st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview", default=True),
@@ -31,10 +32,10 @@ def main(lake: str) -> None:
         st.Page(deletion.show, title="Retention", icon=":material/auto_delete:", url_path="retention"),
         st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
     ]
-    page = st.navigation(pages)
     with explained():
         desk = _desk(lake)
-        viewer = desk.viewer(None)
+        viewer = identify(desk)
+    page = st.navigation(pages)
     st.session_state["desk"], st.session_state["viewer"] = desk, viewer
     st.session_state["tenant"] = _tenant(viewer)
     _sidebar(desk, viewer)
@@ -57,7 +58,10 @@ def _tenant(viewer: Viewer) -> str:
 
 def _sidebar(desk: Desk, viewer: Viewer) -> None:
     st.sidebar.caption(f"Lake {desk.lake_name}")
-    st.sidebar.caption(f"Signed in as {viewer.name} ({', '.join(viewer.roles)})")
+    st.sidebar.text(f"Signed in as {viewer.name} ({', '.join(viewer.roles)})")
+    if desk.asks_sign_in:
+        st.sidebar.button("Sign out", on_click=sign_out, args=(desk, viewer), icon=":material/logout:")
+        return
     st.sidebar.warning(
         "No sign-in is configured: these pages answer on this machine alone, to the user who runs them.",
         icon=":material/computer:",

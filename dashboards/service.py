@@ -21,9 +21,11 @@ _OPTIONS: Mapping[str, str] = {
 }
 
 
-def command(lake: Path, port: int) -> tuple[str, ...]:
-    """Command line of a lake's pages, on `port` of this machine alone."""
+def command(lake: Path, port: int, secrets_file: Path | None = None) -> tuple[str, ...]:
+    """Command line of a lake's pages, on `port` of this machine alone; `secrets_file` says how people sign in."""
     options = {"server.address": HOST, "server.port": str(port), **_OPTIONS}
+    if secrets_file is not None:
+        options["secrets.files"] = str(secrets_file)
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     return (
         sys.executable,

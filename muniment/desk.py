@@ -9,7 +9,7 @@ Invariants:
 import io
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,12 +19,9 @@ from typing import Any
 import pyarrow as pa
 
 from dashboards.desk import (
-    Certificate,
     CheckedPack,
     CheckedProof,
-    Due,
     Fact,
-    HeldCase,
     Integrity,
     LogHead,
     Objective,
@@ -33,21 +30,22 @@ from dashboards.desk import (
     Viewer,
 )
 from governance.access import Access, Action, local_principal
+from governance.access.asking import Question
+from governance.access.identity import UserClaim
 from governance.evidence.standalone import verify_pack
-from muniment.certificates import Listed, ListedKey, list_documents, list_keys
+from muniment.desk_retention import read_retention
+from muniment.desk_sessions import Session, Sessions
 from muniment.evidence import build_pack, read_controls
-from muniment.holding import scope_json
+from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
 from muniment.overview import facts
 from muniment.proving import log_states, prove_one, public_keys
 from muniment.registering import list_agents
-from muniment.retaining import make_plan, read_retention_policy
 from muniment.settings import read_settings
 from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
 from pipelines.slo.figures import Burn
-from retention.holds import read_scope
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
 from warehouse.control.agents import AgentRecord
 from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
@@ -74,6 +72,7 @@ class LakeDesk:
 
     lake: Lake
     _context: CommandContext
+    _sessions: Sessions
     _viewed: dict[tuple[str, ...], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -82,26 +81,41 @@ class LakeDesk:
         """The lake's name."""
         return self._context.settings.lake
 
-    def viewer(self, claims: Mapping[str, object] | None) -> Viewer:
+    @property
+    def asks_sign_in(self) -> bool:
+        """As `Desk.asks_sign_in`."""
+        return self._sessions.provider is not None
+
+    def viewer(self, id_token: str | None) -> Viewer:
         """Who is looking.
 
         Raises:
-            DeniedError: a provider's user, for whom no role is known, or somebody who may read no tenant.
+            DeniedError: nobody whom the provider vouches for, or a user for whom no role is known.
+            UnavailableError: the provider does not answer, or it cannot be recorded who signed in.
         """
-        hours = self._context.settings.session_hours
-        principal = local_principal() if claims is None else self._context.access.signed_in(claims, session_hours=hours)
-        context = self._as(principal)
-        if claims is not None and not context.access.roles(principal):
+        session = self._sessions.find(id_token) or self._sessions.open(id_token, self._record_sign_in)
+        context = self._context_of(session.principal)
+        held = context.access.roles(session.principal)
+        if session.ends is not None and not held:
             raise DeniedError(
-                "signed in by a provider: expected a role for this user, got none",
+                f"{session.name} signed in: expected a role for this user, got none",
                 hint="have the lake's owner give one of the user's groups a role in LAKE/policies/access/groups.yaml",
             )
         known = [tenant.id for tenant in context.control.list_tenants()]
-        readable = [tenant for tenant in known if context.access.decide(principal, Action.RECORDS_READ, tenant).allowed]
-        if context.access.decide(principal, Action.RECORDS_READ, LAKE_TENANT).allowed:
-            readable.append(LAKE_TENANT)
-        roles = tuple(sorted(role.value for role in context.access.roles(principal)))
-        return Viewer(principal, principal.id, roles, tuple(readable))
+        asked = [Question(Action.RECORDS_READ, tenant) for tenant in (*known, LAKE_TENANT)]
+        decisions = context.access.decide_all(session.principal, asked)
+        readable = tuple(str(question.tenant) for question, each in zip(asked, decisions, strict=True) if each.allowed)
+        return Viewer(session.ticket, session.name, tuple(sorted(role.value for role in held)), readable)
+
+    def sign_out(self, viewer: Viewer) -> None:
+        """As `Desk.sign_out`."""
+        try:
+            principal = self._sessions.principal(viewer.ticket)
+        except DeniedError:
+            return  # ended before: exactly what was asked for
+        self._sessions.end(viewer.ticket)
+        if self.asks_sign_in:
+            self._context_of(principal).record("lake.signed_out", LAKE_TENANT, action="sign out", outcome="success")
 
     def overview(self, viewer: Viewer, tenant: str) -> list[Fact]:
         """As `Desk.overview`."""
@@ -135,7 +149,7 @@ class LakeDesk:
 
     def trace(self, viewer: Viewer, tenant: str, trace_id: str) -> Trace:
         """As `Desk.trace`."""
-        context = self._as(viewer.principal)
+        context = self._as(viewer)
         context.check(Action.RECORDS_READ, tenant)
         with self._session(context, tenant, TRACE_TABLES) as session:
             trace = read_trace(session, find_trace_id(session, trace_id))
@@ -145,14 +159,15 @@ class LakeDesk:
     def integrity(self, viewer: Viewer, tenant: str) -> Integrity:
         """As `Desk.integrity`."""
         context = self._reading(viewer, tenant, "page", "integrity")
-        with self._session(context, LAKE_TENANT, EVENT_TABLES) as session:
+        # When nobody listened concerns every tenant, and is all that is taken from the lake's own log here.
+        with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
             found = silences(session)
         return Integrity(
             tuple(
                 LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
                 for log in log_states(context, tenant)
             ),
-            tuple(key.vkey for key in public_keys(context)),
+            tuple(key.vkey for key in public_keys(context, tenant)),
             tuple((each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)),
             tuple(
                 Silence(gap.collector, gap.first_unix_nano, gap.last_unix_nano, gap.ending.value == "stopped")
@@ -162,7 +177,7 @@ class LakeDesk:
 
     def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:
         """As `Desk.prove`."""
-        return prove_one(self._as(viewer.principal), tenant, index, shard).content
+        return prove_one(self._as(viewer), tenant, index, shard).content
 
     def check_proof(self, proof: bytes, vkeys: Sequence[str]) -> CheckedProof:
         """As `Desk.check_proof`: nothing of the lake is read."""
@@ -174,44 +189,11 @@ class LakeDesk:
 
     def retention(self, viewer: Viewer, tenant: str) -> Retention:
         """As `Desk.retention`."""
-        context = self._reading(viewer, tenant, "page", "retention")
-        plan = make_plan(context, tenant)
-        due = tuple(
-            Due(
-                part.table,
-                part.day,
-                ", ".join(sorted({rule for file in (*part.drop, *part.rewrite) for rule in file.rules})),
-                sum(file.rows_due or 0 for file in (*part.drop, *part.rewrite)),
-                sum(file.size_bytes for file in (*part.drop, *part.rewrite)),
-                0,
-            )
-            for part in plan.partitions
-        )
-        kept = tuple(Due(each.table, each.first_day, f"{each.by} {each.name}", 0, 0, each.rows) for each in plan.kept)
-        context.check(Action.HOLD_READ, tenant)
-        listed: list[Listed | ListedKey] = [*list_documents(context, tenant), *list_keys(context, tenant)]
-        certificates = [_certificate(each.to_json()) for each in listed]
-        policy = read_retention_policy(context.control)
-        return Retention(
-            (*due, *kept),
-            tuple(
-                HeldCase(
-                    hold.id,
-                    _words(scope_json(read_scope(hold.scope))),
-                    hold.reason,
-                    hold.owner,
-                    hold.placed_unix_nano,
-                    hold.release_pending,
-                )
-                for hold in context.control.list_holds(tenant)
-            ),
-            tuple(sorted(certificates, key=lambda each: -each.time_unix_nano)),
-            tuple(f"{rule.name}: {rule.keep}" for rule in policy.rules),
-        )
+        return read_retention(self._reading(viewer, tenant, "page", "retention"), tenant)
 
     def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
         """As `Desk.objectives`."""
-        run = slo_figures(self._as(viewer.principal), tenants=[tenant])
+        run = slo_figures(self._as(viewer), tenants=[tenant])
         return [
             Objective(
                 each.slo,
@@ -232,15 +214,15 @@ class LakeDesk:
     def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> list[IncidentRecord]:
         """As `Desk.incidents`."""
         states = None if closed else set(IncidentState) - {IncidentState.CLOSED}
-        return list_incidents(self._as(viewer.principal), tenant, states=states)
+        return list_incidents(self._as(viewer), tenant, states=states)
 
     def incident(self, viewer: Viewer, incident_id: str) -> IncidentDetails:
         """As `Desk.incident`."""
-        return read_incident(self._as(viewer.principal), incident_id)
+        return read_incident(self._as(viewer), incident_id)
 
     def handle_incident(self, viewer: Viewer, incident_id: str, step: str, note: str) -> None:
         """As `Desk.handle_incident`."""
-        context = self._as(viewer.principal)
+        context = self._as(viewer)
         if step == "acknowledge":
             acknowledge(context, incident_id, owner=None, note=note or None)
         else:
@@ -254,10 +236,10 @@ class LakeDesk:
         registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
         return pa.Table.from_pylist([_agent(each) for each in registered]), seen
 
-    def frameworks(self, viewer: Viewer) -> dict[str, str]:
+    def frameworks(self, viewer: Viewer, tenant: str) -> dict[str, str]:
         """As `Desk.frameworks`."""
-        context = self._as(viewer.principal)
-        context.check(Action.POLICY_READ)
+        context = self._as(viewer)
+        context.check(Action.POLICY_READ, tenant)
         found = sorted(read_controls(context).frameworks.values(), key=lambda each: (each.is_mapping_only, each.id))
         return {each.id: each.title for each in found}
 
@@ -267,7 +249,7 @@ class LakeDesk:
         """As `Desk.build_pack`."""
         with tempfile.TemporaryDirectory(prefix="muniment-pack-") as folder:
             built = build_pack(
-                self._as(viewer.principal),
+                self._as(viewer),
                 framework=framework,
                 tenant=tenant,
                 from_unix_nano=from_unix_nano,
@@ -293,7 +275,10 @@ class LakeDesk:
         said = [f"{count:,} {what} checked" for what, count in verdict.checked.items()]
         return CheckedPack(verdict.result, (*said, *verdict.problems))
 
-    def _as(self, principal: Principal) -> CommandContext:
+    def _as(self, viewer: Viewer) -> CommandContext:
+        return self._context_of(self._sessions.principal(viewer.ticket))
+
+    def _context_of(self, principal: Principal) -> CommandContext:
         """The same lake as another principal sees it; control database and recorder are shared."""
         base = self._context
         context = CommandContext(base.lake, base.settings, base.access, principal, base.clock)
@@ -301,8 +286,22 @@ class LakeDesk:
             vars(context)[name] = getattr(base, name)
         return context
 
+    def _record_sign_in(self, session: Session) -> None:
+        """Who signed in by the provider stands in the lake's own log, whoever has no role here too."""
+        if session.ends is None:
+            return
+        roles = sorted(role.value for role in self._context.access.roles(session.principal))
+        self._context_of(session.principal).record(
+            "lake.signed_in",
+            LAKE_TENANT,
+            action="sign in",
+            outcome="success" if roles else "denied",
+            reason=None if roles else "no role",
+            attributes={"muniment.roles": roles},
+        )
+
     def _reading(self, viewer: Viewer, tenant: str, kind: str, what: str) -> CommandContext:
-        context = self._as(viewer.principal)
+        context = self._as(viewer)
         context.check(Action.RECORDS_READ, tenant)
         self._record(context, tenant, kind, what)
         return context
@@ -337,7 +336,21 @@ def open_desk(lake: Path) -> LakeDesk:
     found = find_lake(lake)
     settings = read_settings(found)
     access = Access.for_lake(found.path, settings.users)
-    return LakeDesk(found, CommandContext(found, settings, access, local_principal()))
+    context = CommandContext(found, settings, access, local_principal())
+    return LakeDesk(found, context, _sessions(context))
+
+
+def _sessions(context: CommandContext) -> Sessions:
+    """Sessions by the provider of the settings, or of the local user where they name none."""
+    settings = context.settings
+    wanted, hours = settings.dashboards.sign_in, settings.session_hours
+    claim: UserClaim = "sub" if wanted is None else wanted.user_claim
+    return Sessions(
+        None if wanted is None else IdentityProvider(wanted.issuer, wanted.client_id),
+        lambda claims: context.access.signed_in(claims, session_hours=hours, user_claim=claim),
+        hours,
+        lambda: context.clock() / NANOS_PER_SECOND,
+    )
 
 
 def _burn_words(burn: Burn) -> str:
@@ -360,25 +373,3 @@ def _agent(each: AgentRecord) -> dict[str, Any]:
         "providers": ", ".join(profile.providers),
         "tools": ", ".join(profile.tools),
     }
-
-
-def _certificate(content: Mapping[str, Any]) -> Certificate:
-    rows = ", ".join(f"{count:,} {table}" for table, count in sorted(content["rows"].items()))
-    return Certificate(
-        content["sha256"],
-        str(content["kind"]) if content["finished"] else "not finished",
-        content["time_unix_nano"],
-        rows,
-        content["ordered_by"],
-        content["approved_by"] or "",
-        content["finished"],
-    )
-
-
-def _words(scope: Mapping[str, Any]) -> str:
-    """What a hold keeps, in words."""
-    return "; ".join(
-        f"{name}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
-        for name, value in scope.items()
-        if value
-    )

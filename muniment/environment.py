@@ -30,3 +30,8 @@ def with_variables(more: Mapping[str, str]) -> dict[str, str]:
 def variable(name: str) -> str | None:
     """The value of a variable that settings name, such as one that holds a target's secret; None where it is not set."""
     return os.environ.get(name)
+
+
+def without_variable(name: str | None) -> dict[str, str]:
+    """This process's environment without one variable, such as one that holds a secret; all of it for None."""
+    return {key: value for key, value in os.environ.items() if key != name}

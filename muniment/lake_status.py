@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from warehouse.lake import Lake
 
 
-def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
-    """Gather what `status` shows."""
+def read_status(context: "CommandContext", *, senders: bool, tenant: str | None = None) -> dict[str, Any]:
+    """Gather what `status` shows; with `tenant` as much of it as whoever may read that tenant's status sees, of no other tenant."""
     from dataclasses import asdict
 
     from governance.access import Action
@@ -24,9 +24,9 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
     from warehouse.names import LAKE_TENANT
     from warehouse.questions.lake_status import table_status
 
-    context.check(Action.STATUS_READ)
+    context.check(Action.STATUS_READ, tenant)
     schedules = scheduler_state(home_folder(context.lake))
-    tenants = [tenant.id for tenant in context.control.list_tenants()]
+    tenants = [each.id for each in context.control.list_tenants()] if tenant is None else [tenant]
     content: dict[str, Any] = {
         "lake": str(context.lake.path),
         "tables": [asdict(row) for row in table_status(context.lake, {*tenants, LAKE_TENANT})],
@@ -38,17 +38,18 @@ def read_status(context: "CommandContext", *, senders: bool) -> dict[str, Any]:
         "policies": policy_status(context.lake, context.control),
         "last_checkpoint_unix_nano": last_checkpoint(context.lake),
         "last_purge": last_purge(context.lake),
-        "holds": hold_counts(context.control.list_holds()),
+        "holds": hold_counts(context.control.list_holds(tenant)),
         "schedules": None if schedules is None else asdict(schedules),
-        "alerts": alert_status(context),
-        "incidents": incident_state(context),
     }
+    if tenant is not None:
+        return content
+    content |= {"alerts": alert_status(context), "incidents": incident_state(context)}
     if senders:
         from warehouse.questions.senders import read_senders
 
-        for tenant in tenants:
-            context.check(Action.RECORDS_READ, tenant)
-            context.record("data.exported", tenant, resource_type="status", resource_id="senders", action="read")
+        for each in tenants:
+            context.check(Action.RECORDS_READ, each)
+            context.record("data.exported", each, resource_type="status", resource_id="senders", action="read")
         with context.session(tenants) as session:
             content["senders"] = read_senders(session)
     return content

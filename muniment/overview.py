@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dashboards.desk import Fact
+from governance.access import Action
 from muniment.certificates import list_documents
 from muniment.lake_status import read_status
 from muniment.wiring import CommandContext
@@ -20,10 +21,15 @@ _STALE_WITNESS_SECONDS = 3600
 
 def facts(context: CommandContext, tenant: str) -> list[Fact]:
     """What stands well and what does not, worst first."""
-    status = read_status(context, senders=False)
+    status = read_status(context, senders=False, tenant=tenant)
     order = {BAD: 0, UNKNOWN: 1, GOOD: 2}
-    found = [*_sealed(context, status), *_verified(status), *_witnessed(context, status), *_ingest(status, tenant)]
-    found += [*_retention(context, status, tenant), *_policies(status)]
+    found = [
+        *_sealed(context, status),
+        *_verified(status),
+        *_witnessed(context, status),
+        *_ingest(context, status, tenant),
+    ]
+    found += [*_retention(context, status, tenant), *_holds(context, tenant), *_policies(status)]
     return sorted(found, key=lambda fact: order[fact.state])
 
 
@@ -88,7 +94,7 @@ def _witnessed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[F
     )
 
 
-def _ingest(status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
+def _ingest(context: CommandContext, status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
     running = [each for each in status["collectors"] if each.get("ok")]
     newest = max((row["newest_unix_nano"] for row in status["tables"] if row["tenant_id"] == tenant), default=0)
     rows = sum(row["rows"] for row in status["tables"] if row["tenant_id"] == tenant)
@@ -106,12 +112,18 @@ def _ingest(status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
         )
     problems = [problem for each in running for problem in each.get("problems", ())]
     if problems:
-        yield Fact("Collector", BAD, problems[0], "`muniment status` shows all", "integrity")
+        # its words may name other tenants
+        whole = context.access.decide(context.principal, Action.STATUS_READ).allowed
+        said = problems[0] if whole else "it reports a problem"
+        advice = "`muniment status` shows all" if whole else "ask whoever runs this lake"
+        yield Fact("Collector", BAD, said, advice, "integrity")
     elif running:
         yield Fact("Collector", GOOD, f"{len(running)} listening", page="integrity")
 
 
 def _retention(context: CommandContext, status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
+    if not context.access.decide(context.principal, Action.RETENTION_PLAN, tenant).allowed:
+        return
     open_ones = [each for each in list_documents(context, tenant) if not each.finished]
     if open_ones:
         yield Fact(
@@ -128,7 +140,12 @@ def _retention(context: CommandContext, status: Mapping[str, Any], tenant: str) 
         yield Fact("Retention", state, f"last carried out {_ago(context, last)} ago", advice, "retention")
     else:
         yield Fact("Retention", UNKNOWN, "never carried out yet", "`muniment up` runs it every day", "retention")
-    holds = context.control.list_holds(tenant) if tenant != LAKE_TENANT else []
+
+
+def _holds(context: CommandContext, tenant: str) -> Iterator[Fact]:
+    if tenant == LAKE_TENANT or not context.access.decide(context.principal, Action.HOLD_READ, tenant).allowed:
+        return
+    holds = context.control.list_holds(tenant)
     if holds:
         yield Fact("Holds", GOOD, f"{len(holds)} in force: what they name is kept", page="retention")
 

@@ -170,9 +170,9 @@ def export_logs(
     return exported
 
 
-def public_keys(context: CommandContext) -> list[PublicKey]:
+def public_keys(context: CommandContext, tenant: str | None = None) -> list[PublicKey]:
     """The lake's public keys under its name, newest first."""
-    context.check(Action.STATUS_READ)
+    context.check(Action.STATUS_READ, tenant)
     keys = read_signing_keys(context.lake.keys)
     verifiers = keys.verifiers(context.settings.lake)
 

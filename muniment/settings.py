@@ -12,6 +12,7 @@ import yaml
 
 from collectors.config import ImportLimitsConfig, LimitsConfig, ReceiversConfig
 from collectors.intake import IntakeConfig
+from muniment.sign_in import SignInConfig
 from muniment.telemetry import TelemetryConfig
 from pipelines.alerts.config import AlertsConfig
 from warehouse.backup.config import BackupConfig
@@ -51,10 +52,11 @@ class DagsterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class DashboardsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whether `muniment up` runs the pages, and on which `port` of this machine."""
+    """Whether `muniment up` runs the pages, on which `port` of this machine, and by which provider people sign in."""
 
     enabled: bool = True
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8501
+    sign_in: SignInConfig | None = None
 
 
 class EvidenceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dashboards.service import command
 from muniment.environment import with_variables
 from muniment.settings import MunimentConfig
 from pipelines.home import Home
@@ -71,7 +70,8 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
         (*python, "collect", *where, "--shard", shard),
         socket=lake.run / f"collector-{shard}.sock",
     )
-    pages = _pages(lake, settings)
+    # By its own command, so that each start has a new secret for its cookies.
+    pages = [Service("pages", (*python, "dashboard", *where))] if settings.dashboards.enabled else []
     alerts = [Service("alerts", (*python, "alert", "watch", *where))] if settings.alerts.enabled else []
     if home is not None:
         commands = home.commands(settings.dagster.port, read_only=settings.dagster.read_only)
@@ -94,13 +94,6 @@ def services_of(lake: Lake, settings: MunimentConfig, *, shard: str, home: Home 
         ),
         *pages,
     ]
-
-
-def _pages(lake: Lake, settings: MunimentConfig) -> list[Service]:
-    """The pages, where the settings want them."""
-    if not settings.dashboards.enabled:
-        return []
-    return [Service("pages", command(lake.path, settings.dashboards.port))]
 
 
 class Supervisor:

@@ -30,7 +30,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "alert": ("fired", "resolved"),
     "incident": ("opened", "updated", "closed"),
     "key": ("rotated", "issued", "revoked"),
-    "lake": ("restored", "backed_up"),
+    "lake": ("restored", "backed_up", "signed_in", "signed_out"),
     "log": ("opened", "heads"),
     "collector": ("started", "stopped", "heartbeat"),
     "control": ("reviewed",),

@@ -20,7 +20,7 @@ from governance.access.decision import Decision
 from governance.access.explanation import Explanation, deciding_policies
 from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
 from governance.access.groups import NO_GROUPS, Groups
-from governance.access.identity import signed_in
+from governance.access.identity import UserClaim, signed_in
 from governance.access.in_force import shipped_policy
 from governance.access.policy import AccessPolicy
 from warehouse.clock import NANOS_PER_SECOND, Clock, system_clock
@@ -143,7 +143,9 @@ class Access:
         deciding = deciding_policies(policy, decision)
         return Explanation(principal, action, tenant, decision, deciding, grants, standing)
 
-    def signed_in(self, claims: Mapping[str, object], *, session_hours: float) -> Principal:
+    def signed_in(
+        self, claims: Mapping[str, object], *, session_hours: float, user_claim: UserClaim = "sub"
+    ) -> Principal:
         """The principal of a provider's user, by claims whose signature was checked; its groups by the claim that `groups.yaml` names.
 
         Raises:
@@ -152,7 +154,8 @@ class Access:
             ControlUnavailableError: the control database does not answer.
         """
         now = self._clock() / NANOS_PER_SECOND
-        return signed_in(claims, self._policies().groups.claim, now=now, session_hours=session_hours)
+        claim = self._policies().groups.claim
+        return signed_in(claims, claim, now=now, session_hours=session_hours, user_claim=user_claim)
 
     def roles(self, principal: Principal) -> frozenset[Role]:
         """The roles of a principal, wherever it has them; none for one that nothing names."""

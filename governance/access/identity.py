@@ -1,6 +1,7 @@
 """Principals out of an identity provider's claims, whose signature somebody else has checked."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from warehouse.errors import DeniedError
 from warehouse.principals import Principal, PrincipalKind
@@ -13,10 +14,22 @@ _LONGEST = 255
 """Longest `sub`: OpenID Connect Core 1.0, section 2."""
 
 
-def signed_in(claims: Mapping[str, object], groups_claim: str, *, now: float, session_hours: float) -> Principal:
-    """The principal of a provider's user: `sub` says who, the claim named `groups_claim` in which groups.
+UserClaim = Literal["sub", "email"]
+"""Which claim says who a user is."""
 
-    A claim that is not there, or not a list of texts, gives no groups: whoever has none has no role. `now` is in seconds since 1970:
+
+def signed_in(
+    claims: Mapping[str, object],
+    groups_claim: str,
+    *,
+    now: float,
+    session_hours: float,
+    user_claim: UserClaim = "sub",
+) -> Principal:
+    """The principal of a provider's user: `user_claim` says who, the claim named `groups_claim` in which groups.
+
+    An address says who it is only where the provider says that it checked it (`email_verified`), in small letters: two ways to write
+    it are one person. A claim that is not there, or not a list of texts, gives no groups: whoever has none has no role. `now` is in seconds since 1970:
     the claims hold for `session_hours` from their `iat`, however long a cookie keeps them.
 
     Raises:
@@ -29,14 +42,33 @@ def signed_in(claims: Mapping[str, object], groups_claim: str, *, now: float, se
             f"signed in by a provider: the session ends {session_hours:g} hours after it began, and it has ended or does not say when that was",
             hint="sign in again",
         )
-    subject = claims.get("sub")
+    subject = claims.get(user_claim)
     if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject) <= _LONGEST:
         raise DeniedError(
-            f"signed in by a provider: expected a claim sub of 1 to {_LONGEST} printable characters, got {type(subject).__name__}",
+            f"signed in by a provider: expected a claim {user_claim} of 1 to {_LONGEST} printable characters, got {type(subject).__name__}",
             hint="the identity provider has to say who the user is",
         )
+    if user_claim == "email":
+        subject = _checked_address(claims, subject)
     groups = claims.get(groups_claim)
     named = groups if isinstance(groups, list) else []
     return Principal(
         PrincipalKind.OIDC_USER, subject, groups=frozenset(name for name in named if isinstance(name, str) and name)
     )
+
+
+def shown_name(claims: Mapping[str, object], principal: Principal) -> str:
+    """How a page calls a provider's user: by the address, where the provider checked it, else as records do."""
+    address = claims.get("email")
+    if claims.get("email_verified") is True and isinstance(address, str) and 0 < len(address) <= _LONGEST:
+        return address if address.isprintable() else principal.id
+    return principal.id
+
+
+def _checked_address(claims: Mapping[str, object], address: str) -> str:
+    if claims.get("email_verified") is not True:
+        raise DeniedError(
+            "signed in by a provider: expected an address that the provider checked (email_verified), got one that it did not",
+            hint="have the address confirmed at the provider, or use the setting dashboards.sign_in.user_claim: sub",
+        )
+    return address.lower()

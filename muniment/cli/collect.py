@@ -102,8 +102,6 @@ def up(
             signal.signal(number, lambda *_: supervisor.request_stop())
         if home is not None:
             notes.print(f"schedules: http://127.0.0.1:{dagster.port}", markup=False)
-        if context.settings.dashboards.enabled:
-            notes.print(f"pages: http://127.0.0.1:{context.settings.dashboards.port}", markup=False)
         raise typer.Exit(supervisor.run())
 
 

@@ -22,9 +22,11 @@ def dashboard(
         typer.Option("--port", min=1, max=65_535, help="Port of this machine.", show_default="from settings, 8501"),
     ] = None,
 ) -> None:
-    """Show this lake's pages in a browser of this machine, until Ctrl-C: overview, audit, traces, retention, integrity."""
+    """Show this lake's pages in a browser of this machine, until Ctrl-C: overview, audit, traces, retention, integrity, requests."""
     from dashboards.service import HOST, command
     from governance.access import Action
+    from muniment.environment import variable, without_variable
+    from muniment.sign_in import write_secrets
     from muniment.wiring import command_context
     from warehouse.errors import ConflictError
 
@@ -39,7 +41,13 @@ def dashboard(
             raise ConflictError(
                 f"port {chosen} of {HOST} is taken", hint="name another with --port, or the setting dashboards.port"
             ) from exc
+    sign_in = context.settings.dashboards.sign_in
+    secrets_file = None
+    if sign_in is not None:
+        secrets_file = write_secrets(context.lake, sign_in, host=HOST, port=chosen, read_variable=variable)
     notes.print(f"pages: http://{HOST}:{chosen}", markup=False)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    words = command(context.lake.path, chosen)
-    os.execv(words[0], words)  # noqa: S606 - its own command, no shell
+    words = command(context.lake.path, chosen, secrets_file)
+    # the pages have the client's secret from the file; what they start need not inherit it
+    environment = without_variable(sign_in.client_secret_variable if sign_in else None)
+    os.execve(words[0], words, environment)  # noqa: S606 - its own command, no shell

@@ -69,10 +69,11 @@ def settings(struct=MunimentConfig, prefix=""):
             yield from settings(kind, f"{prefix}{field.name}.")
             continue
         yield f"{prefix}{field.name}", field, kind
-        for entry in typing.get_args(kind) if typing.get_origin(kind) is list else ():
+        entries = "[]" if typing.get_origin(kind) is list else ""
+        for entry in typing.get_args(kind) if entries or isinstance(kind, types.UnionType) else ():
             if not (isinstance(entry, type) and issubclass(entry, msgspec.Struct)):
                 continue
-            yield from settings(entry, f"{prefix}{field.name}[].")
+            yield from settings(entry, f"{prefix}{field.name}{entries}.")
 
 
 def type_text(kind):
@@ -89,6 +90,8 @@ def type_text(kind):
         kind = next(each for each in typing.get_args(kind) if each is not type(None))
     if typing.get_origin(kind) is typing.Literal:
         return ", ".join(f"`{each}`" for each in typing.get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return "mapping"
     names = {int: "integer", float: "number", str: "text", bool: "boolean", dict: "mapping", list: "list"}
     return names[typing.get_origin(kind) or kind]
 

@@ -3,17 +3,16 @@
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 
 from muniment.cli.app import run
+from tests.provider import end_group, free_port, wait_until_answers
 
 DAY = 86_400_000_000_000
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4701"
@@ -76,7 +75,17 @@ def recorded():
 @pytest.fixture(scope="package")
 def lake(tmp_path_factory):
     """The lake: acme's and globex's records differ by a word."""
-    folder = tmp_path_factory.mktemp("pages") / "lake"
+    return make_lake(tmp_path_factory.mktemp("pages") / "lake")
+
+
+@pytest.fixture(scope="session")
+def fill_lake():
+    """How such a lake is made in another folder."""
+    return make_lake
+
+
+def make_lake(folder):
+    """A lake with two tenants."""
     assert run(["init", "--lake", str(folder)]) == 0
     for tenant in ("acme", "globex"):
         assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
@@ -86,37 +95,36 @@ def lake(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="package")
-def pages(lake):
-    """The address of the lake's pages, as `muniment dashboard` serves them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+@contextmanager
+def serving(lake, *, port=None, log=subprocess.DEVNULL, **variables):
+    """Run `muniment dashboard`: its process, and the address at which its pages answer."""
+    port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "muniment", "dashboard", "--lake", str(lake), "--port", str(port)],
         start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, **variables},
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).read()
-                break
-            except OSError:
-                assert process.poll() is None, "the pages ended"
-                assert time.monotonic() < deadline, "the pages did not answer within a minute"
-                time.sleep(0.2)
-        yield address
+        wait_until_answers(f"{address}/_stcore/health", process)
+        yield process, address
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end_group(process)
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """How a lake's pages are served: a context that gives their process and address."""
+    return serving
+
+
+@pytest.fixture(scope="package")
+def pages(lake):
+    """The address of the lake's pages, as `muniment dashboard` serves them."""
+    with serving(lake) as (_, address):
+        yield address
 
 
 @pytest.fixture(scope="module")

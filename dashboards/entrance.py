@@ -1,0 +1,61 @@
+"""Who is at the door: asks people to sign in where a provider is configured, and says why where somebody may not come in.
+
+Invariant: what a page goes on with is a viewer whom the desk made. Nothing of a lake is asked for, or shown, before that.
+"""
+
+from contextlib import suppress
+
+import streamlit as st
+
+from dashboards.desk import Desk, Viewer
+from warehouse.errors import DeniedError, MunimentError
+
+_KEPT = "ticket"
+
+
+def identify(desk: Desk) -> Viewer:
+    """The viewer of this run; where there is none the run ends with the page that says so."""
+    token = None
+    if desk.asks_sign_in:
+        if not st.user.is_logged_in:
+            _ask(desk)
+        token = st.user.tokens.get("id", "")
+    try:
+        viewer = desk.viewer(token)
+    except DeniedError as exc:
+        if not desk.asks_sign_in:
+            raise
+        _refuse(exc)
+    if st.session_state.get(_KEPT, viewer.ticket) != viewer.ticket:
+        st.session_state.clear()  # what was kept for somebody else
+    st.session_state[_KEPT] = viewer.ticket
+    return viewer
+
+
+def sign_out(desk: Desk, viewer: Viewer) -> None:
+    """Forget the viewer here, in the browser, and, where it takes part, at the provider."""
+    with suppress(MunimentError):  # the session has ended all the same, though that it did is not on record
+        desk.sign_out(viewer)
+    st.session_state.clear()
+    st.logout()
+
+
+def _ask(desk: Desk) -> None:
+    st.title("Sign in")
+    st.markdown(
+        "These pages show records of what AI agents did. They are for people whom the owner of the lake gave a role."
+    )
+    st.caption(f"Lake {desk.lake_name}")
+    st.button("Sign in", type="primary", on_click=st.login, icon=":material/login:")
+    st.stop()
+
+
+def _refuse(why: DeniedError) -> None:
+    st.session_state.clear()
+    st.title("You may not come in")
+    st.error("These pages show nothing to you now.", icon=":material/lock:")
+    st.text(str(why) + (f"\n{why.hint}" if why.hint else ""))
+    again, out = st.columns(2)
+    again.button("Sign in again", type="primary", on_click=st.login, icon=":material/login:")
+    out.button("Sign out", on_click=st.logout, icon=":material/logout:")
+    st.stop()

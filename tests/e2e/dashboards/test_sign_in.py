@@ -1,0 +1,266 @@
+"""People sign in by a real provider, in a real browser: four roles, two tenants, and what each may see."""
+
+import json
+import stat
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from muniment.cli.app import run
+from tests.provider import free_port, running_provider
+
+WAIT = 60_000
+GROUPS = """\
+version: 1
+grants:
+  - {group: auditors, role: auditor, tenants: [acme], until: '2999-12-31'}
+  - {group: officers, role: compliance-officer}
+  - {group: reliability, role: sre}
+  - {group: globex-admins, role: tenant-admin, tenants: [globex]}
+"""
+PEOPLE = {
+    "ines": {"email": "ines@auditors.example", "email_verified": True, "groups": ["auditors"]},
+    "olga": {"email": "olga@example.org", "email_verified": False, "groups": ["officers"]},
+    "sven": {"groups": ["reliability", "unknown"]},
+    "tara": {"groups": ["globex-admins"]},
+    "nora": {"email": "nora@example.org", "email_verified": True, "groups": ["unknown"], "roles": ["operator"]},
+    "mute": {},
+}
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """The provider, which knows these people."""
+    with running_provider(PEOPLE) as running:
+        yield running
+
+
+def prepare(lake, provider, port, **more):
+    """Have the lake's pages ask for sign-in; returns the client that the provider registered."""
+    client = provider.register(f"http://127.0.0.1:{port}/oauth2callback")
+    sign_in = {"issuer": provider.issuer, "client_id": client.id, "client_secret_variable": "PAGES_SECRET"}
+    with (lake / "muniment.yaml").open("a") as settings:
+        for name, value in {"dashboards": {"port": port, "sign_in": sign_in}, **more}.items():
+            settings.write(f"\n{name}: {json.dumps(value)}\n")
+    (lake / "policies" / "access" / "groups.yaml").write_text(GROUPS)
+    assert run(["policy", "apply", "access", "--yes", "--lake", str(lake)]) == 0
+    return client
+
+
+@pytest.fixture(scope="module")
+def signed(provider, fill_lake, serve, tmp_path_factory):
+    """Pages that ask for sign-in: lake, process, address, the client, and what they write to their terminal."""
+    folder = tmp_path_factory.mktemp("signed")
+    lake, port = fill_lake(folder / "lake"), free_port()
+    client = prepare(lake, provider, port)
+    with (
+        (folder / "log").open("wb") as log,
+        serve(lake, port=port, log=log, PAGES_SECRET=client.secret) as (process, address),
+    ):
+        yield SimpleNamespace(lake=lake, process=process, address=address, client=client, log=folder / "log", port=port)
+
+
+@pytest.fixture
+def tab(browser):
+    """A fresh browser without cookies."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    yield page
+    context.close()
+
+
+def settled(tab):
+    """Wait until the page has drawn all of it, and return its text."""
+    tab.wait_for_selector("h1")
+    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    tab.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
+    return tab.inner_text("body")
+
+
+def sign_in(tab, address, person):
+    """From the door through the provider's form to the first page."""
+    tab.goto(address)
+    tab.get_by_role("button", name="Sign in").click()
+    tab.get_by_role("button", name=person).first.click()
+    tab.wait_for_url(f"{address}/**")
+    return settled(tab)
+
+
+def test_nobody_sees_anything_before_they_sign_in(tab, signed):
+    """Every address shows the door: no page's name, no tenant, no record; and it is not said that no sign-in is configured."""
+    for place in ("", "/audit?tenant=acme&text=canary", "/evidence?tenant=globex", "/requests"):
+        tab.goto(signed.address + place)
+        text = settled(tab)
+        assert "They are for people whom the owner of the lake gave a role" in text
+        for hidden in ("canary", "acme", "globex", "Audit explorer", "Retention", "No sign-in is configured"):
+            assert hidden not in text
+
+
+@pytest.mark.parametrize(
+    ("person", "shown", "roles", "tenants"),
+    [
+        ("ines", "ines@auditors.example", "auditor", ["acme"]),
+        ("olga", "olga", "compliance-officer", ["acme", "globex", "_lake"]),
+        ("sven", "sven", "sre", ["acme", "globex", "_lake"]),
+        ("tara", "tara", "tenant-admin", ["globex"]),
+    ],
+)
+def test_each_role_sees_its_tenants(tab, signed, person, shown, roles, tenants):
+    """The person's name as far as the provider checked it, the roles of their groups, and their tenants alone."""
+    text = sign_in(tab, signed.address, person)
+    assert f"Signed in as {shown} ({roles})" in text
+    assert "Whether these records are sealed" in text
+    assert "You may not see this" not in text
+    tab.get_by_test_id("stSidebar").get_by_role("combobox").click()
+    assert tab.get_by_role("option").all_inner_texts() == tenants
+
+
+@pytest.mark.parametrize("person", ["nora", "mute"])
+def test_who_has_no_role_is_told_so_and_sees_nothing_else(tab, signed, person):
+    """No page, no tenant; a claim that the lake does not ask for gives nothing."""
+    text = sign_in(tab, signed.address, person)
+    assert "expected a role for this user, got none" in text
+    tab.goto(f"{signed.address}/audit?tenant=acme")
+    text = settled(tab)
+    assert "expected a role for this user, got none" in text
+    for hidden in ("canary", "acme", "Audit explorer"):
+        assert hidden not in text
+
+
+def test_a_direct_address_shows_nothing_of_another_tenant(tab, signed, recorded):
+    """Whatever the address asks for, an auditor of acme gets acme's records, or is told that they may not."""
+    sign_in(tab, signed.address, "ines")
+    for place in ("overview", "audit", "agents", "slos", "incidents", "evidence", "retention", "integrity", "requests"):
+        tab.goto(f"{signed.address}/{place}?tenant=globex&text=canary")
+        text = settled(tab)
+        assert "globex" not in text.lower(), place
+        assert tab.locator("[data-testid=stException]").count() == 0
+    tab.goto(f"{signed.address}/trace?tenant=globex&trace={recorded.trace}")
+    text = settled(tab)
+    assert "canary-of-globex" not in tab.content()
+    assert "Tenant acme" in text
+
+
+@pytest.mark.parametrize("place", ["retention", "evidence"])
+def test_a_page_that_one_may_not_see_says_so(tab, signed, place):
+    """Who keeps it running deletes nothing and exports nothing: the page names the right that is missing."""
+    sign_in(tab, signed.address, "sven")
+    tab.goto(f"{signed.address}/{place}?tenant=acme")
+    text = settled(tab)
+    if place == "evidence":
+        tab.get_by_role("button", name="Build the pack").click()
+        tab.wait_for_selector("text=You may not see this.")
+        text = settled(tab)
+    assert "You may not see this." in text
+    assert "no policy permits it to sre" in text
+
+
+def test_signing_out_ends_it_in_every_tab(tab, signed, provider):
+    """The cookie that was copied before, and a second tab, show nothing from then on; the address leads to the door."""
+    sign_in(tab, signed.address, "ines")
+    copied = tab.context.cookies()
+    second = tab.context.new_page()
+    second.set_default_timeout(WAIT)
+    second.goto(f"{signed.address}/audit")
+    assert "Signed in as ines" in settled(second)
+    tab.get_by_role("button", name="Sign out").click()
+    tab.wait_for_url(f"{provider.issuer}/**")
+    tab.get_by_role("button", name="End session").click()
+    tab.wait_for_url(f"{signed.address}/**")
+    assert "They are for people whom the owner of the lake gave a role" in settled(tab)
+    second.get_by_test_id("stSidebar").get_by_role("combobox").press("Tab")
+    second.reload()
+    assert "They are for people whom the owner of the lake gave a role" in settled(second)
+    tab.context.add_cookies(copied)
+    tab.goto(f"{signed.address}/audit")
+    text = settled(tab)
+    assert "this session has ended: it was signed out" in text
+    assert "canary" not in text
+
+
+def test_another_person_in_the_same_browser_sees_their_own(tab, signed):
+    """Nothing of the one who signed out is left for the next."""
+    sign_in(tab, signed.address, "ines")
+    tab.get_by_role("button", name="Sign out").click()
+    tab.get_by_role("button", name="End session").click()
+    tab.wait_for_url(f"{signed.address}/**")
+    settled(tab)
+    text = sign_in(tab, signed.address, "tara")
+    assert "Signed in as tara" in text
+    assert "ines" not in text
+    assert "acme" not in text
+
+
+def test_a_cookie_of_one_s_own_making_opens_nothing(tab, signed):
+    """A cookie that the pages did not sign is no sign-in."""
+    claims = {
+        "is_logged_in": True,
+        "sub": "olga",
+        "groups": ["officers"],
+        "provider": "default",
+        "origin": signed.address,
+    }
+    for name in ("_streamlit_user", "_streamlit_user_tokens"):
+        tab.context.add_cookies([{"name": name, "value": json.dumps(claims), "url": signed.address}])
+    tab.goto(f"{signed.address}/audit")
+    assert "They are for people whom the owner of the lake gave a role" in settled(tab)
+
+
+def test_the_log_says_who_signed_in(signed, tab, capfd):
+    """Sign-ins stand in the lake's own log, those without a role as denied; what people looked at under their own names."""
+    sign_in(tab, signed.address, "ines")
+    tab.goto(f"{signed.address}/integrity?tenant=acme")
+    settled(tab)
+    tab.context.clear_cookies()
+    sign_in(tab, signed.address, "mute")
+    assert query(signed, "_lake", "lake.signed_in", capfd) >= {("oidc:ines", "success"), ("oidc:mute", "denied")}
+    assert ("oidc:ines", "success") in query(signed, "acme", "record.viewed", capfd)
+    assert not {who for who, _ in query(signed, "globex", "record.viewed", capfd)} & {"oidc:ines", "oidc:mute"}
+
+
+def query(signed, tenant, name, capfd):
+    """Who recorded events of a name in a tenant's log, with which outcomes."""
+    capfd.readouterr()
+    wanted = f"select distinct recorded_by, outcome from audit_events where event_name = '{name}'"
+    assert run(["sql", wanted, "--tenant", tenant, "--format", "json", "--lake", str(signed.lake)]) == 0
+    return {(row["recorded_by"], row["outcome"]) for row in json.loads(capfd.readouterr().out)}
+
+
+def test_secrets_stand_where_only_the_owner_reads(signed, tab):
+    """Neither in settings, process lists, the process's variables, nor in what the pages write; the file is private."""
+    sign_in(tab, signed.address, "ines")
+    (token,) = (each["value"] for each in tab.context.cookies() if each["name"] == "_streamlit_user_tokens")
+    file = signed.lake / "run" / f"pages-{signed.port}" / "secrets.toml"
+    auth = tomllib.loads(file.read_text())["auth"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert auth["client_secret"] == signed.client.secret
+    places = {
+        "settings": (signed.lake / "muniment.yaml").read_bytes(),
+        "command line": Path(f"/proc/{signed.process.pid}/cmdline").read_bytes(),
+        "variables": Path(f"/proc/{signed.process.pid}/environ").read_bytes(),
+        "log": signed.log.read_bytes(),
+    }
+    for place, content in places.items():
+        for secret in (signed.client.secret, auth["cookie_secret"], token):
+            assert secret.encode() not in content, place
+
+
+def test_a_session_ends_though_the_browser_stays_open(tab, provider, fill_lake, serve, tmp_path):
+    """After `session_hours` the next click shows that it has ended, and nothing else; signing in again goes on."""
+    lake, port = fill_lake(tmp_path / "lake"), free_port()
+    client = prepare(lake, provider, port, session_hours=10 / 3600)
+    with serve(lake, port=port, PAGES_SECRET=client.secret) as (_, address):
+        sign_in(tab, address, "ines")
+        tab.wait_for_timeout(10_000)
+        tab.goto(f"{address}/audit?tenant=acme")
+        text = settled(tab)
+        assert "has ended" in text
+        assert "canary" not in text
+        assert "acme" not in text
+        tab.get_by_role("button", name="Sign in again").click()
+        tab.get_by_role("button", name="ines").first.click()
+        tab.wait_for_url(f"{address}/**")
+        assert "Signed in as ines" in settled(tab)
