@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from dashboards.request_desk import HeldCase, RequestDesk
+from dashboards.viewer import Viewer
 from warehouse.control.incidents import IncidentDetails, IncidentRecord
 from warehouse.errors import UnavailableError
 from warehouse.questions.audit_events import EventFilter
@@ -20,19 +22,6 @@ from warehouse.questions.trace import Trace
 
 GROUP = "muniment.desk"
 NAME = "lake"
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """Who looks at a page: the ticket by which the desk knows who that is, the name to show, the roles, and the tenants that may be read.
-
-    Only the ticket counts: the desk gave it out, and believes nothing else that stands here.
-    """
-
-    ticket: str = field(repr=False)
-    name: str
-    roles: tuple[str, ...]
-    tenants: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,18 +77,6 @@ class Due:
     rows: int
     size_bytes: int
     kept: int
-
-
-@dataclass(frozen=True)
-class HeldCase:
-    """A hold in force."""
-
-    id: str
-    scope: str
-    reason: str
-    owner: str
-    placed_unix_nano: int
-    release_asked: bool
 
 
 @dataclass(frozen=True)
@@ -169,6 +146,11 @@ class Desk(Protocol):
     @property
     def asks_sign_in(self) -> bool:
         """Whether people have to sign in by a provider; else the local user looks."""
+        ...
+
+    @property
+    def requests(self) -> RequestDesk:
+        """Who carries out what people ask for."""
         ...
 
     def viewer(self, id_token: str | None) -> Viewer:

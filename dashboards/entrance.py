@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import streamlit as st
 
-from dashboards.desk import Desk, Viewer
+from dashboards.desk import Desk
+from dashboards.viewer import Viewer
 from warehouse.errors import DeniedError, MunimentError
 
 _KEPT = "ticket"

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import streamlit as st
 
-from dashboards.desk import Desk, Viewer
+from dashboards.desk import Desk
+from dashboards.viewer import Viewer
 from warehouse.clock import system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
 

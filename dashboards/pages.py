@@ -4,10 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import agents, audit, deletion, evidence, incidents, integrity, overview, slos, trace
-from dashboards.desk import Desk, Viewer, open_desk
+from dashboards import agents, audit, deletion, evidence, incidents, integrity, overview, request_forms, slos, trace
+from dashboards.desk import Desk, open_desk
 from dashboards.entrance import identify, sign_out
 from dashboards.frame import explained
+from dashboards.viewer import Viewer
 
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
 
@@ -30,6 +31,7 @@ def main(lake: str) -> None:
         st.Page(slos.show, title="SLOs", icon=":material/speed:", url_path="slos"),
         st.Page(incidents.show, title="Incidents", icon=":material/crisis_alert:", url_path="incidents"),
         st.Page(deletion.show, title="Retention", icon=":material/auto_delete:", url_path="retention"),
+        st.Page(request_forms.show, title="Requests", icon=":material/assignment_ind:", url_path="requests"),
         st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
     ]
     with explained():

@@ -27,12 +27,13 @@ from dashboards.desk import (
     Objective,
     Retention,
     Silence,
-    Viewer,
 )
+from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
 from governance.evidence.standalone import verify_pack
+from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import read_retention
 from muniment.desk_sessions import Session, Sessions
 from muniment.evidence import build_pack, read_controls
@@ -85,6 +86,11 @@ class LakeDesk:
     def asks_sign_in(self) -> bool:
         """As `Desk.asks_sign_in`."""
         return self._sessions.provider is not None
+
+    @property
+    def requests(self) -> LakeRequests:
+        """As `Desk.requests`."""
+        return LakeRequests(self._as)
 
     def viewer(self, id_token: str | None) -> Viewer:
         """Who is looking.

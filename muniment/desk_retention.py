@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.desk import Certificate, Due, HeldCase, Retention
+from dashboards.desk import Certificate, Due, Retention
+from dashboards.request_desk import HeldCase
 from governance.access import Action
 from muniment.certificates import Listed, ListedKey, list_documents, list_keys
 from muniment.holding import scope_json
@@ -31,25 +32,35 @@ def read_retention(context: CommandContext, tenant: str) -> Retention:
         for part in plan.partitions
     )
     kept = tuple(Due(each.table, each.first_day, f"{each.by} {each.name}", 0, 0, each.rows) for each in plan.kept)
-    context.check(Action.HOLD_READ, tenant)
+    held = held_cases(context, tenant)
     listed: list[Listed | ListedKey] = [*list_documents(context, tenant), *list_keys(context, tenant)]
     certificates = [_certificate(each.to_json()) for each in listed]
     policy = read_retention_policy(context.control)
     return Retention(
         (*due, *kept),
-        tuple(
-            HeldCase(
-                hold.id,
-                scope_words(scope_json(read_scope(hold.scope))),
-                hold.reason,
-                hold.owner,
-                hold.placed_unix_nano,
-                hold.release_pending,
-            )
-            for hold in context.control.list_holds(tenant)
-        ),
+        held,
         tuple(sorted(certificates, key=lambda each: -each.time_unix_nano)),
         tuple(f"{rule.name}: {rule.keep}" for rule in policy.rules),
+    )
+
+
+def held_cases(context: CommandContext, tenant: str) -> tuple[HeldCase, ...]:
+    """The holds in force.
+
+    Raises:
+        DeniedError: the principal may not see them.
+    """
+    context.check(Action.HOLD_READ, tenant)
+    return tuple(
+        HeldCase(
+            hold.id,
+            scope_words(scope_json(read_scope(hold.scope))),
+            hold.reason,
+            hold.owner,
+            hold.placed_unix_nano,
+            hold.release_pending,
+        )
+        for hold in context.control.list_holds(tenant)
     )
 
 

@@ -86,7 +86,7 @@ def order_erasure(
     check_text(reason, "--reason")
     if person.value and person.value.casefold() in reason.casefold():
         raise InputError("--reason: expected one that does not name the subject, which is to be forgotten")
-    eyes = four_eyes(context.settings, context.access, Action.SUBJECT_ERASE, context.principal)
+    eyes = four_eyes(context.settings, context.access, Action.SUBJECT_ERASE, context.principal, person.tenant)
     nonce = random_bytes(NONCE_BYTES)
     ref = reference(nonce, person.value or person.token)
     by = context.principal.recorded_by
@@ -115,7 +115,7 @@ def approve_erasure(context: CommandContext, request_id: str) -> Note:
         raise NotFoundError(f"erasure: no request {request_id} waits for approval")
     note = found[0]
     context.check(Action.SUBJECT_ERASE, note.tenant)
-    four_eyes(context.settings, context.access, Action.SUBJECT_ERASE, context.principal)
+    four_eyes(context.settings, context.access, Action.SUBJECT_ERASE, context.principal, note.tenant)
     approved = replace(note, approved_by=context.principal.recorded_by)
     context.control.approve_request(
         KIND,

@@ -21,13 +21,15 @@ class FourEyes:
     why: str
 
 
-def four_eyes(settings: MunimentConfig, access: Access, action: Action, principal: Principal) -> FourEyes:
-    """Whether `action`, which `principal` wants to ask for or approve, needs two principals.
+def four_eyes(
+    settings: MunimentConfig, access: Access, action: Action, principal: Principal, tenant: str | None = None
+) -> FourEyes:
+    """Whether `action`, which `principal` wants to ask for or approve in a tenant or the whole lake, needs two principals.
 
     Raises:
         DeniedError: it does, and this principal is not one of those who count.
     """
-    holders = access.holders(action)
+    holders = access.holders(action, tenant)
     needed = settings.four_eyes == "always" or (settings.four_eyes == "auto" and len(holders) >= _TWO)
     if needed and holders.isdisjoint({principal.recorded_by, *map(group_name, principal.groups)}):
         raise DeniedError(

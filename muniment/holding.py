@@ -235,7 +235,7 @@ def _may_release(context: CommandContext, hold_id: str) -> tuple[str, Decision, 
     _check_may_look(context)
     tenant = context.control.hold(hold_id).tenant_id
     decision = context.check(Action.HOLD_RELEASE, tenant)
-    return tenant, decision, four_eyes(context.settings, context.access, Action.HOLD_RELEASE, context.principal)
+    return tenant, decision, four_eyes(context.settings, context.access, Action.HOLD_RELEASE, context.principal, tenant)
 
 
 def _check_may_look(context: CommandContext) -> None:

@@ -161,8 +161,8 @@ class Access:
         """The roles of a principal, wherever it has them; none for one that nothing names."""
         return frozenset(grant.role for grant in self.grants(principal))
 
-    def holders(self, action: Action) -> frozenset[str]:
-        """Who has a right in the whole lake, as `recorded_by` columns name them, and groups of `groups.yaml` as `group:NAME`.
+    def holders(self, action: Action, tenant: str | None = None) -> frozenset[str]:
+        """Who has a right in a tenant, or in the whole lake, as `recorded_by` columns name them, and groups of `groups.yaml` as `group:NAME`.
 
         Of people those count whom the lake names: its owner, and local users of the settings and of `groups.yaml`. Root counts only where it is one of these: it is a way of acting that several people may share, or one person have besides
         their own name, and so no second pair of eyes.
@@ -172,7 +172,7 @@ class Access:
         people = {f"user:{name}": Principal(PrincipalKind.LOCAL_USER, name) for name in named}
         for name, _ in groups.by_group:
             people[group_name(name)] = Principal(PrincipalKind.OIDC_USER, _SOMEBODY, groups=frozenset({name}))
-        return frozenset(name for name, person in people.items() if self._holds(person, action))
+        return frozenset(name for name, person in people.items() if self._holds(person, action, tenant))
 
     def _groups(self) -> Groups:
         try:
@@ -180,9 +180,9 @@ class Access:
         except PolicyError:
             return NO_GROUPS
 
-    def _holds(self, person: Principal, action: Action) -> bool:
+    def _holds(self, person: Principal, action: Action, tenant: str | None) -> bool:
         try:
-            return self.decide(person, action).allowed
+            return self.decide(person, action, tenant).allowed
         except PolicyError:
             return False
 

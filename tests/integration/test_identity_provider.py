@@ -7,7 +7,7 @@ import time
 import pytest
 from joserfc.jwk import RSAKey
 
-from dashboards.desk import Viewer
+from dashboards.viewer import Viewer
 from muniment.cli.app import run
 from muniment.desk import open_desk
 from muniment.identity_provider import IdentityProvider, fetch

@@ -1,18 +1,15 @@
 """A lake with two tenants whose texts try to be markup, its pages, and a browser."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 
 from muniment.cli.app import run
-from tests.provider import end_group, free_port, wait_until_answers
+from tests.pages import PEOPLE, WAIT, prepare, serving
+from tests.provider import free_port, running_provider
 
 DAY = 86_400_000_000_000
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4701"
@@ -95,31 +92,6 @@ def make_lake(folder):
     return folder
 
 
-@contextmanager
-def serving(lake, *, port=None, log=subprocess.DEVNULL, **variables):
-    """Run `muniment dashboard`: its process, and the address at which its pages answer."""
-    port = port or free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "muniment", "dashboard", "--lake", str(lake), "--port", str(port)],
-        start_new_session=True,
-        stdout=log,
-        stderr=log,
-        env={**os.environ, **variables},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_answers(f"{address}/_stcore/health", process)
-        yield process, address
-    finally:
-        end_group(process)
-
-
-@pytest.fixture(scope="session")
-def serve():
-    """How a lake's pages are served: a context that gives their process and address."""
-    return serving
-
-
 @pytest.fixture(scope="package")
 def pages(lake):
     """The address of the lake's pages, as `muniment dashboard` serves them."""
@@ -139,3 +111,33 @@ def browser():
         started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="package")
+def provider():
+    """The provider, which knows these people."""
+    with running_provider(PEOPLE) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def signed(provider, tmp_path_factory):
+    """Pages that ask for sign-in: lake, process, address, the client, and what they write to their terminal."""
+    folder = tmp_path_factory.mktemp("signed")
+    lake, port = make_lake(folder / "lake"), free_port()
+    client = prepare(lake, provider, port)
+    with (
+        (folder / "log").open("wb") as log,
+        serving(lake, port=port, log=log, PAGES_SECRET=client.secret) as (process, address),
+    ):
+        yield SimpleNamespace(lake=lake, process=process, address=address, client=client, log=folder / "log", port=port)
+
+
+@pytest.fixture
+def tab(browser):
+    """A fresh browser without cookies."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    yield page
+    context.close()

@@ -4,89 +4,12 @@ import json
 import stat
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from muniment.cli.app import run
-from tests.provider import free_port, running_provider
-
-WAIT = 60_000
-GROUPS = """\
-version: 1
-grants:
-  - {group: auditors, role: auditor, tenants: [acme], until: '2999-12-31'}
-  - {group: officers, role: compliance-officer}
-  - {group: reliability, role: sre}
-  - {group: globex-admins, role: tenant-admin, tenants: [globex]}
-"""
-PEOPLE = {
-    "ines": {"email": "ines@auditors.example", "email_verified": True, "groups": ["auditors"]},
-    "olga": {"email": "olga@example.org", "email_verified": False, "groups": ["officers"]},
-    "sven": {"groups": ["reliability", "unknown"]},
-    "tara": {"groups": ["globex-admins"]},
-    "nora": {"email": "nora@example.org", "email_verified": True, "groups": ["unknown"], "roles": ["operator"]},
-    "mute": {},
-}
-
-
-@pytest.fixture(scope="module")
-def provider():
-    """The provider, which knows these people."""
-    with running_provider(PEOPLE) as running:
-        yield running
-
-
-def prepare(lake, provider, port, **more):
-    """Have the lake's pages ask for sign-in; returns the client that the provider registered."""
-    client = provider.register(f"http://127.0.0.1:{port}/oauth2callback")
-    sign_in = {"issuer": provider.issuer, "client_id": client.id, "client_secret_variable": "PAGES_SECRET"}
-    with (lake / "muniment.yaml").open("a") as settings:
-        for name, value in {"dashboards": {"port": port, "sign_in": sign_in}, **more}.items():
-            settings.write(f"\n{name}: {json.dumps(value)}\n")
-    (lake / "policies" / "access" / "groups.yaml").write_text(GROUPS)
-    assert run(["policy", "apply", "access", "--yes", "--lake", str(lake)]) == 0
-    return client
-
-
-@pytest.fixture(scope="module")
-def signed(provider, fill_lake, serve, tmp_path_factory):
-    """Pages that ask for sign-in: lake, process, address, the client, and what they write to their terminal."""
-    folder = tmp_path_factory.mktemp("signed")
-    lake, port = fill_lake(folder / "lake"), free_port()
-    client = prepare(lake, provider, port)
-    with (
-        (folder / "log").open("wb") as log,
-        serve(lake, port=port, log=log, PAGES_SECRET=client.secret) as (process, address),
-    ):
-        yield SimpleNamespace(lake=lake, process=process, address=address, client=client, log=folder / "log", port=port)
-
-
-@pytest.fixture
-def tab(browser):
-    """A fresh browser without cookies."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    yield page
-    context.close()
-
-
-def settled(tab):
-    """Wait until the page has drawn all of it, and return its text."""
-    tab.wait_for_selector("h1")
-    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    tab.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
-    return tab.inner_text("body")
-
-
-def sign_in(tab, address, person):
-    """From the door through the provider's form to the first page."""
-    tab.goto(address)
-    tab.get_by_role("button", name="Sign in").click()
-    tab.get_by_role("button", name=person).first.click()
-    tab.wait_for_url(f"{address}/**")
-    return settled(tab)
+from tests.pages import WAIT, prepare, serving, settled, sign_in
+from tests.provider import free_port
 
 
 def test_nobody_sees_anything_before_they_sign_in(tab, signed):
@@ -248,11 +171,11 @@ def test_secrets_stand_where_only_the_owner_reads(signed, tab):
             assert secret.encode() not in content, place
 
 
-def test_a_session_ends_though_the_browser_stays_open(tab, provider, fill_lake, serve, tmp_path):
+def test_a_session_ends_though_the_browser_stays_open(tab, provider, fill_lake, tmp_path):
     """After `session_hours` the next click shows that it has ended, and nothing else; signing in again goes on."""
     lake, port = fill_lake(tmp_path / "lake"), free_port()
     client = prepare(lake, provider, port, session_hours=10 / 3600)
-    with serve(lake, port=port, PAGES_SECRET=client.secret) as (_, address):
+    with serving(lake, port=port, PAGES_SECRET=client.secret) as (_, address):
         sign_in(tab, address, "ines")
         tab.wait_for_timeout(10_000)
         tab.goto(f"{address}/audit?tenant=acme")

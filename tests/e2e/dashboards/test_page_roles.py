@@ -1,0 +1,98 @@
+"""Every page as every role sees it: drawn without a failure, with what the role may see and nothing that it may not."""
+
+import importlib
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from muniment.cli.app import run
+from muniment.desk import open_desk
+
+GROUPS = """\
+version: 1
+grants:
+  - {group: auditor, role: auditor, tenants: [acme], until: '2999-12-31'}
+  - {group: officer, role: compliance-officer}
+  - {group: sre, role: sre}
+  - {group: admin, role: tenant-admin, tenants: [acme]}
+"""
+ROLES = ("auditor", "officer", "sre", "admin")
+PAGES = {
+    "overview": "Overview",
+    "evidence": "Evidence",
+    "audit": "Audit explorer",
+    "trace": "Trace",
+    "agents": "Agents",
+    "slos": "SLOs",
+    "incidents": "Incidents",
+    "deletion": "Retention",
+    "request_forms": "Requests",
+    "integrity": "Integrity",
+}
+REFUSED = {("sre", "deletion")}
+"""What a role may not see at all; each other page draws at least what the role may see of it."""
+
+
+class Door:
+    """A provider whose tokens are the names of groups."""
+
+    def claims(self, token, now):
+        return {"sub": token, "iat": now, "exp": now + 60, "groups": [token]}
+
+
+@pytest.fixture(scope="module")
+def desk(fill_lake, tmp_path_factory):
+    """The desk of a lake with two tenants, at which one person of each role looks."""
+    lake = fill_lake(tmp_path_factory.mktemp("roles") / "lake")
+    (lake / "policies" / "access" / "groups.yaml").write_text(GROUPS)
+    assert run(["policy", "apply", "access", "--yes", "--lake", str(lake)]) == 0
+    made = open_desk(lake)
+    made._sessions.provider = Door()
+    return made
+
+
+def draw(name):
+    """Draw one page: runs within Streamlit, by its text alone."""
+    import importlib
+
+    importlib.import_module(f"dashboards.{name}").show()
+
+
+def texts(app):
+    """Everything that the page says."""
+    kinds = (app.title, app.markdown, app.caption, app.text, app.error, app.info, app.warning, app.code)
+    frames = [frame.value.to_csv() for frame in app.dataframe]
+    return "\n".join([*(str(each.value) for kind in kinds for each in kind), *frames])
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_draws_what_a_role_may_see(desk, name, role):
+    """No page fails; one that the role may not see names the right that is missing; another tenant stands on none."""
+    assert importlib.import_module(f"dashboards.{name}").show
+    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer(role)
+    app.run()
+    assert not app.exception
+    said = texts(app)
+    assert app.title[0].value == PAGES[name]
+    assert "globex" not in said
+    refused = [error.value for error in app.error if error.value == "You may not see this."]
+    assert bool(refused) == ((role, name) in REFUSED), said
+    if refused:
+        assert f"oidc:{role} may not " in said
+
+
+@pytest.mark.parametrize(
+    ("role", "forms"),
+    [("auditor", []), ("sre", []), ("admin", []), ("officer", ["Access request", "Erasure", "Place a hold", "Release a hold"])],
+)  # fmt: skip
+def test_forms_are_drawn_for_those_who_may_use_them(desk, role, forms):
+    """An officer gets four forms; whoever may carry out nothing is told who can."""
+    app = AppTest.from_function(draw, kwargs={"name": "request_forms"}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer(role)
+    app.run()
+    assert [tab.label for tab in app.tabs] == forms
+    assert any("You may carry out no requests" in info.value for info in app.info) == (not forms)

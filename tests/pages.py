@@ -1,0 +1,77 @@
+"""Pages that a browser asks: how they are served, who may sign in, and how a person gets from the door to a page."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+from muniment.cli.app import run
+from tests.provider import end_group, free_port, wait_until_answers
+
+WAIT = 60_000
+GROUPS = """\
+version: 1
+grants:
+  - {group: auditors, role: auditor, tenants: [acme], until: '2999-12-31'}
+  - {group: officers, role: compliance-officer}
+  - {group: reliability, role: sre}
+  - {group: globex-admins, role: tenant-admin, tenants: [globex]}
+"""
+PEOPLE = {
+    "ines": {"email": "ines@auditors.example", "email_verified": True, "groups": ["auditors"]},
+    "odile": {"groups": ["officers"]},
+    "olga": {"email": "olga@example.org", "email_verified": False, "groups": ["officers"]},
+    "sven": {"groups": ["reliability", "unknown"]},
+    "tara": {"groups": ["globex-admins"]},
+    "nora": {"email": "nora@example.org", "email_verified": True, "groups": ["unknown"], "roles": ["operator"]},
+    "mute": {},
+}
+
+
+@contextmanager
+def serving(lake, *, port=None, log=subprocess.DEVNULL, **variables):
+    """Run `muniment dashboard`: its process, and the address at which its pages answer."""
+    port = port or free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "muniment", "dashboard", "--lake", str(lake), "--port", str(port)],
+        start_new_session=True,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, **variables},
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_answers(f"{address}/_stcore/health", process)
+        yield process, address
+    finally:
+        end_group(process)
+
+
+def prepare(lake, provider, port, **more):
+    """Have the lake's pages ask for sign-in; returns the client that the provider registered."""
+    client = provider.register(f"http://127.0.0.1:{port}/oauth2callback")
+    sign_in = {"issuer": provider.issuer, "client_id": client.id, "client_secret_variable": "PAGES_SECRET"}
+    with (lake / "muniment.yaml").open("a") as settings:
+        for name, value in {"dashboards": {"port": port, "sign_in": sign_in}, **more}.items():
+            settings.write(f"\n{name}: {json.dumps(value)}\n")
+    (lake / "policies" / "access" / "groups.yaml").write_text(GROUPS)
+    assert run(["policy", "apply", "access", "--yes", "--lake", str(lake)]) == 0
+    return client
+
+
+def settled(tab):
+    """Wait until the page has drawn all of it, and return its text."""
+    tab.wait_for_selector("h1")
+    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    tab.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
+    return tab.inner_text("body")
+
+
+def sign_in(tab, address, person):
+    """From the door through the provider's form to the first page."""
+    tab.goto(address)
+    tab.get_by_role("button", name="Sign in").click()
+    tab.get_by_role("button", name=person).first.click()
+    tab.wait_for_url(f"{address}/**")
+    return settled(tab)
