@@ -56,7 +56,7 @@ def _refuse(why: DeniedError) -> None:
     st.title("You may not come in")
     st.error("These pages show nothing to you now.", icon=":material/lock:")
     st.text(str(why) + (f"\n{why.hint}" if why.hint else ""))
-    again, out = st.columns(2)
-    again.button("Sign in again", type="primary", on_click=st.login, icon=":material/login:")
-    out.button("Sign out", on_click=st.logout, icon=":material/logout:")
+    with st.container(horizontal=True):
+        st.button("Sign in again", type="primary", on_click=st.login, icon=":material/login:")
+        st.button("Sign out", on_click=st.logout, icon=":material/logout:")
     st.stop()

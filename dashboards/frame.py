@@ -29,18 +29,23 @@ def begin(title: str, lead: str, tenant: str) -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Show what went wrong in the block as the error says it: what was got, what was expected, what to do."""
+def explained(*, goes_on: bool = False) -> Iterator[None]:
+    """Show what went wrong in the block as the error says it: what was got, what was expected, what to do.
+
+    The page ends there, unless it `goes_on` with what stands beside the block.
+    """
     try:
         yield
     except DeniedError as exc:
         st.error("You may not see this.", icon=":material/lock:")
         st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
-        st.stop()
+        if not goes_on:
+            st.stop()
     except MunimentError as exc:
         st.error("This cannot be shown now.", icon=":material/error:")
         st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
-        st.stop()
+        if not goes_on:
+            st.stop()
 
 
 def show_rows(

@@ -18,6 +18,7 @@ _NONCE = (
     "Keep this: it is shown once and stored nowhere. With it you can show later that the record is about this person."
 )
 _MOST = 320
+_PLACED = "request-holds-placed"
 
 
 def show() -> None:
@@ -64,10 +65,12 @@ def _waiting() -> None:
             if each.own:
                 st.caption("You asked for this: another person has to approve it.")
             elif st.button(_verb(each), key=f"approve-{each.id}", type="primary"):
-                with explained(), st.spinner("Carrying it out, and searching again… this can take minutes."):
-                    done = desk.requests.approve(viewer, tenant, each.matter, each.id)
-                _keep("approved", done if done is not None else each)
-                st.rerun()
+                with (
+                    explained(goes_on=True),
+                    st.spinner("Carrying it out, and searching again… this can take minutes."),
+                ):
+                    _keep("approved", desk.requests.approve(viewer, tenant, each.matter, each.id) or each)
+                    st.rerun()
     made = _kept("approved")
     if isinstance(made, Erasure):
         _show_erasure(made)
@@ -88,7 +91,10 @@ def _report() -> None:
         texts = st.checkbox(_TEXTS, key="report-texts")
         pressed = st.form_submit_button("Collect", type="primary")
     if pressed:
-        with explained(), st.spinner("Searching every table, and proving what is found… this can take minutes."):
+        with (
+            explained(goes_on=True),
+            st.spinner("Searching every table, and proving what is found… this can take minutes."),
+        ):
             _keep("report", desk.requests.report(viewer, tenant, person.strip(), texts=texts))
     made = _kept("report")
     if not isinstance(made, Report):
@@ -120,10 +126,11 @@ def _erase() -> None:
         texts = st.checkbox(_TEXTS, key="erase-texts")
         pressed = st.form_submit_button("Show what would go")
     if pressed:
-        with explained(), st.spinner("Searching every table…"):
-            outlook = desk.requests.foresee(viewer, tenant, person.strip(), texts=texts)
-        _keep("outlook", (person.strip(), texts, outlook))
         _drop("erased")
+        _drop("outlook")
+        with explained(goes_on=True), st.spinner("Searching every table…"):
+            outlook = desk.requests.foresee(viewer, tenant, person.strip(), texts=texts)
+            _keep("outlook", (person.strip(), texts, outlook))
     planned = _kept("outlook")
     if isinstance(planned, tuple):
         _confirm(*planned)
@@ -147,11 +154,10 @@ def _confirm(person: str, texts: bool, outlook: Outlook) -> None:
         if pressed and not sure:
             st.warning("Tick the box above first.", icon=":material/help:")
         elif pressed:
-            with explained(), st.spinner("Erasing, and searching again… this can take minutes."):
-                done = desk.requests.erase(viewer, tenant, person, reason, texts=texts)
-            _drop("outlook")
-            _keep("erased", done)
-            st.rerun()
+            with explained(goes_on=True), st.spinner("Erasing, and searching again… this can take minutes."):
+                _keep("erased", desk.requests.erase(viewer, tenant, person, reason, texts=texts))
+                _drop("outlook")
+                st.rerun()
 
 
 def _show_erasure(done: Erasure) -> None:
@@ -179,7 +185,8 @@ def _hold() -> None:
     st.markdown(
         "What a hold names is deleted by no rule and no erasure until it is released. Give what fits; all of it has to apply."
     )
-    with st.form("hold"):
+    number = st.session_state.get(_PLACED, 0)  # one that was placed leaves an empty form behind
+    with st.form(f"hold-{number}"):
         case = st.text_input("Case", max_chars=200, placeholder="2026-017")
         reason = st.text_input("Why: name no person in it", max_chars=200)
         persons = st.text_area("Persons, one a line: tokens, or values that records name them by", max_chars=20_000)
@@ -187,8 +194,8 @@ def _hold() -> None:
         traces = st.text_input("Runs (trace ids), separated by commas")
         conversations = st.text_input("Conversations, separated by commas")
         left, right = st.columns(2)
-        first = left.date_input("From (UTC)", None, key="hold-from")
-        last = right.date_input("To, this day included (UTC)", None, key="hold-to")
+        first = left.date_input("From (UTC)", None, key=f"hold-from-{number}")
+        last = right.date_input("To, this day included (UTC)", None, key=f"hold-to-{number}")
         everything = st.checkbox("Everything of this tenant, instead of the above")
         pressed = st.form_submit_button("Place the hold", type="primary")
     if pressed:
@@ -203,8 +210,10 @@ def _hold() -> None:
             None if last is None else _nanos(last + timedelta(days=1)) - 1,
             everything,
         )
-        with explained(), st.spinner("Placing it; where a deletion runs, after its end…"):
+        with explained(goes_on=True), st.spinner("Placing it; where a deletion runs, after its end…"):
             _keep("placed", desk.requests.place_hold(viewer, tenant, form))
+            st.session_state[_PLACED] = number + 1
+            st.rerun()
     made = _kept("placed")
     if isinstance(made, Placed):
         st.success(f"In force: hold {made.id}.", icon=":material/lock:")
@@ -230,9 +239,9 @@ def _release() -> None:
             reason = st.text_input("Why it ends: name no person in it", max_chars=200)
             pressed = st.form_submit_button("Release", type="primary")
         if pressed:
-            with explained():
+            with explained(goes_on=True):
                 _keep("released", desk.requests.release_hold(viewer, tenant, chosen.id, reason.strip()))
-            st.rerun()
+                st.rerun()
     ended = _kept("released")
     _drop("released")
     if ended is True:

@@ -17,7 +17,8 @@ _OPTIONS: Mapping[str, str] = {
     "client.showErrorDetails": "none",
     "client.showSidebarNavigation": "true",
     "logger.level": "warning",
-    "theme.primaryColor": "#1f5fa8",
+    "theme.light.primaryColor": "#1f5fa8",
+    "theme.dark.primaryColor": "#2f79c7",
 }
 
 

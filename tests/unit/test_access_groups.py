@@ -186,3 +186,10 @@ def test_everybody_whom_the_lake_names_is_listed_with_the_source():
     assert ("user:root", Role.OPERATOR, "root") in held
     assert held[-1][0] == "group:acme-platform"
     assert "user:dora" not in access().holders(Action.KEY_MANAGE)
+
+
+def test_who_holds_a_right_in_a_tenant_is_told_apart_from_who_holds_it_everywhere():
+    """A grant for one tenant counts there, beside those for the whole lake, and nowhere else."""
+    asked = access()
+    assert {"user:dora", "group:acme-platform", "user:alice"} <= asked.holders(Action.KEY_MANAGE, "acme")
+    assert asked.holders(Action.KEY_MANAGE, "globex") == asked.holders(Action.KEY_MANAGE)

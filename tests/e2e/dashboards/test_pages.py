@@ -48,6 +48,7 @@ def open_page(page, address):
         ("incidents", "What the rules found"),
         ("evidence", "What a framework asks"),
         ("retention", "What is due to be deleted"),
+        ("requests", "What people ask for"),
         ("integrity", "Every record has a number"),
     ],
 )
@@ -60,6 +61,21 @@ def test_each_page_draws_itself_from_this_machine_alone(page, pages, name, says)
     assert "No sign-in is configured" in text
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.elsewhere == []
+
+
+def test_pages_are_dark_where_the_browser_is(browser, pages):
+    """A browser that asks for dark gets dark, whatever the colour of buttons."""
+    shades = []
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme)
+        tab = context.new_page()
+        tab.set_default_timeout(WAIT)
+        open_page(tab, f"{pages}/integrity?tenant=acme")
+        color = tab.eval_on_selector("[data-testid=stApp]", "each => getComputedStyle(each).backgroundColor")
+        shades.append(sum(map(int, re.findall(r"\d+", color)[:3])))
+        context.close()
+    assert shades[0] > 3 * 200
+    assert shades[1] < 3 * 50
 
 
 def test_a_trace_shows_what_was_recorded_as_text(page, pages, recorded):
