@@ -171,6 +171,7 @@ def test_secrets_stand_where_only_the_owner_reads(signed, tab):
             assert secret.encode() not in content, place
 
 
+@pytest.mark.slow
 def test_a_session_ends_though_the_browser_stays_open(tab, provider, fill_lake, tmp_path):
     """After `session_hours` the next click shows that it has ended, and nothing else; signing in again goes on."""
     lake, port = fill_lake(tmp_path / "lake"), free_port()
