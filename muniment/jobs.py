@@ -15,10 +15,11 @@ from muniment.certificates import list_documents
 from muniment.erasing import run_retention
 from muniment.findings_jobs import FindingsWork
 from muniment.job_context import safe_text
+from muniment.overdue import find_overdue
 from muniment.packs import run_packs
 from muniment.purging import make_ground
 from muniment.quality import run_suites
-from muniment.retaining import check_tenant, read_holds, read_retention_policy
+from muniment.retaining import check_tenant, read_retention_policy
 from muniment.searching import search_certificates
 from muniment.wiring import CommandContext
 from pipelines.errors import JobError
@@ -35,12 +36,9 @@ from pipelines.jobs import (
     Verified,
 )
 from pipelines.quality.counting import CheckResult
-from retention.plan import plan
 from retention.policy import RETAINED_TABLES, RetentionPolicy
-from retention.policy_compiler import KIND
 from retention.purge import Purged
-from retention.snapshot import read_snapshot
-from warehouse.clock import NANOS_PER_SECOND, utc_text
+from warehouse.clock import NANOS_PER_SECOND
 from warehouse.commit import open_stores
 from warehouse.derived.store import derived_stores
 from warehouse.derived.tables import DERIVED
@@ -53,7 +51,6 @@ from warehouse.ledger.verify.report import VerifyReport
 from warehouse.locks import FileLock, locked
 from warehouse.maintenance import MaintenanceReport, run_maintenance
 from warehouse.names import LAKE_TENANT
-from warehouse.policies import in_force
 
 _WAIT_SECONDS = 3600.0
 _UNFINISHED_SECONDS = 3600
@@ -127,26 +124,7 @@ class ScheduledWork(FindingsWork):
         """A plan as of `grace_seconds` ago: what was due then should be gone now."""
         with self.context("plan") as context:
             context.check(Action.RETENTION_PLAN, tenant)
-            policy, holds = read_retention_policy(context.control), read_holds(context.control)
-            then = self.clock() - grace_seconds * NANOS_PER_SECOND
-            snapshot = read_snapshot(self.lake, policy, holds, then, tenants=[tenant])
-            found = plan(snapshot, policy, holds, then, tenant=tenant)
-            if found.is_empty:
-                return []
-            why, expected = _why_still_there(context, tenant, then)
-            by_table: dict[str, Overdue] = {}
-            for part in found.partitions:
-                files = (*part.drop, *part.rewrite)
-                before = by_table.get(part.table, Overdue(part.table, part.day, 0, 0, why, expected))
-                by_table[part.table] = Overdue(
-                    part.table,
-                    min(part.day, before.first_day),
-                    before.files + len(files),
-                    before.rows + sum(file.rows_due or 0 for file in files),
-                    why,
-                    expected,
-                )
-            return [by_table[table] for table in sorted(by_table)]
+            return find_overdue(context, tenant, self.clock() - grace_seconds * NANOS_PER_SECOND)
 
     def tables_without_rule(self) -> list[str]:
         """Tables on the disk that the policy does not know, and tables of tenants for which it has no answer."""
@@ -238,24 +216,6 @@ def _suite_result(found: CheckResult) -> SuiteResult:
     places = ", ".join(shard if index is None else f"{shard} {index}" for shard, index in found.positions)
     detail = found.error or (f"unexpected at {places}" if places else "")
     return SuiteResult(found.check.name, found.check.table, found.outcome, found.total, found.unexpected, detail)
-
-
-def _why_still_there(context: CommandContext, tenant: str, since_unix_nano: int) -> tuple[str, bool]:
-    """Why rows that were due at an instant are there, and whether that is as it should be."""
-    applied = in_force(context.control, KIND)
-    if applied is not None and applied.applied_unix_nano > since_unix_nano:
-        return f"the policy is in force only since {utc_text(applied.applied_unix_nano)}: the next run takes them", True
-    released = [
-        hold.id
-        for hold in context.control.list_holds(tenant, released=True)
-        if (hold.released_unix_nano or 0) > since_unix_nano
-    ]
-    if released:
-        return f"the hold {released[0]} was released lately: the next run takes what it kept", True
-    unfinished = [each.stored.document.purge_id for each in list_documents(context, tenant) if not each.finished]
-    if unfinished:
-        return f"purge {unfinished[0]} was begun and is not finished", False
-    return "no run took them: runs failed or did not happen", False
 
 
 def _without_answer(policy: RetentionPolicy, tenants: Sequence[str]) -> list[str]:

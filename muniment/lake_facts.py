@@ -4,6 +4,7 @@ Facts of a tenant (in a session of its own):
     checkpoint_age_seconds     subject: a shard; since its log was signed last
     checkpoint_behind_records  subject: a shard; records that are readable and above what its checkpoint signs
     purge_age_seconds          subject: the tenant; since its last certificate of a retention purge, or since it was added
+    purge_overdue_files        subject: a table; files with rows that were due 50 hours ago and are there still
     purge_unfinished_seconds   subject: a purge; since it was begun, where it has no certificate yet
     key_age_seconds            subject: an API key that works; since it was made
     key_revoked                subject: an API key; when it was revoked
@@ -24,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from muniment.overdue import find_overdue
 from muniment.policies import policy_status
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
@@ -35,9 +37,11 @@ from warehouse.ledger.certificates import PurgeCertificate
 from warehouse.ledger.checkpoint import read_unverified
 from warehouse.ledger.keeper import CHECKPOINT_FILE
 from warehouse.names import LAKE_TENANT
+from warehouse.policies import PolicyError
 
 Fact = dict[str, Any]
 _TABLES = ("audit_events", "logs", "spans")
+_OVERDUE_HOURS = 50
 _SENDER_DAYS = 30
 _SEQUENCE_DAYS = 7
 
@@ -82,11 +86,24 @@ def _purges(context: CommandContext, tenant: str, now: int) -> Iterator[Fact]:
     last = max(scheduled, default=created)
     what = "the last purge by retention" if scheduled else "it was added, and never purged"
     yield _age("purge_age_seconds", tenant, last, now, f"since {what}")
+    yield from _overdue(context, tenant, now)
     for each in stored:
         document = each.document
         if document in mine and not isinstance(document, PurgeCertificate) and each.sha256 not in ended:
             begun = int(document.time_unix_nano)
             yield _age("purge_unfinished_seconds", document.purge_id, begun, now, "begun and not finished")
+
+
+def _overdue(context: CommandContext, tenant: str, now: int) -> Iterator[Fact]:
+    """Two daily runs that were left out in a row are one too many; what a rule or a hold set free only since then is not late."""
+    try:
+        found = find_overdue(context, tenant, now - _OVERDUE_HOURS * 3600 * NANOS_PER_SECOND)
+    except PolicyError as exc:
+        yield _fact("purge_overdue_files", "all", now, 1, f"what is due cannot be told: {exc}")
+        return
+    for each in found:
+        if not each.expected:
+            yield _fact("purge_overdue_files", each.table, now, each.files, f"from {each.first_day} on: {each.why}")
 
 
 def _from_records(context: CommandContext, tenant: str, now: int) -> Iterator[Fact]:

@@ -111,7 +111,7 @@ def fact(name, value, since, subject="s"):
         ("checkpoint-overdue", [("commit_waiting_seconds", 3600)], [("commit_waiting_seconds", 10)]),
         ("witness-overdue", [("witness_age_seconds", 90_000), ("witness_logs_behind", 1)],
          [("witness_age_seconds", 90_000), ("witness_logs_behind", 0)]),
-        ("purge-overdue", [("purge_age_seconds", 51 * 3600)], [("purge_age_seconds", 49 * 3600)]),
+        ("purge-overdue", [("purge_overdue_files", 2)], [("purge_age_seconds", 900 * 3600)]),
         ("purge-overdue", [("purge_unfinished_seconds", 3 * 3600)], [("purge_unfinished_seconds", 3600)]),
     ],
 )  # fmt: skip

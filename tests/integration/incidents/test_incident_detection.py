@@ -1,5 +1,7 @@
 """Detection over a real lake: each row once, however rounds are cut, killed, or raced; rules that fail; what is recorded and alerted."""
 
+import json
+
 import pytest
 
 from muniment.incident_handling import acknowledge
@@ -183,6 +185,23 @@ def test_registry_and_lake_state_can_be_asked(lake):
     assert {key["detail"] for _, key, *_ in lake.incidents()} == {
         "purge_age_seconds", "checkpoint_behind_records", "checkpoint_age_seconds", "ingest_age_seconds",
     }  # fmt: skip
+
+
+def test_what_a_purge_left_is_overdue_and_what_no_rule_asks_for_is_not(lake):
+    """Years without a purge are no incident where nothing is due; records past their rule are, until they are gone."""
+    sql = (
+        "select time_unix_nano, 'lake_state' as source_table, null as shard, null as log_index, null as trace_id, "
+        "subject as agent_id, detail from lake_state where fact = 'purge_overdue_files' and value > 0"
+    )
+    lake.apply(
+        rules(("late", "all", sql)).replace("reads: all", "reads: all\n    look_back: PT30M\n    group_by: [agent_id]")
+    )
+    assert lake.detect(minute=4000 * 1440).opened == ()
+    lake.spans(0)
+    assert lake.detect(minute=10).opened == ()
+    (found,) = lake.detect(minute=4001 * 1440).opened
+    assert json.loads(found.key) == {"agent_id": "spans"}
+    assert "no run took them" in found.detail
 
 
 def test_nothing_of_a_payload_is_kept(lake):
