@@ -66,16 +66,15 @@ class Sessions:
         digest = self._digest(token)
         with self._lock:
             self._sweep()
-            if digest in self._signed_out:
-                raise DeniedError("this session has ended: it was signed out", hint="sign in again")
+            self._check_not_signed_out(digest)
             return self._by_token.get(digest)
 
     def open(self, token: str | None, announce: Callable[[Session], None]) -> Session:
         """Open the session of a token, or of the local user without one, once `announce` has recorded whose it is.
 
         Raises:
-            DeniedError: the token is none of the provider's for these pages, not valid any more, or does not say who it is; or
-                a provider is configured and no token was given, or the other way round.
+            DeniedError: the token is none of the provider's for these pages, not valid any more, signed out, or does not say who
+                it is; or a provider is configured and no token was given, or the other way round.
             UnavailableError: the provider's keys cannot be read.
             MunimentError: what `announce` raises; no session is opened.
         """
@@ -90,6 +89,7 @@ class Sessions:
         session = Session(secrets.token_urlsafe(_TICKET_BYTES), principal, name, ends)
         announce(session)
         with self._lock:
+            self._check_not_signed_out(digest)  # by another tab, while this one was at the provider's
             if digest not in self._by_token:
                 self._by_token[digest], self._by_ticket[session.ticket] = session, digest
             return self._by_token[digest]
@@ -116,6 +116,10 @@ class Sessions:
             session = self._by_token[digest]
             self._drop(digest)
             self._signed_out[digest] = session.ends or 0.0
+
+    def _check_not_signed_out(self, digest: bytes) -> None:
+        if digest in self._signed_out:
+            raise DeniedError("this session has ended: it was signed out", hint="sign in again")
 
     def _digest(self, token: str | None) -> bytes:
         if token is None and self.provider is not None:

@@ -97,6 +97,16 @@ def test_who_signed_out_stays_out(sessions, clock):
     assert sessions.find("ada") is None, "what was signed out is forgotten once the token is worth nothing"
 
 
+def test_a_tab_that_is_at_the_door_does_not_come_in_after_signing_out(sessions):
+    """A second tab that began to open the session before the first one signed out is refused."""
+
+    def signed_out_meanwhile(_):
+        sessions.end(sessions.open("ada", lambda _: None).ticket)
+
+    with pytest.raises(DeniedError, match="signed out"):
+        sessions.open("ada", signed_out_meanwhile)
+
+
 def test_nobody_comes_in_whom_the_log_does_not_know(sessions):
     """What cannot be recorded opens no session."""
 
