@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence_lake import LAKE_NAME, evidence_lake, linked
-from benchmarks.query_lake import TENANTS
+from benchmarks.evidence_lake import LAKE_NAME, evidence_lake
+from benchmarks.query_lake import TENANTS, linked
 from benchmarks.results import Figure
 from governance.evidence import standalone
 from muniment.wiring import command_context

@@ -5,7 +5,6 @@ out with times and approvals of their own. Tiles and checkpoints are written by 
 """
 
 import json
-import os
 import secrets
 import shutil
 import time
@@ -17,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from benchmarks.machine import cache_folder
-from benchmarks.query_lake import SHARD, TENANTS, query_lake
+from benchmarks.query_lake import SHARD, TENANTS, linked, query_lake
 from collectors.costs import PriceBook
 from collectors.decode import decode_group
 from collectors.exports import Export, IntakeLimits, Sender, Signal
@@ -63,22 +62,6 @@ def evidence_lake(spans: int) -> EvidenceLake:
     made = json.loads(description.read_text(encoding="utf8"))
     lake = Lake((folder / "lake").absolute())
     return EvidenceLake(lake, made["spans"], made["events"], made["first"], made["last"])
-
-
-def linked(lake: Lake, name: str) -> Lake:
-    """A lake with the same files, that can be written to: those that are linked are never changed in place, only replaced."""
-    folder = cache_folder() / name
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(lake.path, folder, copy_function=_link_or_copy)
-    return Lake(folder.absolute())
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """Link what is large or many; databases and locks are written in place, so they are copied."""
-    if source.endswith(".parquet") or "/tile/" in source:
-        os.link(source, target)
-    else:
-        shutil.copy2(source, target)
 
 
 def _make(name: str, spans: int) -> dict[str, int]:

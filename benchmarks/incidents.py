@@ -16,9 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.query_lake import DAYS, TENANTS, QueryLake, query_lake
+from benchmarks.query_lake import DAYS, TENANTS, QueryLake, linked, query_lake
 from benchmarks.results import Figure
-from benchmarks.slo import GROWTH_DAYS, HOURS, QUICK_SPANS, SPANS, add_hour, keep_days, linked
+from benchmarks.slo import GROWTH_DAYS, HOURS, QUICK_SPANS, SPANS, add_hour, keep_days
 from muniment.incidents import detect_incidents
 from muniment.policies import apply_defaults
 from muniment.setup import set_up_lake

@@ -17,8 +17,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
-from benchmarks.evidence_lake import evidence_lake, linked
-from benchmarks.query_lake import TENANTS
+from benchmarks.evidence_lake import evidence_lake
+from benchmarks.query_lake import TENANTS, linked
 from benchmarks.results import Figure
 from muniment.incidents import detect_incidents
 from muniment.policies import apply_defaults
@@ -76,8 +76,6 @@ def run(*, quick: bool) -> list[Figure]:
 
 def _ready(lake: Lake) -> Lake:
     made = linked(lake, "pages-lake")
-    for file in made.path.glob("control.db*"):
-        file.unlink()
     set_up_lake(made.path, name="bench", clock=system_clock)
     context = command_context(made.path)
     for tenant in TENANTS:

@@ -6,6 +6,7 @@ compared with: the same spans in one Parquet file, written by DuckDB in the orde
 """
 
 import json
+import os
 import secrets
 import shutil
 import time
@@ -76,6 +77,24 @@ def query_lake(spans: int) -> QueryLake:
     return QueryLake(
         Lake((folder / "lake").absolute()), folder / "ideal.parquet", made["spans"], tuple(made["trace_ids"])
     )
+
+
+def linked(lake: Lake, name: str) -> Lake:
+    """A lake with the same records and no control database, that can be written to.
+
+    What is linked is never changed in place, only replaced; databases and locks are written in place, so they are copied.
+    """
+    folder = cache_folder() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(lake.path, folder, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("control.db*"))
+    return Lake(folder.absolute())
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    if source.endswith(".parquet") or "/tile/" in source or ("/_delta_log/" in source and source.endswith(".json")):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def _make(folder: Path, spans: int) -> dict[str, object]:

@@ -10,7 +10,6 @@ hours are written by the product's own parts and are of the same size at every s
 
 import argparse
 import json
-import os
 import secrets
 import shutil
 import statistics
@@ -24,8 +23,7 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from benchmarks.machine import cache_folder
-from benchmarks.query_lake import DAYS, SHARD, TENANTS, QueryLake, SpanPool, query_lake
+from benchmarks.query_lake import DAYS, SHARD, TENANTS, QueryLake, SpanPool, linked, query_lake
 from benchmarks.results import Figure
 from benchmarks.spans import SPANS_PER_TRACE
 from governance.access import local_principal
@@ -131,21 +129,6 @@ def keep_days(lake: Lake, days: int) -> None:
         table = DeltaTable(str(lake.table(name)))
         found = sorted(set(pa.table(table.get_add_actions(flatten=True)).column("partition.day").to_pylist()))
         table.delete(f"day < '{found[-days]}'")
-
-
-def linked(lake: Lake, name: str) -> Lake:
-    """A lake with the same records and no control database, that can be written to: files of tables are never changed in place."""
-    folder = cache_folder() / name
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(lake.path, folder, copy_function=_link_tables, ignore=shutil.ignore_patterns("control.db*"))
-    return Lake(folder.absolute())
-
-
-def _link_tables(source: str, target: str) -> None:
-    if source.endswith((".parquet", ".json")):
-        os.link(source, target)
-    else:
-        shutil.copy2(source, target)
 
 
 def add_hour(lake: Lake, spans: int) -> None:

@@ -11,11 +11,11 @@ from muniment.alert_points import incident_gauges, slo_gauges
 from muniment.alerting import Source
 from muniment.incidents import detect_incidents
 from muniment.slos import SloRun, compute_slos
+from muniment.tenancy import lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.alerts.episodes import Doubt, Evaluation
 from warehouse.control import IncidentState
 from warehouse.errors import ControlUnavailableError, MunimentError
-from warehouse.names import LAKE_TENANT
 
 _Run = TypeVar("_Run")
 
@@ -78,7 +78,7 @@ def by_tenant(
     except Exception:  # noqa: BLE001 - whatever it is, it is found again below, with the tenant it concerns
         done: list[_Run] = []
         failed: dict[str, str] = {}
-        for tenant in [LAKE_TENANT, *(each.id for each in context.control.list_tenants())]:
+        for tenant in lake_tenants(context.control):
             try:
                 done.append(run([tenant]))
             except Exception as exc:  # noqa: BLE001 - said of this tenant; the others are still looked at

@@ -17,6 +17,7 @@ from muniment.job_context import LakeWork, without_values
 from muniment.quality import run_quality, show_quality
 from muniment.retaining import check_tenant
 from muniment.slos import compute_slos, read_slo_policy
+from muniment.tenancy import lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.findings import (
     EventsDerived,
@@ -58,7 +59,7 @@ class FindingsWork(LakeWork):
         with self.context("look for new records") as context:
             context.check(Action.STATUS_READ)
             found = read_arrivals(self.lake, TABLES, since, since_unix_nano=since_unix_nano)
-            known = set(_tenants(context))
+            known = set(lake_tenants(context.control))
             days: dict[dt.date, set[str]] = {}
             for tenant, day in found.places:
                 if tenant in known:
@@ -160,14 +161,10 @@ class FindingsWork(LakeWork):
         with self.context("read quality results") as context:
             return [
                 QualityOutcome(tenant, row["check_name"], row["outcome"], row["total"], row["unexpected"], row["error"])
-                for tenant in _tenants(context)
+                for tenant in lake_tenants(context.control)
                 for row in show_quality(context, tenant, day)
                 if row["shard"] is None and row["method"] == METHOD
             ]
-
-
-def _tenants(context: CommandContext) -> list[str]:
-    return [LAKE_TENANT, *sorted(each.id for each in context.control.list_tenants())]
 
 
 def _incidents(context: CommandContext) -> list[IncidentRecord]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from governance.access import Action
 from muniment.incident_alerts import incident_alerts
 from muniment.incident_round import RoundOutcome, run_round
+from muniment.tenancy import lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.alerts.alert import Alert
 from pipelines.incidents.compiler import KIND, compile_rules, default_bundle
@@ -78,11 +79,7 @@ def detect_incidents(
         ControlUnavailableError: the control database does not answer.
     """
     now = context.clock() if now_unix_nano is None else now_unix_nano
-    names = (
-        list(tenants)
-        if tenants is not None
-        else [LAKE_TENANT, *(tenant.id for tenant in context.control.list_tenants())]
-    )
+    names = list(tenants) if tenants is not None else lake_tenants(context.control)
     for tenant in names:
         context.check(Action.INCIDENT_DETECT, tenant)
         if tenant != LAKE_TENANT:

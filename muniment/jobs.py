@@ -21,6 +21,7 @@ from muniment.purging import make_ground
 from muniment.quality import run_suites
 from muniment.retaining import check_tenant, read_retention_policy
 from muniment.searching import search_certificates
+from muniment.tenancy import lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.errors import JobError
 from pipelines.jobs import (
@@ -131,7 +132,7 @@ class ScheduledWork(FindingsWork):
         with self.context("read the retention policy") as context:
             context.check(Action.POLICY_READ)
             policy = read_retention_policy(context.control)
-            tenants = [LAKE_TENANT, *(tenant.id for tenant in context.control.list_tenants())]
+            tenants = lake_tenants(context.control)
         there = {folder.name for folder in self.lake.tables.iterdir() if (folder / _TABLE_LOG).is_dir()}
         return sorted(there - {*RETAINED_TABLES, *DERIVED}) + _without_answer(policy, tenants)
 

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import Any
 
 from governance.access import Action
+from muniment.tenancy import check_among, lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.quality.checks import CHECKS
 from pipelines.quality.completeness import GRACE_NS, TABLES, CompletenessResult, find_incomplete, write_completeness
@@ -14,8 +15,6 @@ from pipelines.quality.counting import CheckResult, count_checks
 from pipelines.quality.results import read_results, write_results
 from pipelines.quality.suites import METHOD, SUITES
 from pipelines.quality.validating import run_suites as validate_suites
-from warehouse.errors import NotFoundError
-from warehouse.names import LAKE_TENANT
 
 _TABLES = ("audit_events", "contents", "logs", "metrics", "spans")
 
@@ -28,8 +27,7 @@ def run_quality(context: CommandContext, tenant: str, day: dt.date) -> tuple[Che
         NotFoundError: there is no such tenant.
         UnavailableError: the lake cannot be read, or the results not be written.
     """
-    context.check(Action.QUALITY_RUN, tenant)
-    _check_known(context, tenant)
+    _admit(context, Action.QUALITY_RUN, tenant)
     now = context.clock()
     with context.session([tenant], tables=_TABLES) as session:
         results = count_checks(session, CHECKS, day, now)
@@ -51,8 +49,7 @@ def check_completeness(
         NotFoundError: there is no such tenant.
         UnavailableError: the lake cannot be read, or the results not be written.
     """
-    context.check(Action.QUALITY_RUN, tenant)
-    _check_known(context, tenant)
+    _admit(context, Action.QUALITY_RUN, tenant)
     now = context.clock()
     with context.session([tenant], tables=TABLES) as session:
         results = find_incomplete(session, day, now, grace_ns=grace_ns)
@@ -68,8 +65,7 @@ def run_suites(context: CommandContext, tenant: str, day: dt.date) -> tuple[Chec
         NotFoundError: there is no such tenant.
         UnavailableError: the results cannot be written.
     """
-    context.check(Action.QUALITY_RUN, tenant)
-    _check_known(context, tenant)
+    _admit(context, Action.QUALITY_RUN, tenant)
     now = context.clock()
     results = validate_suites(lambda table: context.session([tenant], tables=[table]), SUITES, day, now)
     write_results(context.lake, tenant, day, results, now, method=METHOD)
@@ -84,12 +80,10 @@ def show_quality(context: CommandContext, tenant: str, day: dt.date) -> list[dic
         NotFoundError: there is no such tenant.
         UnavailableError: the table cannot be read.
     """
-    context.check(Action.QUALITY_READ, tenant)
-    _check_known(context, tenant)
+    _admit(context, Action.QUALITY_READ, tenant)
     return read_results(context.lake, tenant, day)
 
 
-def _check_known(context: CommandContext, tenant: str) -> None:
-    known = [LAKE_TENANT, *sorted(each.id for each in context.control.list_tenants())]
-    if tenant not in known:
-        raise NotFoundError(f"tenant: expected one of the lake's ({', '.join(known)}), got {tenant!r}")
+def _admit(context: CommandContext, action: Action, tenant: str) -> None:
+    context.check(action, tenant)
+    check_among(lake_tenants(context.control), tenant)

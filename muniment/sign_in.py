@@ -7,10 +7,7 @@ Invariants:
 """
 
 import json
-import os
 import secrets
-import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,12 +19,11 @@ from pipelines.alerts.address import Address, is_loopback
 from warehouse.durable import make_folder, replace_file
 from warehouse.errors import SettingsError
 from warehouse.lake import Lake
+from warehouse.secret_text import ReadVariable, SecretTextError, read_secret_line
 
 CALLBACK = "/oauth2callback"
 _DISCOVERY_PATH = "/.well-known/openid-configuration"
 _COOKIE_SECRET_BYTES = 32
-_MOST_BYTES = 64 * 1024
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SignInConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,9 +65,7 @@ def discovery_url(issuer: str) -> str:
     return issuer.rstrip("/") + _DISCOVERY_PATH
 
 
-def write_secrets(
-    lake: Lake, config: SignInConfig, *, host: str, port: int, read_variable: Callable[[str], str | None]
-) -> Path:
+def write_secrets(lake: Lake, config: SignInConfig, *, host: str, port: int, read_variable: ReadVariable) -> Path:
     """Write what Streamlit has to know for sign-in at this port, with a new secret for its cookies, and return the file.
 
     Raises:
@@ -106,36 +100,11 @@ def _check_redirect(uri: str) -> None:
         raise ValueError(f"redirect_uri: expected the path {CALLBACK} and nothing after it, got another")
 
 
-def _client_secret(lake: Lake, config: SignInConfig, read_variable: Callable[[str], str | None]) -> str:
-    if config.client_secret_variable is not None:
-        where = f"dashboards.sign_in: variable {config.client_secret_variable}"
-        text = read_variable(config.client_secret_variable)
-        if text is None:
-            raise SettingsError(f"{where}: expected the client's secret, got none: it is not set")
-    else:
-        file = lake.path / Path(config.client_secret_file or "").expanduser()
-        where = f"dashboards.sign_in: client_secret_file {file}"
-        text = _read_private(file, where)
-    text = text.strip()
-    if not text or not text.isascii() or not text.isprintable():
-        raise SettingsError(f"{where}: expected one line of printable ASCII, got another text")
-    return text
-
-
-def _read_private(file: Path, where: str) -> str:
+def _client_secret(lake: Lake, config: SignInConfig, read_variable: ReadVariable) -> str:
+    variable = config.client_secret_variable
+    file = lake.path / Path(config.client_secret_file or "").expanduser() if variable is None else None
     try:
-        # without waiting: a pipe in the file's place must not hang the pages
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as stream:
-            state = os.fstat(descriptor)
-            if not stat.S_ISREG(state.st_mode) or state.st_mode & _OTHERS:
-                got = f"mode {stat.S_IMODE(state.st_mode):04o}" if stat.S_ISREG(state.st_mode) else "no regular file"
-                raise SettingsError(
-                    f"{where}: expected a file that its owner alone may read (0600), got {got}",
-                    hint=f"chmod 600 {file}",
-                )
-            return stream.read(_MOST_BYTES).decode("utf8")
-    except OSError as exc:
-        raise SettingsError(f"{where}: {exc.strerror}") from exc
-    except UnicodeDecodeError:
-        raise SettingsError(f"{where}: expected text, got other bytes") from None
+        return read_secret_line(file, variable or "", read_variable, what="the client's secret")
+    except SecretTextError as exc:
+        where = f"variable {variable}" if file is None else f"client_secret_file {file}"
+        raise SettingsError(f"dashboards.sign_in: {where}: {exc}", hint=exc.hint) from exc.__cause__

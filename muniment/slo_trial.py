@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from governance.access import Action
 from muniment.slos import find_slo
+from muniment.tenancy import lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.slo.binding import find_unbound
 from pipelines.slo.definitions import Series, Slo, SloPolicy
@@ -12,7 +13,6 @@ from pipelines.slo.policy_compiler import compile_policy, read_policy
 from pipelines.slo.preview import PastAlert, Preview, preview_slos
 from pipelines.slo.shipped import KIND, default_bundle
 from warehouse.errors import InputError, NotFoundError
-from warehouse.names import LAKE_TENANT
 from warehouse.policies import Bundle, PolicyError, Problem, in_force
 from warehouse.principals import Principal
 from warehouse.query import QuerySettings, ReadPoint
@@ -66,7 +66,7 @@ def preview(
     chosen = tuple(each for each in policy.slos if each.file in mine) if slo is None else (find_slo(policy, slo),)
     if not chosen:
         raise NotFoundError("slo preview: expected an SLO in the files, got none")
-    known = [LAKE_TENANT, *sorted(tenant.id for tenant in context.control.list_tenants())]
+    known = lake_tenants(context.control)
     if unknown := set(tenants or ()) - set(known):
         raise NotFoundError(
             f"tenant: expected one of the lake's ({', '.join(known)}), got {', '.join(sorted(unknown))}"

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from governance.access import Action
+from muniment.tenancy import check_among, lake_tenants
 from muniment.wiring import CommandContext
 from pipelines.alerts.alert import Alert
 from pipelines.slo.alerts import find_alerts
@@ -22,7 +23,6 @@ from warehouse.clock import utc_date
 from warehouse.control import ControlStore
 from warehouse.errors import NotFoundError
 from warehouse.lake import Lake
-from warehouse.names import LAKE_TENANT
 from warehouse.policies import current_hash, in_force
 
 
@@ -188,12 +188,11 @@ def _reader(lake: Path) -> WindowReader:
 
 
 def _tenants(context: CommandContext, policy: SloPolicy, given: Sequence[str] | None, action: Action) -> list[str]:
-    known = [LAKE_TENANT, *sorted(tenant.id for tenant in context.control.list_tenants())]
+    known = lake_tenants(context.control)
     if given is None:
         context.check(action)
         return [tenant for tenant in known if any(slo.applies_to(tenant) for slo in policy.slos)]
     for tenant in given:
         context.check(action, tenant)
-        if tenant not in known:
-            raise NotFoundError(f"tenant: expected one of the lake's ({', '.join(known)}), got {tenant!r}")
+        check_among(known, tenant)
     return list(dict.fromkeys(given))

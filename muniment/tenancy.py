@@ -10,12 +10,31 @@ from contextlib import contextmanager
 
 from governance.access import Access, Action, Decision
 from warehouse.control import ControlStore, IssuedKey, KeyRecord, Tenant
-from warehouse.errors import MunimentError
+from warehouse.errors import MunimentError, NotFoundError
 from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
 
 Record = Callable[..., object]
 """`record(event_name, tenant, **columns)`: records an event of Muniment's own, or raises."""
+
+
+def lake_tenants(control: ControlStore) -> list[str]:
+    """Whose records the lake holds: its own log's, then every tenant's by id, closed ones too.
+
+    Raises:
+        ControlUnavailableError: the control database does not answer.
+    """
+    return [LAKE_TENANT, *sorted(tenant.id for tenant in control.list_tenants())]
+
+
+def check_among(known: Sequence[str], tenant: str) -> None:
+    """Refuse a tenant that is none of `known`.
+
+    Raises:
+        NotFoundError: it is not.
+    """
+    if tenant not in known:
+        raise NotFoundError(f"tenant: expected one of the lake's ({', '.join(known)}), got {tenant!r}")
 
 
 @contextmanager

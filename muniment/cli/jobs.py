@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from muniment.cli.days import read_day
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, plain_text, print_json
 from warehouse.errors import InputError
 
@@ -77,19 +78,12 @@ def _days(first: str, last: str | None, now_unix_nano: int) -> list[dt.date]:
     from warehouse.clock import utc_date
 
     today = utc_date(now_unix_nano)
-    begin, end = _date("--from", first), today if last is None else _date("--to", last)
+    begin, end = read_day("--from", first), today if last is None else read_day("--to", last)
     if begin > end or begin < FIRST_DAY or end > today:
         raise InputError(
             f"backfill: expected days from {FIRST_DAY} to {today}, the first one first, got {begin} to {end}"
         )
     return [begin + dt.timedelta(days=number) for number in range((end - begin).days + 1)]
-
-
-def _date(option: str, text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError as exc:
-        raise InputError(f"{option}: expected a date such as 2026-10-01, got {text!r}") from exc
 
 
 def _check_access(context: "CommandContext", tenants: list[str] | None) -> None:

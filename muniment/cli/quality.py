@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from muniment.cli.days import read_day
 from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json
-from warehouse.errors import InputError
 
 EXIT_NO = 1
 EXIT_NOT_ESTABLISHED = 4
@@ -191,7 +191,4 @@ def _date(text: str | None, now_unix_nano: int) -> dt.date:
 
     if text is None:
         return utc_date(now_unix_nano - NANOS_PER_DAY)
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError as exc:
-        raise InputError(f"--day: expected a date such as 2026-11-20, got {text!r}") from exc
+    return read_day("--day", text)

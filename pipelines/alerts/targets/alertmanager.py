@@ -15,9 +15,10 @@ from pipelines.alerts.address import Address
 from pipelines.alerts.config import TargetConfig
 from pipelines.alerts.http import Poster
 from pipelines.alerts.notice import Notice
-from pipelines.alerts.secret import NO_SECRET, ReadVariable, Secret, read_secret
+from pipelines.alerts.secret import NO_SECRET, Secret, read_secret
 from pipelines.alerts.wording import Wording, precise_text
 from warehouse.clock import NANOS_PER_SECOND
+from warehouse.secret_text import ReadVariable
 
 API_PATH = "/api/v2/alerts"
 _LABEL = re.compile(r"[^a-zA-Z0-9_]")

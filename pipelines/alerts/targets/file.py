@@ -9,9 +9,9 @@ from pathlib import Path
 from pipelines.alerts.config import TargetConfig
 from pipelines.alerts.errors import TargetUnavailableError
 from pipelines.alerts.notice import Notice
-from pipelines.alerts.secret import ReadVariable
 from pipelines.alerts.wording import Wording, precise_text
 from warehouse.durable import PRIVATE_FILE
+from warehouse.secret_text import ReadVariable
 
 # a link or a pipe in the file's place is refused rather than followed or waited for
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

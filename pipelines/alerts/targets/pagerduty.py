@@ -11,8 +11,9 @@ from pipelines.alerts.address import Address
 from pipelines.alerts.config import PAGERDUTY_URL, TargetConfig
 from pipelines.alerts.http import Poster
 from pipelines.alerts.notice import FIRING, RESOLVED, Notice
-from pipelines.alerts.secret import ReadVariable, Secret, read_secret
+from pipelines.alerts.secret import Secret, read_secret
 from pipelines.alerts.wording import Wording, precise_text
+from warehouse.secret_text import ReadVariable
 
 _SEVERITIES = {"page": "critical", "ticket": "warning", "info": "info"}
 _SUMMARY_CHARACTERS = 1024

@@ -12,8 +12,9 @@ from pipelines.alerts.config import TargetConfig
 from pipelines.alerts.errors import TargetUnavailableError
 from pipelines.alerts.http import Poster
 from pipelines.alerts.notice import RESOLVED, Notice
-from pipelines.alerts.secret import ReadVariable, read_secret
+from pipelines.alerts.secret import read_secret
 from pipelines.alerts.wording import Wording, precise_text, sorted_text
+from warehouse.secret_text import ReadVariable
 
 _SIGNS = {"page": ":rotating_light:", "ticket": ":warning:", "info": ":information_source:"}
 _RESOLVED_SIGN = ":white_check_mark:"

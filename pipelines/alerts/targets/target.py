@@ -5,13 +5,13 @@ from typing import Protocol
 
 from pipelines.alerts.config import TargetConfig
 from pipelines.alerts.notice import Notice
-from pipelines.alerts.secret import ReadVariable
 from pipelines.alerts.targets.alertmanager import AlertmanagerTarget
 from pipelines.alerts.targets.file import FileTarget
 from pipelines.alerts.targets.pagerduty import PagerDutyTarget
 from pipelines.alerts.targets.slack import SlackTarget
 from pipelines.alerts.targets.webhook import WebhookTarget
 from pipelines.alerts.wording import Wording
+from warehouse.secret_text import ReadVariable
 
 
 class Target(Protocol):

@@ -20,9 +20,10 @@ from pipelines.alerts.config import TargetConfig
 from pipelines.alerts.errors import TargetUnavailableError
 from pipelines.alerts.http import Poster
 from pipelines.alerts.notice import Notice
-from pipelines.alerts.secret import ReadVariable, Secret, read_secret
+from pipelines.alerts.secret import Secret, read_secret
 from pipelines.alerts.wording import Wording, precise_text
 from warehouse.clock import NANOS_PER_SECOND
+from warehouse.secret_text import ReadVariable
 
 LEAST_KEY_BYTES = 24
 _PREFIX = "whsec_"
