@@ -80,13 +80,13 @@ def query_lake(spans: int) -> QueryLake:
 
 
 def linked(lake: Lake, name: str) -> Lake:
-    """A lake with the same records and no control database, that can be written to.
+    """A lake with the same files, that can be written to.
 
     What is linked is never changed in place, only replaced; databases and locks are written in place, so they are copied.
     """
     folder = cache_folder() / name
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(lake.path, folder, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("control.db*"))
+    shutil.copytree(lake.path, folder, copy_function=_link_or_copy)
     return Lake(folder.absolute())
 
 
