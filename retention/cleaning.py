@@ -4,9 +4,7 @@ A commit makes rows dead; they are gone once no file holds them. That concerns t
 compaction had replaced shortly before and that waited for their queries to end: a query that still reads one of them fails.
 """
 
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deltalake.exceptions import DeltaError
@@ -18,12 +16,11 @@ from warehouse.lake import Lake
 from warehouse.maintenance.cleanup import checkpoint
 from warehouse.maintenance.log import removed_paths
 from warehouse.maintenance.orphans import sweep_orphans
-from warehouse.maintenance.partition import Partition, cleanup_lock
+from warehouse.maintenance.partition import Partition, cleanup_lock_in_time
 from warehouse.maintenance.plan import live_paths
 from warehouse.query import sweep_spill
 
 _WAIT_SECONDS = 60.0
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def clean(lake: Lake, stores: Mapping[str, DeltaStore], partitions: Collection[P
         store = stores[name]
         mine = [partition for partition in partitions if partition.table == name]
         try:
-            with _cleanup_lock_in_time(lake, name):
+            with cleanup_lock_in_time(lake, name, timeout_seconds=_WAIT_SECONDS):
                 files[name] = _delete_dead(store, mine)
                 swept = sweep_orphans(lake, store, tenants=sorted({partition.tenant_id for partition in mine}))
                 files[name] += len(swept.deleted)
@@ -58,19 +55,6 @@ def clean(lake: Lake, stores: Mapping[str, DeltaStore], partitions: Collection[P
             ) from exc
     sweep_spill(lake)
     return Cleaned(files, versions)
-
-
-@contextmanager
-def _cleanup_lock_in_time(lake: Lake, table: str) -> Iterator[None]:
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        with cleanup_lock(lake, table) as held:
-            if held:
-                yield
-                return
-        if time.monotonic() > deadline:
-            raise UnavailableError(f"table {table}: another clean-up runs", hint="apply again: it goes on here")
-        time.sleep(_POLL_SECONDS)
 
 
 def _delete_dead(store: DeltaStore, partitions: Iterable[Partition]) -> int:

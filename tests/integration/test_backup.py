@@ -17,10 +17,12 @@ from tests.rows import whole_batch
 from warehouse.backup.keys_file import read_keys_file
 from warehouse.backup.making import make_backup
 from warehouse.backup.manifest import MANIFEST_FILE, open_manifest
+from warehouse.backup.snapshot import take_snapshot
 from warehouse.commit import open_stores
 from warehouse.errors import ConflictError, InputError, UnavailableError
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
+from warehouse.tables import TABLES
 
 MERGE_ALL = MaintenanceConfig(merge_files=2, settled_merge_files=2, removed_grace_seconds=0, checkpoint_entries=1)
 
@@ -203,6 +205,7 @@ import msgspec
 from muniment.wiring import command_context
 from warehouse.commit import open_stores
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
+from warehouse.tables import TABLES
 from warehouse.writer import open_writer
 context = command_context(Path({str(context.lake.path)!r}))
 stores = open_stores(context.lake)
@@ -228,6 +231,24 @@ while True:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def test_a_lake_rewritten_faster_than_it_is_copied_is_copied(context, target, monkeypatch):
+    """After two attempts that lost their files to compaction, clean-up waits for the backup."""
+    looks = []
+
+    def overtaken(lake, *, clock):
+        snapshot = take_snapshot(lake, clock=clock)
+        fill(context, f"new{len(looks)}", f"newer{len(looks)}")
+        reports = run_maintenance(lake, open_stores(lake), config=MERGE_ALL, clock=clock).tables
+        looks.append({report.table for report in reports if report.cleanup_skipped})
+        return snapshot
+
+    monkeypatch.setattr("warehouse.backup.making.take_snapshot", overtaken)
+    fill(context, "one", "two")
+    back_up(context, target)
+    assert_cut(context, target)
+    assert looks == [set(), set(), set(TABLES)]
 
 
 def assert_cut(context, target):

@@ -8,7 +8,7 @@ policies in their files, quarantine, the shards' marks. Not in it: signing keys,
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,11 +29,14 @@ from warehouse.ledger.log_tiles import LogTiles
 from warehouse.ledger.signing import SigningKeys, read_signing_keys
 from warehouse.ledger.tiles import TILE_LEVELS, TILE_WIDTH, TilePlace, content_bytes
 from warehouse.locks import locked
+from warehouse.maintenance.partition import cleanup_lock_in_time
 from warehouse.marks import MARK_FILE, mark_text
+from warehouse.tables import TABLES
 
 CONTROL_FILE = "control.db"
 IN_FILE, ON_SERVER = "file", "server"
-_ATTEMPTS = 5
+_ATTEMPTS, _FREE_ATTEMPTS = 5, 2
+_CLEANUP_SECONDS = 60.0
 _BUSY_SECONDS = 10.0
 
 Progress = Callable[[str, int, int], None]
@@ -80,15 +83,16 @@ def make_backup(
         with locked(target / LOCK_FILE, holder=f"pid {os.getpid()}", timeout_seconds=1.0):
             before = _read_before(lake, target, lake_name, keys)
             mirror_documents([target], [], lake=lake, lake_name=lake_name, clock=clock)
-            for _ in range(_ATTEMPTS):
-                snapshot = take_snapshot(lake, clock=clock)
-                _check_continues(lake, target, before, snapshot)
-                try:
-                    return _Run(lake, TargetWriter(target, before), snapshot, progress).make(
-                        lake_name, control, keys, clock
-                    )
-                except SourceGoneError:
-                    continue  # compacted, or purged, while it was being copied: look again
+            for attempt in range(_ATTEMPTS):
+                with _files_kept(lake) if attempt >= _FREE_ATTEMPTS else nullcontext():
+                    snapshot = take_snapshot(lake, clock=clock)
+                    _check_continues(lake, target, before, snapshot)
+                    try:
+                        return _Run(lake, TargetWriter(target, before), snapshot, progress).make(
+                            lake_name, control, keys, clock
+                        )
+                    except SourceGoneError:
+                        continue  # compacted, or purged, while it was being copied: look again
     except OSError as exc:
         raise UnavailableError(
             f"backup {target}: {exc.filename or 'a file'}: {exc.strerror or exc}",
@@ -98,6 +102,18 @@ def make_backup(
         f"backup {target}: files were replaced while they were being copied, {_ATTEMPTS} times",
         hint="try again: what was copied is kept",
     )
+
+
+@contextmanager
+def _files_kept(lake: Lake) -> Iterator[None]:
+    """Keep replaced files where they are over the block, so that a lake rewritten faster than it can be copied is copied too.
+
+    Attempts before went without: a purge waits for this, and by now most files are in the target, so it is not for long.
+    """
+    with ExitStack() as locks:
+        for name in TABLES:
+            locks.enter_context(cleanup_lock_in_time(lake, name, timeout_seconds=_CLEANUP_SECONDS))
+        yield
 
 
 def _check_place(lake: Lake, target: Path) -> None:

@@ -5,13 +5,17 @@ files until its commit stands. The writer never takes it: appends are not in any
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from warehouse.durable import make_folder
+from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
 from warehouse.locks import FileLock
+
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, order=True)
@@ -43,6 +47,27 @@ def cleanup_lock(lake: Lake, table: str) -> Iterator[bool]:
     """Try to hold the lock of a table's clean-up over the block; yields whether it is held. Never waits."""
     with _try_lock(lake, table) as held:
         yield held
+
+
+@contextmanager
+def cleanup_lock_in_time(lake: Lake, table: str, *, timeout_seconds: float) -> Iterator[None]:
+    """Hold the lock of a table's clean-up over the block, waiting for it: until then no file of the table is deleted.
+
+    Raises:
+        UnavailableError: another clean-up did not end in time.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        with cleanup_lock(lake, table) as held:
+            if held:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"table {table}: another clean-up has run for {timeout_seconds:g} s",
+                hint="try again: what was done is kept",
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 @contextmanager
