@@ -43,9 +43,9 @@ test: .venv/.dev ## the tests, without the long soak and fault runs
 	@bash tests/install_system.sh
 	@$(PYTEST) -m "not slow"
 
-test-all: .venv/.dev ## every test, the long ones too
+test-all: .venv/.dev ## every test, the long ones too, and more examples of each property
 	@bash tests/install_system.sh
-	@$(PYTEST)
+	@$(PYTEST) --hypothesis-profile thorough
 
 lint: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

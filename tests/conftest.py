@@ -20,9 +20,12 @@ from warehouse.commit import open_stores
 from warehouse.lake import make_lake
 from warehouse.writer import WriterConfig, open_writer
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# How long an example takes says how busy the machine is. `make test-all` asks for the second profile by name.
+for profile, examples in (("moderate", 40), ("thorough", 200)):
+    settings.register_profile(
+        profile, deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("moderate")
 
 START_SECONDS = 60
 SERVER_SETTINGS = {

@@ -134,7 +134,7 @@ def new_lake(folder, *, policy=POLICY, tenants=TENANTS):
 
 def fill(context):
     """Some weeks of two tenants, in two shards that share their days, most days in several files."""
-    for shard, seeds in (("main", range(8)), ("side", range(8, 12))):
+    for shard, seeds in (("main", (0, 1, 3, 5, 6)), ("side", (8, 9, 14))):
         writer = open_shard(context, shard)
         try:
             for seed in seeds:

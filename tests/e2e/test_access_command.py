@@ -7,19 +7,17 @@ import pytest
 from governance.access import Access
 from muniment import wiring
 from muniment.cli.app import run
+from tests.template import init_lake
 from warehouse.principals import Principal, PrincipalKind
 
 NO, USAGE = 1, 2
 
 
 @pytest.fixture
-def lake(tmp_path, capfd):
+def lake(tmp_path):
     """A lake with the tenant acme, bob as auditor and carol as SRE."""
-    folder = tmp_path / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
-    assert run(["tenant", "add", "acme", "--lake", str(folder)]) == 0
+    folder = init_lake(tmp_path / "lake", "acme")
     (folder / "muniment.yaml").write_text("lake: lake\nusers: {auditor: [bob], sre: [carol]}\n")
-    capfd.readouterr()
     return folder
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 from warehouse.principals import Principal, PrincipalKind
 
 NO, USAGE = 1, 2
@@ -20,7 +21,7 @@ agents:
 @pytest.fixture
 def muniment(tmp_path, capfd, monkeypatch):
     """Run a command on a lake with a tenant: exit code, standard output, messages on one line."""
-    folder = tmp_path / "lake"
+    folder = init_lake(tmp_path / "lake", "acme")
 
     def command(*words, by=None):
         if by is not None:
@@ -30,8 +31,6 @@ def muniment(tmp_path, capfd, monkeypatch):
         said = capfd.readouterr()
         return code, said.out, " ".join(said.err.split())
 
-    assert command("init")[0] == 0
-    assert command("tenant", "add", "acme")[0] == 0
     return command
 
 

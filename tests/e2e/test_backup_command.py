@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 
 DAY = 86_400_000_000_000
 OLD, NEW = time.time_ns() - 3000 * DAY, time.time_ns() - DAY
@@ -52,10 +53,9 @@ def set_up(muniment, tmp_path):
     """A lake with a target in its settings, one span whose prompt is due and one whose is not."""
     (tmp_path / "target").mkdir()
     (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
-    assert muniment("init")[0] == 0
+    init_lake(tmp_path / "lake", "acme")
     with (tmp_path / "lake" / "muniment.yaml").open("a") as settings:
         settings.write(f"\nbackup:\n  targets: [{tmp_path / 'target'}]\n")
-    assert muniment("tenant", "add", "acme")[0] == 0
     (tmp_path / "spans.jsonl").write_text(request(span(1, OLD, "long ago")) + request(span(2, NEW, "yesterday")))
     code, _, said = muniment("import", tmp_path / "spans.jsonl", "--tenant", "acme")
     assert code == 0, said

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 
 NO, USAGE, UNAVAILABLE = 1, 2, 3
 
@@ -22,9 +23,7 @@ NO, USAGE, UNAVAILABLE = 1, 2, 3
 def made(tmp_path_factory):
     """A lake with one tenant, made once; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("errors")
-    assert run(["init", "--lake", str(folder / "lake")]) == 0
-    assert run(["tenant", "add", "acme", "--lake", str(folder / "lake")]) == 0
-    return folder / "lake"
+    return init_lake(folder / "lake", "acme")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from muniment.cli.app import run
 from muniment.cli.holds import parse_instant
 from muniment.wiring import command_context
+from tests.template import init_lake
 from warehouse.control import ControlStore
 from warehouse.errors import InputError
 from warehouse.principals import Principal, PrincipalKind
@@ -21,14 +22,9 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.fixture
-def lake(tmp_path, capfd):
+def lake(tmp_path):
     """A lake as `init` makes it, with two tenants."""
-    folder = tmp_path / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
-    for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
-    capfd.readouterr()
-    return folder
+    return init_lake(tmp_path / "lake", "acme", "globex")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake, made_once
 from warehouse.principals import Principal, PrincipalKind
 
 NO, USAGE = 1, 2
@@ -41,11 +42,20 @@ def spans(count):
     return {"resourceSpans": [{"scopeSpans": [{"spans": found}]}]}
 
 
+def make_lake(folder):
+    """A lake with three failed spans and a rule that finds them."""
+    init_lake(folder, "acme")
+    file = folder.parent / "spans.jsonl"
+    file.write_text(json.dumps(spans(3)) + "\n")
+    (folder / "policies/incidents/mine.yaml").write_text(RULES)
+    for words in (("import", str(file), "--tenant", "acme"), ("policy", "apply", "incidents", "--yes")):
+        assert run([*words, "--lake", str(folder)]) == 0
+
+
 @pytest.fixture
 def muniment(tmp_path, capfd, monkeypatch):
-    """Run a command on a lake with three failed spans and a rule that finds them: exit code, standard output, messages on one line."""
-    folder = tmp_path / "lake"
-    (tmp_path / "spans.jsonl").write_text(json.dumps(spans(3)) + "\n")
+    """Run a command on such a lake: exit code, standard output, messages on one line."""
+    folder = made_once(make_lake, tmp_path / "lake")
 
     def command(*words, by=None):
         if by is not None:
@@ -56,11 +66,6 @@ def muniment(tmp_path, capfd, monkeypatch):
         return code, said.out, " ".join(said.err.split())
 
     command.lake = folder
-    assert command("init")[0] == 0
-    assert command("tenant", "add", "acme")[0] == 0
-    assert command("import", tmp_path / "spans.jsonl", "--tenant", "acme")[0] == 0
-    (folder / "policies/incidents/mine.yaml").write_text(RULES)
-    assert command("policy", "apply", "incidents", "--yes")[0] == 0
     return command
 
 

@@ -5,17 +5,16 @@ import json
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 
 NO, USAGE = 1, 2
 OPEN = "redaction:\n  - {name: open, tenants: ['*'], detectors: {email: keep}}\n"
 
 
 @pytest.fixture
-def lake(tmp_path, capfd):
+def lake(tmp_path):
     """A lake as `init` makes it."""
-    assert run(["init", "--lake", str(tmp_path / "lake")]) == 0
-    capfd.readouterr()
-    return tmp_path / "lake"
+    return init_lake(tmp_path / "lake")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 
 SECOND = 1_000_000_000
 
@@ -29,7 +30,7 @@ def request(*tokens):
 @pytest.fixture
 def muniment(tmp_path, capfd):
     """Run a command on a lake with one tenant: exit code, standard output, standard error."""
-    lake = str(tmp_path / "lake")
+    lake = str(init_lake(tmp_path / "lake", "acme"))
 
     def command(*words):
         capfd.readouterr()
@@ -37,8 +38,6 @@ def muniment(tmp_path, capfd):
         said = capfd.readouterr()
         return code, said.out, said.err
 
-    assert command("init")[0] == 0
-    assert command("tenant", "add", "acme")[0] == 0
     return command
 
 

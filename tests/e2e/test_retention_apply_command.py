@@ -7,6 +7,7 @@ import pytest
 
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.template import init_lake, made_once
 from warehouse.principals import Principal, PrincipalKind
 
 NO, USAGE, UNAVAILABLE = 1, 2, 3
@@ -26,10 +27,24 @@ def span(number, days):
     }
 
 
+def make_lake(folder):
+    """A lake with two old spans and a young one, and a policy by which the old ones are due."""
+    init_lake(folder, "acme")
+    for name in ("eu_ai_act", "contents_30_days"):
+        (folder / f"policies/retention/{name}.yaml").unlink()
+    (folder / "policies/retention/defaults.yaml").write_text(POLICY)
+    spans = [span(1, 5), span(2, 4), span(3, 1)]
+    body = {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"spans": spans}]}]}
+    file = folder.parent / "spans.jsonl"
+    file.write_text(json.dumps(body) + "\n")
+    for words in (("policy", "apply", "retention", "--yes"), ("import", str(file), "--tenant", "acme")):
+        assert run([*words, "--lake", str(folder)]) == 0
+
+
 @pytest.fixture
 def muniment(tmp_path, capfd, monkeypatch):
-    """Run a command on a lake with two old spans and a young one: exit code, standard output, messages on one line."""
-    lake = tmp_path / "lake"
+    """Run a command on such a lake: exit code, standard output, messages on one line."""
+    lake = made_once(make_lake, tmp_path / "lake")
 
     def command(*words, by=None):
         if by is not None:
@@ -40,16 +55,6 @@ def muniment(tmp_path, capfd, monkeypatch):
         said = capfd.readouterr()
         return code, said.out, " ".join(said.err.split())
 
-    spans = [span(1, 5), span(2, 4), span(3, 1)]
-    body = {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"spans": spans}]}]}
-    (tmp_path / "spans.jsonl").write_text(json.dumps(body) + "\n")
-    assert command("init")[0] == 0
-    assert command("tenant", "add", "acme")[0] == 0
-    for name in ("eu_ai_act", "contents_30_days"):
-        (lake / f"policies/retention/{name}.yaml").unlink()
-    (lake / "policies/retention/defaults.yaml").write_text(POLICY)
-    assert command("policy", "apply", "retention", "--yes")[0] == 0
-    assert command("import", tmp_path / "spans.jsonl", "--tenant", "acme")[0] == 0
     return command
 
 

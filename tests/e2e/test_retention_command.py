@@ -7,6 +7,7 @@ import pytest
 
 from muniment.cli.app import run
 from retention.plan import read_plan
+from tests.template import init_lake, made_once
 
 USAGE = 2
 DAY = 86_400_000_000_000
@@ -37,10 +38,18 @@ SPAN = {
 }
 
 
+def make_lake(folder):
+    """A new lake with one tenant and one span."""
+    init_lake(folder, "acme")
+    file = folder.parent / "spans.jsonl"
+    file.write_text(json.dumps(SPAN) + "\n")
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(folder)]) == 0
+
+
 @pytest.fixture
 def muniment(tmp_path, capfd):
-    """Run a command on a new lake with one tenant and one span: exit code, standard output, standard error."""
-    lake = str(tmp_path / "lake")
+    """Run a command on such a lake: exit code, standard output, standard error."""
+    lake = str(made_once(make_lake, tmp_path / "lake"))
 
     def command(*words):
         capfd.readouterr()
@@ -48,10 +57,6 @@ def muniment(tmp_path, capfd):
         said = capfd.readouterr()
         return code, said.out, said.err
 
-    (tmp_path / "spans.jsonl").write_text(json.dumps(SPAN) + "\n")
-    assert command("init")[0] == 0
-    assert command("tenant", "add", "acme")[0] == 0
-    assert command("import", tmp_path / "spans.jsonl", "--tenant", "acme")[0] == 0
     return command
 
 

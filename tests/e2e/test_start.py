@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from muniment.cli.app import run
+from tests.template import init_lake
 
 SCRIPT = """
 import atexit, sys
@@ -18,9 +18,7 @@ main()
 @pytest.mark.parametrize("words", [["status"], ["tenant", "add", "globex"], ["sql", "select 1"]])
 def test_commands_load_no_library_that_they_do_not_use(tmp_path, words):
     """Pandas is installed, and pyarrow would load it in every process: half a second for nothing."""
-    lake = ["--lake", str(tmp_path / "lake")]
-    for setting_up in (["init"], ["tenant", "add", "acme"]):
-        assert run([*setting_up, *lake]) == 0
+    lake = ["--lake", str(init_lake(tmp_path / "lake", "acme"))]
     tenant = ["--tenant", "acme"] if words[0] == "sql" else []
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words, *tenant, *lake], capture_output=True, text=True, timeout=120, check=False

@@ -12,6 +12,7 @@ import pytest
 
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.template import init_lake, made_once
 from warehouse.principals import Principal, PrincipalKind
 
 NO, USAGE = 1, 2
@@ -65,21 +66,18 @@ REQUESTS = [
 ]
 
 
-@pytest.fixture
-def lake(tmp_path, capfd):
+def make_lake(folder):
     """A lake with two persons in the records of one tenant."""
-    folder = tmp_path / "lake"
-    file = tmp_path / "requests.jsonl"
+    init_lake(folder, "acme", "globex")
+    file = folder.parent / "requests.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in REQUESTS))
-    for words in (
-        ("init",),
-        ("tenant", "add", "acme"),
-        ("tenant", "add", "globex"),
-        ("import", file, "--tenant", "acme"),
-    ):
-        assert run([*map(str, words), "--lake", str(folder)]) == 0
-    capfd.readouterr()
-    return folder
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(folder)]) == 0
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Such a lake."""
+    return made_once(make_lake, tmp_path / "lake")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from governance.access.in_force import PolicyInForce, shipped_policy
 from governance.access.policy_compiler import default_bundle
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.template import init_lake
 from warehouse.policies import Bundle, PolicyError, apply
 from warehouse.principals import Principal, PrincipalKind
 
@@ -23,7 +24,7 @@ EXTRA = (
 def lake(tmp_path, capfd):
     """A lake as `init` makes it, with bob as auditor."""
     folder = tmp_path / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
+    init_lake(folder)
     (folder / "muniment.yaml").write_text("lake: lake\nusers: {auditor: [bob]}\nfour_eyes: never\n")
     capfd.readouterr()
     return folder

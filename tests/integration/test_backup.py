@@ -13,7 +13,9 @@ import pytest
 
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.processes import run_code
 from tests.rows import whole_batch
+from tests.template import init_lake
 from warehouse.backup.keys_file import read_keys_file
 from warehouse.backup.making import make_backup
 from warehouse.backup.manifest import MANIFEST_FILE, open_manifest
@@ -29,11 +31,7 @@ MERGE_ALL = MaintenanceConfig(merge_files=2, settled_merge_files=2, removed_grac
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = tmp_path / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
-    for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
-    return folder
+    return init_lake(tmp_path / "lake", "acme", "globex")
 
 
 @pytest.fixture
@@ -185,8 +183,7 @@ def test_killed_at_any_step_a_whole_generation_is_there(context, target, step, l
     back_up(context, target)
     fill(context, "b")
     code = KILLED.format(path=sys.path, step=step, late=late, lake=str(context.lake.path), target=str(target))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert run_code(code) == -signal.SIGKILL
     switched = step == "_sweep" or (step == "finish" and late)
     assert held(context, target).generation == (2 if switched else 1)
     made = back_up(context, target)

@@ -8,6 +8,7 @@ from governance.controls.evaluating import State, evaluate
 from governance.controls.framework import default_controls
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.template import init_lake
 from warehouse.query import open_session
 
 HOUR = 3_600_000_000_000
@@ -16,13 +17,9 @@ YEARS = 10 * 366 * 24 * HOUR
 
 
 @pytest.fixture
-def lake(tmp_path, capfd):
+def lake(tmp_path):
     """An empty lake with one tenant."""
-    folder = tmp_path / "lake"
-    for words in (["init"], ["tenant", "add", "acme"]):
-        assert run([*words, "--lake", str(folder)]) == 0
-    capfd.readouterr()
-    return folder
+    return init_lake(tmp_path / "lake", "acme")
 
 
 def send(lake, *events):

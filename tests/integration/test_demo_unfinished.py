@@ -5,6 +5,7 @@ import pytest
 from muniment.cli.app import run
 from muniment.demo import tenant_names
 from muniment.demo_lake import UNFINISHED_FILE, remove_unfinished
+from tests.template import init_lake
 from warehouse.errors import ConflictError
 from warehouse.locks import FileLock
 
@@ -12,9 +13,7 @@ from warehouse.locks import FileLock
 @pytest.fixture
 def lake(tmp_path):
     """A lake with the first tenant of the demo, and the marker."""
-    folder = tmp_path / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
-    assert run(["tenant", "add", tenant_names()[0], "--lake", str(folder)]) == 0
+    folder = init_lake(tmp_path / "lake", tenant_names()[0])
     (folder / UNFINISHED_FILE).touch()
     return folder
 

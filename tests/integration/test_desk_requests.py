@@ -11,6 +11,7 @@ from dashboards.request_desk import HoldForm, Matter, Right
 from muniment.cli.app import run
 from muniment.desk import open_desk
 from retention.policy_compiler import KIND
+from tests.template import init_lake, made_once
 from warehouse.errors import ConflictError, DeniedError, InputError, NotFoundError
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import Bundle, apply
@@ -40,11 +41,10 @@ def text(name, value):
     return {"key": name, "value": {"stringValue": value}}
 
 
-@pytest.fixture
-def desk(tmp_path):
-    """The desk of a lake in which acme and globex each have a span about the person and one about nobody."""
-    where = ("--lake", str(tmp_path / "lake"))
-    assert run(["init", *where]) == 0
+def make_lake(folder):
+    """A lake in which acme and globex each have a span about the person and one about nobody."""
+    init_lake(folder, "acme", "globex")
+    where = ("--lake", str(folder))
     start = str(time.time_ns() - 10**12)
     spans = [
         {
@@ -53,16 +53,21 @@ def desk(tmp_path):
         }
         for number, about in ((1, [text("user.id", PERSON)]), (2, []))
     ]  # fmt: skip
-    file = tmp_path / "spans.json"
+    file = folder.parent / "spans.json"
     file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}))
     for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, *where]) == 0
         assert run(["import", str(file), "--tenant", tenant, *where]) == 0
-    (tmp_path / "lake" / "policies" / "access" / "groups.yaml").write_text(GROUPS)
+    (folder / "policies" / "access" / "groups.yaml").write_text(GROUPS)
     assert run(["policy", "apply", "access", "--yes", *where]) == 0
-    made = open_desk(tmp_path / "lake")
-    control = made._context.control
+    control = open_desk(folder)._context.control
     apply(control, Bundle(KIND, {"test.yaml": NO_MINIMUMS}), "user:test", replacing=control.policy_hash(KIND))
+    control.close()
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """The desk of such a lake."""
+    made = open_desk(made_once(make_lake, tmp_path / "lake"))
     made._sessions.provider = Door()
     return made
 

@@ -12,6 +12,7 @@ from muniment.cli.app import run
 from muniment.desk import open_desk
 from muniment.identity_provider import IdentityProvider, fetch
 from tests.provider import running_provider
+from tests.template import init_lake
 from warehouse.errors import DeniedError, UnavailableError
 from warehouse.names import LAKE_TENANT
 from warehouse.questions.audit_events import EventFilter
@@ -127,9 +128,7 @@ def desk(provider, client, tmp_path_factory):
     """The desk of a lake with two tenants, at which people of that provider look."""
     folder = tmp_path_factory.mktemp("signed") / "lake"
     where = ("--lake", str(folder))
-    assert run(["init", *where]) == 0
-    for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, *where]) == 0
+    init_lake(folder, "acme", "globex")
     (folder / "policies" / "access" / "groups.yaml").write_text(GROUPS)
     assert run(["policy", "apply", "access", "--yes", *where]) == 0
     sign_in = {"issuer": provider.issuer, "client_id": client.id, "client_secret_variable": "UNUSED"}

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 from warehouse.delta import DeltaStore
 from warehouse.lake import Lake
 from warehouse.marks import write_mark
@@ -20,7 +21,7 @@ SHARD = "main-1a2b3c4d"
 def folder(tmp_path):
     """A lake with five small files of a day long past."""
     folder = tmp_path / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
+    init_lake(folder)
     lake = Lake(folder)
     store = DeltaStore(LOGS, lake.table("logs"))
     (lake.journal / SHARD).mkdir()

@@ -3,8 +3,6 @@
 import datetime as dt
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 from collections import Counter
@@ -18,6 +16,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import RemoveAction
 from msgspec import structs
 
+from tests.processes import run_code
 from warehouse.clock import system_clock
 from warehouse.commit import open_stores
 from warehouse.delta import _HOOKS, DeltaStore
@@ -313,8 +312,8 @@ def test_a_kill_before_the_commit_leaves_an_orphan_that_the_sweep_removes(lakefu
         stores = {{"spans": DeltaStore(SPANS, lake.table("spans"))}}
         run_maintenance(lake, stores, config=MaintenanceConfig(merge_files=4), clock=system_clock)
     """
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, check=False, timeout=60)
-    assert killed.returncode == -signal.SIGKILL
+    killed = run_code(textwrap.dedent(script))
+    assert killed == -signal.SIGKILL
     (orphan,) = set(lakeful.on_disk()) - set(lakeful.paths())
     assert lakeful.rows() == before
     with partition_lock(lakeful.lake, PARTITION) as held:  # free again: the kernel released it

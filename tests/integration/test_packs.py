@@ -15,6 +15,7 @@ from muniment.proving import public_keys
 from muniment.wiring import command_context
 from pipelines.definitions import make_definitions
 from pipelines.lake import LakeResource
+from tests.template import init_lake, made_once
 from warehouse.lake import find_lake
 
 DAY = 86_400_000_000_000
@@ -22,22 +23,24 @@ OCTOBER = 1_790_812_800_000_000_000  # 2026-10-01T00:00:00Z
 NOVEMBER_2 = OCTOBER + 32 * DAY
 
 
-@pytest.fixture
-def lake(tmp_path, capfd):
+def make_lake(folder):
     """A lake with one change of October that nobody approved."""
-    folder = tmp_path / "lake"
+    init_lake(folder, "acme")
     attributes = {"event.name": "model.switched", "audit.actor.id": "bob", "audit.outcome": "success"}
     record = {
         "timeUnixNano": str(OCTOBER + DAY),
         "eventName": "model.switched",
         "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
     }
-    file = tmp_path / "events.jsonl"
+    file = folder.parent / "events.jsonl"
     file.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}) + "\n")
-    for words in (["init"], ["tenant", "add", "acme"], ["import", str(file), "--tenant", "acme"]):
-        assert run([*words, "--lake", str(folder)]) == 0
-    capfd.readouterr()
-    return folder
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(folder)]) == 0
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Such a lake."""
+    return made_once(make_lake, tmp_path / "lake")
 
 
 def configure(lake, text):

@@ -3,10 +3,10 @@
 import pytest
 
 from governance.access import Access
-from muniment.cli.app import run
 from muniment.policy_approval import put_in_force
 from muniment.policy_kinds import REDACTION, RETENTION
 from muniment.wiring import command_context
+from tests.template import init_lake
 from warehouse.control import RequestRecord
 from warehouse.errors import DeniedError, NotFoundError
 from warehouse.policies import Bundle
@@ -18,8 +18,7 @@ ALICE, BERT = (Principal(PrincipalKind.LOCAL_USER, name) for name in ("alice", "
 @pytest.fixture
 def context(tmp_path):
     """A lake that alice owns, with bert as a second operator."""
-    assert run(["init", "--lake", str(tmp_path / "lake")]) == 0
-    context = command_context(tmp_path / "lake")
+    context = command_context(init_lake(tmp_path / "lake"))
     context.access = Access(owner="alice", users={"operator": ["bert"]})
     context.principal = ALICE
     yield context

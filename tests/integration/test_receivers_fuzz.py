@@ -33,7 +33,7 @@ flipped = st.builds(
     st.integers(1, 255),
 )
 bodies = st.one_of(st.binary(max_size=300), cut, flipped)
-fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,9 @@ from muniment import subjects
 from muniment.cli.app import run
 from muniment.restoring import RestoreOptions, restore
 from muniment.wiring import command_context
+from tests.processes import run_code
 from tests.rows import batches_of, metrics, read_table, treated, whole_batch
+from tests.template import init_lake
 from warehouse.backup.documents import FOLDER, KIND, LIST_FILE, mirror_documents, open_list
 from warehouse.backup.keys_file import read_bundle
 from warehouse.backup.making import make_backup
@@ -60,9 +61,7 @@ def back_up(context, target):
 def made(tmp_path_factory):
     """A lake and its backup, made once: five segments, the first three of which are compacted into one file."""
     base = tmp_path_factory.mktemp("restore")
-    assert run(["init", "--lake", str(base / "lake")]) == 0
-    assert run(["tenant", "add", "acme", "--lake", str(base / "lake")]) == 0
-    context = command_context(base / "lake")
+    context = command_context(init_lake(base / "lake", "acme"))
     fill(context, "a", "b", "c")
     run_maintenance(context.lake, open_stores(context.lake), config=MERGE_ALL, clock=context.clock)
     shard = fill(context, "d", "e")
@@ -420,8 +419,7 @@ def test_killed_at_any_step_the_same_command_carries_on(base, context, shard, wh
     """After kill -9 no lake can be opened; the repetition makes it, with one `lake.restored`, nothing erased and all the rest."""
     purge(context, base / "target", shard=shard, runs=(Run("spans", "acme", shard, 6, 6),))
     code = KILLED.format(path=sys.path, where=where, late=late, source=str(base / "target"), to=str(base / "new"))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert run_code(code) == -signal.SIGKILL
     if "place" not in where or not late:
         assert not (base / "new" / "muniment.yaml").exists()
         restored(base, context)

@@ -13,6 +13,7 @@ from governance.access import Access
 from muniment import subjects
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.template import init_lake
 from warehouse.errors import ConflictError, DeniedError, InputError, NotFoundError, UnavailableError
 from warehouse.ledger.errors import BadSignatureError, CertificateError, UnknownKeyError
 from warehouse.ledger.key_destruction import KIND, open_destruction, sign_destruction
@@ -26,11 +27,7 @@ VALUE = "ada.lovelace@example.org"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A lake with two tenants, made once."""
-    folder = tmp_path_factory.mktemp("subjects") / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
-    for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
-    return folder
+    return init_lake(tmp_path_factory.mktemp("subjects") / "lake", "acme", "globex")
 
 
 @pytest.fixture

@@ -10,11 +10,15 @@ import pytest
 
 from retention.subject_finds import OWNER, AttributeTerm, SubjectTerms
 from retention.subject_search import search_subject
+from tests.grids import strided
+from tests.template import copy_lake
 from warehouse.clock import system_clock
 from warehouse.commit import open_stores
 from warehouse.errors import UnavailableError
+from warehouse.lake import Lake, make_lake
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
 from warehouse.quarantine import Quarantine, QuarantineEntry
+from warehouse.writer import WriterConfig, open_writer
 
 DAY = 86_400_000_000_000
 TOKEN = "sub_vrngydrr3ln74lrifoxdwt26nq"
@@ -69,17 +73,27 @@ def batch(rows, pick, tag, time, tenant="acme"):
     return rows.treated(spans=spans, audit_events=events, logs=logs, metrics=points, contents=contents)
 
 
-@pytest.fixture
-def filled(request, writers, rows):
+@pytest.fixture(scope="module")
+def pattern(request, rows, tmp_path_factory):
     """A lake with six days of two tenants, most days in several files."""
     pick = random.Random(getattr(request, "param", 7))
-    writer = writers()
+    lake = make_lake(tmp_path_factory.mktemp("filled") / "lake")
+    writer = open_writer(
+        lake, "main", rows.MemoryClaims(), open_stores(lake), config=WriterConfig(), clock=lambda: rows.NOW
+    )
     for number in range(12):
         tenant = "globex" if number % 4 == 3 else "acme"
         time = rows.NOW - number // 2 * DAY
         writer.append(batch(rows, pick, f"b{number}", time, tenant)).result(10)
         writer.flush()
-    return writer
+    writer.stop()
+    return lake.path
+
+
+@pytest.fixture
+def filled(pattern, tmp_path):
+    """A copy of it."""
+    return Lake(copy_lake(pattern, tmp_path / "filled"))
 
 
 def expected(rows, lake, terms, *, texts):
@@ -149,26 +163,28 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("filled", [1, 2, 3], indirect=True)
-def test_finds_what_reading_everything_finds(filled, lake, rows):
+@pytest.mark.parametrize("pattern", strided((1, 2, 3), 1), indirect=True)
+def test_finds_what_reading_everything_finds(filled, rows):
     """Each row that names the person is found, no other is, and so it is after compaction; what others hold is never in it."""
-    wanted = {name: expected(rows, lake, terms, texts=texts) for name, (terms, texts) in CASES.items()}
-    files = search_subject(lake, "acme", CASES["token"][0]).files_read
+    wanted = {name: expected(rows, filled, terms, texts=texts) for name, (terms, texts) in CASES.items()}
+    files = search_subject(filled, "acme", CASES["token"][0]).files_read
     for compacted in (False, True):
         for name, (terms, texts) in CASES.items():
-            finds = search_subject(lake, "acme", terms, texts=texts)
+            finds = search_subject(filled, "acme", terms, texts=texts)
             assert (keys_of(finds), acted_of(finds)) == wanted[name], (name, compacted)
         config = MaintenanceConfig(settled_merge_files=2, removed_grace_seconds=0)
-        assert not run_maintenance(lake, open_stores(lake), config=config, clock=system_clock).failures
+        assert not run_maintenance(filled, open_stores(filled), config=config, clock=system_clock).failures
     assert finds.files_read < files
 
 
-def test_masks_for_an_erasure(filled, lake):
+def test_masks_for_an_erasure(filled):
     """Masks are as long as their files, true where the rows are; those of events that stay are among them."""
-    finds = search_subject(lake, "acme", SubjectTerms.of([TOKEN]))
+    finds = search_subject(filled, "acme", SubjectTerms.of([TOKEN]))
     assert len(finds.found_files) == len(finds.files) > 0
     for file, masks in zip(finds.files, finds.found_files, strict=True):
-        assert len(masks.rows) == len(masks.only_actor) == pq.read_metadata(lake.table(file.table) / file.path).num_rows
+        assert (
+            len(masks.rows) == len(masks.only_actor) == pq.read_metadata(filled.table(file.table) / file.path).num_rows
+        )
         assert np.flatnonzero(masks.rows).tolist() == file.rows.tolist()
         assert not (masks.only_actor & ~masks.rows).any()
     counts = {count.table: count for count in finds.counts()}
@@ -177,14 +193,14 @@ def test_masks_for_an_erasure(filled, lake):
     assert counts["audit_events"].only_actor > 0
 
 
-def test_values_in_the_clear_are_counted(filled, lake, rows):
+def test_values_in_the_clear_are_counted(filled, rows):
     """Rows with the raw value are told from those with its token."""
-    finds = search_subject(lake, "acme", SubjectTerms.of([TOKEN, VALUE]), texts=True)
+    finds = search_subject(filled, "acme", SubjectTerms.of([TOKEN, VALUE]), texts=True)
     clear = sum(count.clear for count in finds.counts())
     said = sum(
         VALUE.lower() in json.dumps(row, default=str).lower()
         for name in ("spans", "audit_events", "logs", "metrics", "contents")
-        for row in rows.read_table(lake, name).to_pylist()
+        for row in rows.read_table(filled, name).to_pylist()
         if row["tenant_id"] == "acme"
     )
     assert clear == said > 0
@@ -206,9 +222,9 @@ def test_empty_lake(lake):
     assert search_subject(lake, "acme", SubjectTerms.of([TOKEN])).is_empty
 
 
-def test_a_file_that_cannot_be_read_is_an_error(filled, lake, rows):
+def test_a_file_that_cannot_be_read_is_an_error(filled, rows):
     """A search that could not look into a live file never answers as if it had."""
-    path = next(path for path in rows.live_files(lake, "spans") if "tenant_id=acme" in path)
-    (lake.table("spans") / path).write_bytes(b"PAR1 not at all")
+    path = next(path for path in rows.live_files(filled, "spans") if "tenant_id=acme" in path)
+    (filled.table("spans") / path).write_bytes(b"PAR1 not at all")
     with pytest.raises(UnavailableError):
-        search_subject(lake, "acme", SubjectTerms.of([TOKEN]))
+        search_subject(filled, "acme", SubjectTerms.of([TOKEN]))

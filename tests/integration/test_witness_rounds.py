@@ -7,8 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +20,8 @@ import yaml
 from muniment.setup import set_up_lake
 from muniment.wiring import command_context
 from muniment.witness_rounds import witness_status
+from tests.commands import run_command
+from tests.processes import ForkedProcess, start_muniment
 from warehouse.clock import system_clock
 from warehouse.ledger.checkpoint import Checkpoint, open_checkpoint, read_unverified, sign_checkpoint
 from warehouse.ledger.cosignature import WitnessVerifier, cosignatures
@@ -55,16 +55,12 @@ class Processes:
     """Commands in process groups of their own, ended with the test."""
 
     folder: Path
-    started: list[subprocess.Popen] = field(default_factory=list)
+    started: list[ForkedProcess] = field(default_factory=list)
 
     def start(self, name, *arguments):
         """Start `muniment …`; its output goes to `<name>.log`."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "muniment", *map(str, arguments)], stdout=log, stderr=log, start_new_session=True
-            )
-        self.started.append(process)
-        return process
+        self.started.append(start_muniment(*arguments, log=self.folder / f"{name}.log"))
+        return self.started[-1]
 
     def end(self):
         """Kill what still runs, and its children."""
@@ -85,8 +81,9 @@ class Stage:
     processes: Processes
 
     def muniment(self, *arguments):
-        command = [sys.executable, "-m", "muniment", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+        done = run_command(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def log_keys(self):
         return [key.vkey for key in read_signing_keys(self.lake / "keys").verifiers(LAKE_NAME)]
@@ -159,8 +156,7 @@ def stage(tmp_path) -> Iterator[Stage]:
     """A lake with a witness that is asked often; neither collector nor witness runs yet."""
     lake, state, port = tmp_path / "lake", tmp_path / "state", free_port()
     set_up_lake(lake, name=LAKE_NAME, clock=system_clock)
-    command = [sys.executable, "-m", "muniment", "witness", "key", "--state", state, "--name", "witness.example/one"]
-    vkey = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    vkey = run_command("witness", "key", "--state", state, "--name", "witness.example/one").stdout.strip()
     settings = yaml.safe_load((lake / "muniment.yaml").read_text())
     settings["witnesses"] = [{"url": f"http://127.0.0.1:{port}", "vkey": vkey}]
     settings["witness_interval_seconds"] = INTERVAL_SECONDS
@@ -345,8 +341,7 @@ def test_a_healthy_lake_is_proved_right_after_a_round(stage, tmp_path):
     collector.wait(WAIT_SECONDS)
 
     shutil.copytree(stage.lake, tmp_path / "copy", ignore=shutil.ignore_patterns("run"))
-    command = [sys.executable, "-m", "muniment", "verify", "--lake", tmp_path / "copy", *trust]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
+    done = run_command("verify", "--lake", tmp_path / "copy", *trust)
     assert done.returncode == 4, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert (report["result"], report["findings"]) == ("consistent", {})

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -116,7 +116,6 @@ def decode(*exports: Export) -> Any:
 
 
 @given(st.lists(attributes, min_size=1, max_size=5))
-@settings(max_examples=150, deadline=None)
 def test_attributes_are_lossless(spans):
     """The JSON text of a span's attributes gives back the very AnyValues, in order, duplicates included."""
     group = decode(export(Signal.TRACES, trace_request(spans).SerializeToString()))
@@ -128,7 +127,6 @@ def test_attributes_are_lossless(spans):
 
 
 @given(values)
-@settings(max_examples=100, deadline=None)
 def test_log_bodies_are_lossless(value):
     """A body that is text is kept as it is, any other as JSON text that gives back the value."""
     request = ExportLogsServiceRequest()
@@ -145,7 +143,6 @@ def test_log_bodies_are_lossless(value):
 
 
 @given(st.lists(st.lists(attributes, max_size=3), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
 def test_a_group_is_the_sum_of_its_requests(requests):
     """Decoding requests together gives the rows that decoding each alone gives, in the same order."""
     exports = [
@@ -163,7 +160,6 @@ def test_a_group_is_the_sum_of_its_requests(requests):
 
 
 @given(st.binary(max_size=200), st.sampled_from(list(Signal)))
-@settings(max_examples=200, deadline=None)
 def test_random_bytes_never_crash(body, signal):
     """Any bytes give an outcome or a decode error for that request, and leave its neighbour alone."""
     good = export(Signal.TRACES, trace_request([[("k", AnyValue(int_value=1))]]).SerializeToString())
@@ -173,7 +169,6 @@ def test_random_bytes_never_crash(body, signal):
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
 def test_mutated_requests_never_crash(data):
     """A real request with bytes cut or changed gives an outcome or a decode error."""
     pairs = [

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retention.hold_matching import match_family, matches, needed_columns
@@ -142,7 +142,6 @@ def names(scope, table):
     return not scope.tables or table in scope.tables
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), table=st.sampled_from(list(TABLES)), scope=scopes())
 def test_masks_equal_the_rule_asked_row_by_row(data, table, scope):
     """Over every table and any scope, the mask says of each row what the rule says of it."""
@@ -153,7 +152,6 @@ def test_masks_equal_the_rule_asked_row_by_row(data, table, scope):
     assert not matches(Hold("h", "globex", scope), table, "acme", as_columns(table, rows, scope)).any()
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), table=st.sampled_from(["spans", "logs", "audit_events"]), scope=scopes())
 def test_a_record_and_its_parts_are_kept_as_one(data, table, scope):
     """What one of them says counts for all; parts without a record are asked alone; tables named decide what is kept."""
@@ -191,7 +189,6 @@ def test_a_record_and_its_parts_are_kept_as_one(data, table, scope):
     ]
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), table=st.sampled_from(list(TABLES)), scope=scopes())
 def test_what_a_partition_tells_unread_is_true_of_its_rows(data, table, scope):
     """NOTHING means that no row is kept, EVERYTHING that each one is, in any partition of the day."""

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse.journal import Frame, Position, SegmentWriter, read_segment
@@ -42,7 +42,6 @@ def texts(segment):
     return [frame.tables["logs"].column("body")[0].as_py() for frame in segment.frames]
 
 
-@settings(max_examples=80, deadline=None)
 @given(groups=GROUPS, data=st.data())
 def test_a_segment_cut_anywhere_replays_exactly_the_frames_that_end_before_the_cut(groups, data):
     """A crash that cuts the file at any byte costs the frames that end behind that byte, and no other."""
@@ -57,7 +56,6 @@ def test_a_segment_cut_anywhere_replays_exactly_the_frames_that_end_before_the_c
         assert segment.vouched_bytes <= segment.valid_bytes <= size
 
 
-@settings(max_examples=80, deadline=None)
 @given(groups=GROUPS, data=st.data())
 def test_damage_is_refused_exactly_where_a_later_frame_shows_that_it_was_durable(groups, data):
     """One altered byte costs its frame and those behind it; it is called damage when any of those came after its sync."""
@@ -74,7 +72,6 @@ def test_damage_is_refused_exactly_where_a_later_frame_shows_that_it_was_durable
         assert (segment.vouched_bytes > segment.valid_bytes) == any(durable > place for durable in behind)
 
 
-@settings(max_examples=60, deadline=None)
 @given(groups=GROUPS, rubbish=st.binary(max_size=200))
 def test_rubbish_behind_a_segment_is_not_taken_for_a_frame(groups, rubbish):
     """Bytes that no writer wrote end the segment and vouch for nothing."""

@@ -5,7 +5,7 @@ import contextlib
 import json
 
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -134,7 +134,6 @@ def with_hex_ids(value):
     }
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     shape=REQUEST_SHAPES,
     preserve_names=st.booleans(),
@@ -183,7 +182,6 @@ any_json = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(resources=any_json, spans_held=st.lists(any_json, max_size=4))
 def test_json_of_any_shape(resources, spans_held):
     """JSON of any shape is a request or an input error; and every span of a sound scope is kept or refused, never lost."""
@@ -202,7 +200,6 @@ def test_json_of_any_shape(resources, spans_held):
     assert kept + len(parsed.refused) == len(spans_held)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(list(Signal)), st.binary(max_size=200))
 def test_any_bytes(signal, body):
     """Any bytes are a request or an input error."""

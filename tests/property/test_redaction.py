@@ -182,7 +182,6 @@ def engine(redacting, vault):
 
 
 ROUNDS = settings(
-    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

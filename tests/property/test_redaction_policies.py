@@ -1,7 +1,7 @@
 """Redaction policies over generated files: whatever is written is compiled or refused by file and line, and decides always."""
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.redact.detectors import DETECTORS
@@ -68,7 +68,6 @@ def problems_of(read):
 
 
 @given(policies, st.text(max_size=12))
-@settings(max_examples=60, deadline=None)
 def test_what_is_well_formed_compiles_and_decides_for_everybody(content, key):
     """Each detector has an action in each table and field for each tenant, as written, and nothing changes against itself."""
     policy = compile_policy(Bundle(KIND, {"a.yaml": text_of(content)}), KNOWN)
@@ -86,7 +85,6 @@ def test_what_is_well_formed_compiles_and_decides_for_everybody(content, key):
 
 
 @given(st.dictionaries(st.sampled_from(["a.yaml", "b.yaml"]), anything | policies, min_size=1, max_size=2))
-@settings(max_examples=150, deadline=None)
 def test_whatever_is_written_compiles_or_is_refused_with_its_line(contents):
     """No content of a file raises anything but a policy error, whose lines are lines of that file."""
     files = {name: text_of(content) for name, content in contents.items()}
@@ -97,7 +95,6 @@ def test_whatever_is_written_compiles_or_is_refused_with_its_line(contents):
 
 
 @given(st.text(st.sampled_from("redaction:-[]{}&*!|>'\"#%@ \n\tab1~?,\\\0é\u2028"), max_size=60))
-@settings(max_examples=200, deadline=None)
 def test_whatever_text_is_read_or_refused(text):
     """No text raises anything but a policy error, and what is read is what a plain reader of YAML makes of it."""
     found = problems_of(lambda: read_document("a.yaml", text))

@@ -37,7 +37,6 @@ def test_a_normal_form_is_its_own(value):
     assert normal_form(f"\t{value} \n") == form
 
 
-@settings(deadline=None, max_examples=60)
 @given(values=VALUES)
 def test_tokens_are_stable_and_tell_people_apart(vault, values):
     """Equal forms have equal tokens, others have others; asked again, or by a vault that remembers nothing, the same come."""

@@ -101,7 +101,7 @@ def test_a_whole_frame_behind_a_damaged_one_vouches_for_it_when_it_came_later(tm
     file, ends = write_groups(tmp_path, [frame(1)], [frame(2)], [frame(3)])
     content = bytearray(file.read_bytes())
     payload = ends[1] + 64
-    for place in (*range(ends[1], payload), *range(payload, ends[2], 37)):  # in its length, its checksum, its payload
+    for place in (*range(ends[1], payload), *range(payload, ends[2], 211)):  # in its length, its checksum, its payload
         altered = bytearray(content)
         altered[place] ^= 0x10
         file.write_bytes(altered)

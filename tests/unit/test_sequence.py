@@ -34,7 +34,7 @@ def run(records, **changes):
     return sequence(records, **{**given_values, **changes})
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tenants=st.fixed_dictionaries({name: st.lists(TENANTS, max_size=8) for name in LEDGERED}),
     starts=st.dictionaries(TENANTS, st.integers(0, 10**12)),

@@ -1,6 +1,7 @@
-"""A real lake made by the real command line, and a real `muniment collect` in a process group of its own."""
+"""A real lake made by the functions behind the commands, and a real `muniment collect` in a process group of its own."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -19,6 +20,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from muniment.setup import set_up_lake
 from muniment.tenancy import add_tenant, issue_key
 from muniment.wiring import command_context
+from tests.commands import run_command
+from tests.processes import start_muniment
+from tests.template import copy_lake, room
 from warehouse.clock import system_clock
 from warehouse.local_socket import call_local_socket
 
@@ -35,12 +39,18 @@ class LakeUnderTest:
     path: Path
     tenant: str = "acme"
     key: str = field(default="", repr=False)
-    started: list[subprocess.Popen] = field(default_factory=list)
+    started: list = field(default_factory=list)
+    apart: bool = False
+    """Whether each command has a process of its own, as with PostgreSQL, whose connections end with the process."""
 
-    def muniment(self, *arguments, check=True, stdin=None):
-        """Run one command on this lake."""
-        command = [sys.executable, "-m", "muniment", *map(str, arguments), "--lake", str(self.path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, input=stdin)
+    def muniment(self, *arguments, check=True, stdin=""):
+        """Run one command on this lake, in this process: those whose process matters are started."""
+        words = [*map(str, arguments), "--lake", str(self.path)]
+        if self.apart:
+            command = [sys.executable, "-m", "muniment", *words]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, input=stdin)
+        else:
+            done = run_command(*words, stdin=stdin)
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -55,14 +65,19 @@ class LakeUnderTest:
         self.started.append(process)
         return process
 
-    def collect(self, *arguments, shard="main"):
-        """Start a collector and wait until it listens."""
-        command = [
-            sys.executable, "-m", "muniment", "collect", "--lake", str(self.path), "--shard", shard,
-            "--http-port", "0", "--grpc-port", "0", *arguments,
-        ]  # fmt: skip
+    def begin(self, *arguments, log):
+        """Start one command on this lake in a process that is forked; it is ended with the test."""
+        self.started.append(start_muniment(*arguments, "--lake", self.path, log=log))
+        return self.started[-1]
+
+    def collect(self, *arguments, shard="main", forked=True):
+        """Start a collector and wait until it listens; forked from a process that has loaded it, or as users start it."""
+        words = ["collect", "--shard", shard, "--http-port", "0", "--grpc-port", "0", *arguments]
         log = self.path.parent / f"collector-{shard}.log"
-        process = self.start(command, log)
+        if forked:
+            process = self.begin(*words, log=log)
+        else:
+            process = self.start([sys.executable, "-m", "muniment", *words, "--lake", str(self.path)], log)
         collector = RunningCollector(self, process, shard)
         collector.wait_until_ready(log)
         return collector
@@ -127,14 +142,21 @@ class RunningCollector:
 
 def make_lake(path) -> LakeUnderTest:
     """Make a lake with one tenant and one key, by the functions behind the commands: a process each would be slow."""
+    pattern, key = made_pattern()
+    return LakeUnderTest(copy_lake(pattern, path), key=key)
+
+
+@functools.cache
+def made_pattern():
+    """Make the lake that all of a process are copies of; returns its folder and the key of its tenant."""
+    path = room() / "lake"
     set_up_lake(path, name="e2e", clock=system_clock)
     context = command_context(path)
     acting = (context.control, context.access, context.principal, lambda *_, **__: None)
-    lake = LakeUnderTest(path)
-    add_tenant(*acting, tenant_id=lake.tenant, name=None)
-    lake.key = issue_key(*acting, tenant_id=lake.tenant).secret_text
+    add_tenant(*acting, tenant_id=LakeUnderTest.tenant, name=None)
+    key = issue_key(*acting, tenant_id=LakeUnderTest.tenant).secret_text
     context.control.close()
-    return lake
+    return path, key
 
 
 @pytest.fixture

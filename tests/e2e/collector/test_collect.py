@@ -31,7 +31,7 @@ def send_with(exporter, names):
 
 def test_real_exporters_over_both_protocols_end_in_sql(lake):
     """Spans of the SDK's own exporters, gRPC and HTTP, can be queried with who sent them."""
-    collector = lake.collect()
+    collector = lake.collect(forked=False)
     send_with(
         HttpExporter(f"http://127.0.0.1:{collector.http_port}/v1/traces", headers={"x-api-key": lake.key}), ["by-http"]
     )

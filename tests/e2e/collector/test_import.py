@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import struct
-import subprocess
-import sys
 import time
 
 import pytest
@@ -90,8 +88,7 @@ def test_killed_import_goes_on_where_it_was(lake, tmp_path):
     file = tmp_path / "long.jsonl"
     now = time.time_ns()
     file.write_text("\n".join(line(number, now=now) for number in range(3000)) + "\n")
-    command = [sys.executable, "-m", "muniment", "import", str(file), "--tenant", "acme", "--lake", str(lake.path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = start_import(lake, file, tmp_path)
     deadline = time.monotonic() + 60
     while not list((lake.path / "tables" / "spans").glob("tenant_id=acme/*/*.parquet")):
         assert process.poll() is None, "the import ended before it could be killed"
@@ -117,8 +114,7 @@ def test_unknown_tenant_and_empty_file(lake, tmp_path):
 
 
 def start_import(lake, file, tmp_path):
-    command = [sys.executable, "-m", "muniment", "import", str(file), "--tenant", "acme", "--lake", str(lake.path)]
-    return lake.start(command, tmp_path / f"{file.name}.log")
+    return lake.begin("import", file, "--tenant", "acme", log=tmp_path / f"{file.name}.log")
 
 
 def counts(lake):
@@ -166,10 +162,8 @@ def test_a_replay_twice_at_once_stores_once(lake, tmp_path):
     body = line(1, spans=150, now=old).encode()
     assert collector.post(body, content_type="application/json")[0] == 200
     collector.stop()
-    command = [
-        sys.executable, "-m", "muniment", "quarantine", "replay", "--reason", "time-out-of-window", "--lake", str(lake.path),
-    ]  # fmt: skip
-    runs = [lake.start(command, tmp_path / f"replay-{number}.log") for number in range(2)]
+    replay = ("quarantine", "replay", "--reason", "time-out-of-window")
+    runs = [lake.begin(*replay, log=tmp_path / f"replay-{number}.log") for number in range(2)]
     assert [run.wait(120) for run in runs] == [0, 0]
     assert counts(lake) == (150, 150)
     (row,) = lake.sql("select count(distinct trace_id) as n from spans")

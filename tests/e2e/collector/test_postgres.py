@@ -9,7 +9,7 @@ def test_control_data_in_postgresql(tmp_path, lake, spans, postgres_database_url
     """Tenants, keys and shards by URL from a file: the same commands work, and no control.db is made."""
     url_file = tmp_path / "control-url"
     url_file.write_text(postgres_database_url)
-    lake.path = tmp_path / "with-postgres"
+    lake.path, lake.apart = tmp_path / "with-postgres", True
     lake.path.mkdir(mode=0o700)
     (lake.path / "muniment.yaml").write_text(yaml.safe_dump({"lake": "pg", "control_url_file": str(url_file)}))
     lake.muniment("init")

@@ -19,7 +19,7 @@ def lake_with_vault(request, tmp_path, lake):
         return lake
     url_file = tmp_path / "vault-url"
     url_file.write_text(request.getfixturevalue("postgres_database_url"))
-    lake.path = tmp_path / "with-postgres"
+    lake.path, lake.apart = tmp_path / "with-postgres", True
     lake.path.mkdir(mode=0o700)
     (lake.path / "muniment.yaml").write_text(yaml.safe_dump({"vault_url_file": str(url_file)}))
     lake.muniment("init")

@@ -10,6 +10,7 @@ import pytest
 from muniment.cli.app import run
 from tests.pages import PEOPLE, WAIT, prepare, serving
 from tests.provider import free_port, running_provider
+from tests.template import init_lake
 
 DAY = 86_400_000_000_000
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4701"
@@ -83,9 +84,8 @@ def fill_lake():
 
 def make_lake(folder):
     """A lake with two tenants."""
-    assert run(["init", "--lake", str(folder)]) == 0
+    init_lake(folder, "acme", "globex")
     for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
         file = folder.parent / f"{tenant}.jsonl"
         file.write_text("".join(json.dumps(each) + "\n" for each in requests(f"canary-of-{tenant}")))
         assert run(["import", str(file), "--tenant", tenant, "--lake", str(folder)]) == 0

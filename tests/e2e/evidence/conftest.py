@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from muniment.cli.app import run
+from tests.template import init_lake
 
 START = 1_790_812_800_000_000_000  # 2026-10-01T00:00:00Z
 HOUR = 3_600_000_000_000
@@ -52,8 +53,7 @@ def events():
 def lake(tmp_path_factory):
     """The lake's folder."""
     folder = tmp_path_factory.mktemp("evidence") / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
-    assert run(["tenant", "add", "acme", "--lake", str(folder)]) == 0
+    init_lake(folder, "acme")
     file = folder.parent / "events.jsonl"
     body = {"resourceLogs": [{"resource": {"attributes": []}, "scopeLogs": [{"logRecords": list(events())}]}]}
     file.write_text(json.dumps(body) + "\n")

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from pipelines.incidents.derived import derive_events
+from tests.grids import strided
 from warehouse.derived.events import DERIVED_EVENTS
 from warehouse.derived.store import DerivedStore
 from warehouse.principals import Principal, PrincipalKind
@@ -84,7 +85,7 @@ def test_nothing_new_changes_nothing(b, rule_lake, derive):
     assert derive()[0].days == ()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", strided(range(4), 1))
 def test_any_order_of_arrival_gives_the_same(b, rule_lake, derive, seed):
     """Rows that come shuffled, in pieces, each followed by a run, end in what one run over all of them gives."""
     given = history(b)

@@ -10,6 +10,8 @@ import re
 import numpy as np
 import pytest
 
+from tests.grids import strided
+
 AGENTS, DAYS, CALLS = 24, 22, 60
 BASELINE = 14
 LEVEL = 0.01
@@ -59,7 +61,7 @@ def judged():
     return AGENTS * (DAYS - 4)
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", strided((11, 12), 11))
 def test_what_only_chance_moves_raises_no_alarm(b, rule_lake, judged, seed):
     """Of hundreds of agent days without drift at most one in a hundred is an alarm; the stated level is one in a thousand."""
     add(rule_lake, drawn(b, np.random.default_rng(seed)))

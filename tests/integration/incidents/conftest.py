@@ -10,7 +10,9 @@ from muniment.settings import read_settings
 from muniment.setup import set_up_lake
 from muniment.wiring import CommandContext
 from pipelines.incidents.compiler import KIND
+from tests.template import copy_lake
 from warehouse.clock import NANOS_PER_SECOND
+from warehouse.lake import Lake
 from warehouse.policies import Bundle, apply
 from warehouse.principals import Principal, PrincipalKind
 
@@ -39,11 +41,10 @@ class IncidentLake:
     def __init__(self, folder, rows):
         self.rows = rows
         self.now = rows.NOW
-        lake, _ = set_up_lake(folder, name="test", clock=self.clock)
+        lake = Lake(folder)
         access = Access.for_lake(lake.path, {})
         self.context = CommandContext(lake, read_settings(lake), access, local_principal(), self.clock)
         self.control = self.context.control
-        self.control.add_tenant("acme")
         self._batch = 0
 
     def clock(self):
@@ -117,10 +118,20 @@ class IncidentLake:
         self.context.principal = Principal(PrincipalKind.LOCAL_USER, name)
 
 
-@pytest.fixture
-def lake(tmp_path, rows):
+@pytest.fixture(scope="session")
+def pattern(tmp_path_factory, rows):
     """An empty lake, with one rule in force: spans that failed, by agent, an hour of cool-down."""
-    made = IncidentLake(tmp_path / "lake", rows)
+    lake, _ = set_up_lake(tmp_path_factory.mktemp("incidents") / "lake", name="test", clock=lambda: rows.NOW)
+    made = IncidentLake(lake.path, rows)
+    made.control.add_tenant("acme")
     made.apply(ERRORS)
+    made.control.close()
+    return lake.path
+
+
+@pytest.fixture
+def lake(pattern, tmp_path, rows):
+    """A copy of it."""
+    made = IncidentLake(copy_lake(pattern, tmp_path / "lake"), rows)
     yield made
     made.control.close()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from muniment.incident_handling import acknowledge
+from tests.template import copy_lake
 from warehouse.control import IncidentState
 from warehouse.errors import DeniedError, UnavailableError
 from warehouse.policies import in_force
@@ -76,11 +77,10 @@ def test_a_record_that_a_rule_returns_at_several_times_is_one_match(lake):
     assert lake.incidents() == [("failing", {"agent_id": "bot"}, 0, 30, 2, "opened")]
 
 
-def test_many_rounds_find_what_one_finds(lake, tmp_path, request):
+def test_many_rounds_find_what_one_finds(lake, pattern, tmp_path, request):
     """The same history, evaluated after each request or once at its end, gives the same incidents."""
-    other = type(lake)(tmp_path / "other", lake.rows)
+    other = type(lake)(copy_lake(pattern, tmp_path / "other"), lake.rows)
     request.addfinalizer(other.control.close)
-    other.apply(in_force(lake.control, "incidents").bundle.files["rules.yaml"])
     for minutes, agent in (((0, 5), "a"), ((200,), "b"), ((90,), "a"), ((45,), "a"), ((130, 260), "b")):
         for each in (lake, other):
             each.spans(*minutes, agent=agent)

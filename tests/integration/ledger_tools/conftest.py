@@ -7,6 +7,7 @@ import pytest
 from muniment.setup import set_up_lake
 from muniment.tenancy import add_tenant
 from muniment.wiring import command_context
+from tests.template import made_once
 from warehouse.clock import system_clock
 from warehouse.own_events import OwnEvent
 
@@ -18,13 +19,19 @@ def events(tenant, count):
     return [OwnEvent(tenant, "control.reviewed", "muniment:test", fields={"resource_id": str(n)}) for n in range(count)]
 
 
-@pytest.fixture
-def context(tmp_path):
+def make_lake(folder):
     """A lake called `tools` with the tenant `acme` and 300 records of it."""
-    set_up_lake(tmp_path / "lake", name="tools", clock=system_clock)
-    context = command_context(tmp_path / "lake")
+    set_up_lake(folder, name="tools", clock=system_clock)
+    context = command_context(folder)
     add_tenant(context.control, context.access, context.principal, lambda *_, **__: None, tenant_id="acme", name=None)
     context.recorder.record(events("acme", RECORDS))
+    context.control.close()
+
+
+@pytest.fixture
+def context(tmp_path):
+    """Such a lake."""
+    context = command_context(made_once(make_lake, tmp_path / "lake"))
     with contextlib.closing(context.control):
         yield context
 

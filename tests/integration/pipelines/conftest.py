@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import io
 import json
-import shutil
 
 import dagster as dg
 import pytest
@@ -13,6 +12,7 @@ from muniment.cli.app import run
 from pipelines.definitions import make_definitions
 from pipelines.home import instance_settings
 from pipelines.lake import LakeResource
+from tests.template import copy_lake, init_lake
 
 SECOND = 1_000_000_000
 
@@ -88,8 +88,7 @@ class DayLake:
 def first_lake(tmp_path_factory):
     """A lake with the tenants acme and beta, and three spans of acme of yesterday."""
     made = DayLake(tmp_path_factory.mktemp("first") / "lake")
-    for words in (["init"], ["tenant", "add", "acme"], ["tenant", "add", "beta"]):
-        assert made.muniment(*words)[0] == 0
+    init_lake(made.path, "acme", "beta")
     made.add("acme", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
     return made
 
@@ -97,5 +96,4 @@ def first_lake(tmp_path_factory):
 @pytest.fixture
 def day_lake(tmp_path, first_lake):
     """A copy of it."""
-    shutil.copytree(first_lake.path, tmp_path / "lake")
-    return DayLake(tmp_path / "lake")
+    return DayLake(copy_lake(first_lake.path, tmp_path / "lake"))

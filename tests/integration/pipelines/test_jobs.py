@@ -18,6 +18,7 @@ from pipelines.definitions import defs, make_definitions
 from pipelines.errors import JobError
 from pipelines.history import fail_lost_runs, forget_runs
 from pipelines.lake import LakeResource
+from tests.template import init_lake, made_once
 from warehouse.clock import system_clock
 from warehouse.lake import find_lake
 
@@ -58,15 +59,18 @@ def spans(count):
     }  # fmt: skip
 
 
-@pytest.fixture
-def lake_path(tmp_path, capfd):
+def make_lake(folder):
     """A lake with the tenant acme and eight spans."""
-    path = tmp_path / "lake"
-    (tmp_path / "spans.jsonl").write_text(json.dumps(spans(8)) + "\n")
-    for words in (["init"], ["tenant", "add", "acme"], ["import", str(tmp_path / "spans.jsonl"), "--tenant", "acme"]):
-        assert run([*words, "--lake", str(path)]) == 0
-    capfd.readouterr()
-    return path
+    init_lake(folder, "acme")
+    file = folder.parent / "spans.jsonl"
+    file.write_text(json.dumps(spans(8)) + "\n")
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(folder)]) == 0
+
+
+@pytest.fixture
+def lake_path(tmp_path):
+    """Such a lake."""
+    return made_once(make_lake, tmp_path / "lake")
 
 
 def execute(job, instance, lake, days=0, **more):

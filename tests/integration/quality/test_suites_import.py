@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.template import init_lake
+
 HEAVY = ("great_expectations", "pandas", "scipy")
 LOADED = f"""
 import json, sys
@@ -68,12 +70,7 @@ def answer(code, folder):
 @pytest.fixture
 def lake(tmp_path):
     """A lake with one tenant."""
-    from muniment.cli.app import run
-
-    path = str(tmp_path / "lake")
-    assert run(["init", "--lake", path]) == 0
-    assert run(["tenant", "add", "acme", "--lake", path]) == 0
-    return path
+    return str(init_lake(tmp_path / "lake", "acme"))
 
 
 @pytest.mark.parametrize(

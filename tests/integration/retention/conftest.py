@@ -1,12 +1,13 @@
 """A lake to purge, written once a session through the real writer, and copied for each test."""
 
 import importlib
-import os
-import subprocess
+import secrets
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import run_code
 
 TESTS = Path(__file__).parent.parent.parent
 
@@ -48,15 +49,16 @@ def open_copy(purging, filled, tmp_path):
 
 
 @pytest.fixture
-def apply_in_process():
+def apply_in_process(tmp_path):
     """Applies what is due in a process of its own, which may die at a step: its exit code, what it wrote."""
 
     def apply(lake, *, days=30, die_at=0):
-        done = subprocess.run(
-            [sys.executable, "-W", "error", TESTS / "purging.py", lake.path, f"--days={days}", f"--die-at={die_at}"],
-            env={**os.environ, "PYTHONPATH": str(TESTS.parent)}, capture_output=True, text=True, timeout=120, check=False,
-            start_new_session=True,
-        )  # fmt: skip
-        return done.returncode, done.stdout, done.stderr
+        words = ["purging.py", str(lake.path), f"--days={days}", f"--die-at={die_at}"]
+        log = tmp_path / f"apply-{secrets.token_hex(4)}"
+        code = run_code(
+            f"import sys\nsys.path[:0] = [{str(TESTS)!r}]\nsys.argv = {words!r}\nimport purging\npurging.main()",
+            log=log,
+        )
+        return code, log.read_text(), log.read_text()
 
     return apply

@@ -8,6 +8,7 @@ from muniment.purging import apply_plan, purge_due
 from muniment.retaining import make_plan
 from retention.holds import HoldScope, scope_text
 from retention.purge import HeldMeanwhileError
+from tests.grids import strided
 from warehouse.errors import ConflictError
 
 WHO = {"reason": "why", "owner": "legal", "by": "user:alice"}
@@ -38,17 +39,20 @@ def held_keys(purging, lake, agent="bot-2", tenant="acme"):
 
 
 class PlaceAt:
-    """Places a hold once a purge of acme is at a step: from a thread, which a purge under its lock does not wait for."""
+    """Places a hold once a purge of acme is at a step: from a thread, which a purge under its lock makes wait.
 
-    def __init__(self, context, step, scope=BOT):
-        self._context, self._step, self._scope = context, step, scope
+    One that need not wait has as long as it takes; one that must is given a second, and then the purge goes on.
+    """
+
+    def __init__(self, context, step, scope=BOT, *, seconds=60):
+        self._context, self._step, self._scope, self._seconds = context, step, scope, seconds
         self._thread, self.placed, self.waited = None, None, None
 
     def __call__(self, tenant, what):
         if (tenant, what) == ("acme", self._step):
             self._thread = threading.Thread(target=self._place)
             self._thread.start()
-            self._thread.join(1.0)
+            self._thread.join(self._seconds)
             self.waited = self._thread.is_alive()
 
     def _place(self):
@@ -59,7 +63,7 @@ class PlaceAt:
         return self.placed
 
 
-@pytest.mark.parametrize("step", BEFORE)
+@pytest.mark.parametrize("step", strided(BEFORE, "intent written", "intended"))
 def test_a_hold_placed_before_the_commits_wins(purging, open_copy, step):
     """Nothing of it goes; the next apply finishes the intent without it and lists it as kept; released, it goes with the one after."""
     context = open_copy()
@@ -107,7 +111,7 @@ def test_a_hold_placed_amid_the_commits_waits_and_is_told(purging, open_copy, st
     """It waits for the deletion to end, and its answer names that; what was deleted is deleted, to the last row."""
     context = open_copy()
     expected = purging.staying(context.lake, context.clock()) & purging.keys(context.lake)
-    hook = PlaceAt(context, step)
+    hook = PlaceAt(context, step, seconds=1)
     (done,) = purge_due(context, "acme", step=hook)
     placed = hook.end()
     assert hook.waited
@@ -116,7 +120,7 @@ def test_a_hold_placed_amid_the_commits_waits_and_is_told(purging, open_copy, st
     assert done.holds == ()
 
 
-@pytest.mark.parametrize("step", AFTER)
+@pytest.mark.parametrize("step", strided(AFTER, "committed", "certificate recorded"))
 def test_a_hold_placed_after_the_commits_changes_nothing(purging, open_copy, step):
     """What was deleted before it was placed stays deleted, and it is in force for all that is left."""
     context = open_copy()

@@ -11,6 +11,7 @@ from muniment.cli.app import run
 from muniment.slos import compute_slos
 from muniment.wiring import command_context
 from pipelines.slo import compute as compute_module
+from tests.template import init_lake
 from warehouse.errors import DeniedError, NotFoundError
 from warehouse.principals import Principal, PrincipalKind
 
@@ -34,16 +35,10 @@ def request(failed, whole=40):
 @pytest.fixture
 def context(tmp_path):
     """A lake with tenants acme and globex, and a failing agent of acme."""
-    lake = str(tmp_path / "lake")
+    lake = init_lake(tmp_path / "lake", "acme", "globex")
     (tmp_path / "spans.json").write_text(request(failed=20))
-    for words in (
-        ("init",),
-        ("tenant", "add", "acme"),
-        ("tenant", "add", "globex"),
-        ("import", str(tmp_path / "spans.json"), "--tenant", "acme"),
-    ):
-        assert run([*words, "--lake", lake]) == 0
-    made = command_context(tmp_path / "lake")
+    assert run(["import", str(tmp_path / "spans.json"), "--tenant", "acme", "--lake", str(lake)]) == 0
+    made = command_context(lake)
     yield made
     made.control.close()
 
