@@ -24,6 +24,19 @@ CASES = [
     ("spans-no-mail", {"status_message": "no @ here"}, {"status_message": MAIL}),
     ("spans-no-card", {"attributes": '{"a":"4111 1111 1111 1112"}'}, {"attributes": f'{{"a":"{CARD}"}}'}),
     ("spans-no-card", {"events": '["1795176000000000000"]'}, {"events": '["5500-0000-0000-0004"]'}),
+    # ids that have no letter by chance and pass Luhn's check, and a fraction that does
+    ("spans-no-card", {"attributes": '{"id":"call-5136149400003670"}'}, {"attributes": '{"id":"5136149400003670"}'}),
+    ("spans-no-card", {"attributes": '{"a":0.4111111111111111}'}, {"attributes": '{"a":[1,4111111111111111]}'}),
+    (
+        "spans-no-card",
+        {"attributes": '{"a":"4111-1111-1111-1111-x"}'},
+        {"attributes": '{"a":"\\n4111-1111-1111-1111."}'},
+    ),
+    (
+        "spans-no-card",
+        {"links": '[{"span_id":"5136149400003670"}]'},
+        {"links": '[{"span_id":"5136149400003670","attributes":{"paid_by":"5136149400003670"}}]'},
+    ),
     (
         "audit-events-actor-and-outcome",
         {"event_name": "approval.granted", "actor_id": "x", "outcome": "success"},

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipelines.quality.checks import (
-    CARD,
     CATALOGUED,
     CHECKS,
     CLOCK_SKEW_NANOS,
@@ -24,6 +23,7 @@ from pipelines.quality.checks import (
     PARENT_APPLIES,
     SPAN_TEXTS,
     TOKEN_COUNTS,
+    card_shaped,
 )
 from warehouse.questions.senders import DIALECTS
 
@@ -81,11 +81,11 @@ def _mail_sql(*columns: str) -> str:
 
 
 def _card_sql(*columns: str) -> str:
-    return f"array_to_string(regexp_extract_all({_joined(columns)}, '{CARD}'), '|')"
+    return f"array_to_string({card_shaped(*columns)}, '|')"
 
 
 def _joined(columns: tuple[str, ...]) -> str:
-    # the separator is one that neither a card's number nor an address may hold
+    # the separator is one that an address may not hold
     return f"concat_ws(' | ', {', '.join(columns)})"
 
 
