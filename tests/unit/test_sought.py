@@ -59,7 +59,9 @@ def test_what_could_be_a_name_is_not_kept(typed, kept):
     assert classify(typed).may_be_kept is kept
 
 
-@pytest.mark.parametrize("typed", ["", "  ", "a" * (MOST_CHARACTERS + 1), "a\x00b", "a\nb", "a\u202eb", "x" * 10_000_000])
+@pytest.mark.parametrize(
+    "typed", ["", "  ", "a" * (MOST_CHARACTERS + 1), "a\x00b", "a\nb", "a\u202eb", "x" * 10_000_000]
+)
 def test_what_is_no_question_is_refused_without_repeating_it(typed):
     """Nothing, too much, and characters that nobody sees are refused; the message holds nothing of the text."""
     with pytest.raises(InputError) as caught:

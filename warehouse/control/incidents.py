@@ -254,6 +254,25 @@ class Incidents(Part):
         with self._database.read() as connection:
             return [record_of(row) for row in connection.execute(wanted).mappings()]
 
+    def incidents_naming(
+        self, tenant_id: str, trace_ids: Sequence[str], places: Collection[tuple[str, int]]
+    ) -> list[IncidentRecord]:
+        """The tenant's incidents that name one of these runs, or one of these records by shard and index, by when they opened."""
+        named: set[str] = set()
+        with self._database.read() as connection:
+            for at in range(0, len(trace_ids), _CHUNK):
+                runs = trace_ids[at : at + _CHUNK]
+                affected = INCIDENT_AFFECTED.c.kind == "run", INCIDENT_AFFECTED.c.value.in_(runs)
+                named.update(connection.execute(select(INCIDENT_AFFECTED.c.incident_id).where(*affected)).scalars())
+            for shard in sorted({shard for shard, _ in places}):
+                indices = sorted(index for each, index in places if each == shard)
+                for at in range(0, len(indices), _CHUNK):
+                    mine = INCIDENT_ROWS.c.shard == shard, INCIDENT_ROWS.c.log_index.in_(indices[at : at + _CHUNK])
+                    named.update(connection.execute(select(INCIDENT_ROWS.c.incident_id).where(*mine)).scalars())
+        # Shards are one lake's, and the log of each tenant in them counts from 0: the tenant tells them apart.
+        found = self.list_incidents([tenant_id])
+        return [each for each in found if each.id in named and each.duplicate_of is None]
+
     def affected(self, incident_ids: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
         """Of each of these incidents what it affects, by kind, in the order of the values."""
         found: dict[str, dict[str, tuple[str, ...]]] = {}

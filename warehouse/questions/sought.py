@@ -76,7 +76,9 @@ def classify(text: str) -> Sought:
     """
     typed = text.strip()
     if not typed:
-        raise InputError("search: expected a person, ticket, conversation, approval, trace or record number, got nothing")
+        raise InputError(
+            "search: expected a person, ticket, conversation, approval, trace or record number, got nothing"
+        )
     if len(typed) > MOST_CHARACTERS:
         raise InputError(f"search: expected at most {MOST_CHARACTERS} characters, got {len(typed):,}")
     if not typed.isprintable():
@@ -90,7 +92,7 @@ def classify(text: str) -> Sought:
         return Sought(typed, (Kind.RECORD,), record[1], int(record[2]))
     if not _IDENTIFIER.fullmatch(typed):
         return Sought(typed, (Kind.PERSON,))
-    kinds = _NAMES
+    kinds: tuple[Kind, ...] = _NAMES
     if _HEX.fullmatch(lower):
         kinds = (Kind.TRACE, *kinds)
     if _NUMBER.fullmatch(typed):

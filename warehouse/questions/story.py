@@ -91,7 +91,10 @@ def read_story(session: QuerySession, sought: Sought, bounds: Bounds, *, token: 
     Raises:
         QueryError: the records cannot be read, or there are more than settings allow time for.
     """
-    when = {"first": bounds.first_unix_nano or 0, "last": _LATEST if bounds.last_unix_nano is None else bounds.last_unix_nano}
+    when = {
+        "first": bounds.first_unix_nano or 0,
+        "last": _LATEST if bounds.last_unix_nano is None else bounds.last_unix_nano,
+    }
     seeds, cut = _read_seeds(session, sought, when, token=token, now=now, bounds=bounds)
     found = {kind: rows for kind, rows in seeds.items() if rows}
     newest = sorted(
@@ -121,8 +124,10 @@ def _read_seeds(
 ) -> tuple[dict[Kind, list[dict[str, Any]]], list[str]]:
     """The records that name what is sought, newest first, by what it was taken for."""
     statements = dict(zip(_SEEDS, _sql("story_seeds").split(_SEPARATOR), strict=True))
-    texts_first = min(when["last"], now) - TEXTS_DAYS * NANOS_PER_DAY if bounds.first_unix_nano is None else when["first"]
-    given = {
+    texts_first = (
+        min(when["last"], now) - TEXTS_DAYS * NANOS_PER_DAY if bounds.first_unix_nano is None else when["first"]
+    )
+    given: Mapping[Kind, Mapping[str, Any]] = {
         Kind.TRACE: {"text": sought.text.lower(), "after": sought.text.lower() + "g"},
         Kind.APPROVAL: {"text": sought.text},
         Kind.CONVERSATION: {"text": sought.text, "quoted": _quoted(sought.text)},
@@ -141,7 +146,8 @@ def _read_seeds(
     for kind in sought.kinds:
         if kind is Kind.PERSON and token is None:
             continue
-        values = {**({} if kind is Kind.RECORD else when), **given[kind], "most": bounds.most + 1}
+        times: Mapping[str, Any] = {} if kind is Kind.RECORD else when
+        values = {**times, **given[kind], "most": bounds.most + 1}
         found[kind] = session.run_trusted(statements[kind], values).to_pylist()
         if len(found[kind]) > bounds.most:
             cut.append(f"only the newest {bounds.most:,} records that name this {kind.value} are looked at")
