@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from dashboards.request_desk import HeldCase, RequestDesk
+from dashboards.search_desk import SearchDesk
 from dashboards.viewer import Viewer
 from warehouse.control.incidents import IncidentDetails, IncidentRecord
 from warehouse.errors import UnavailableError
@@ -151,6 +152,11 @@ class Desk(Protocol):
     @property
     def requests(self) -> RequestDesk:
         """Who carries out what people ask for."""
+        ...
+
+    @property
+    def search(self) -> SearchDesk:
+        """Who answers the search box."""
         ...
 
     def viewer(self, id_token: str | None) -> Viewer:

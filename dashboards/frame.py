@@ -6,6 +6,7 @@ Texts of records are shown as text: in tables, in `st.text` or in code blocks, n
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import altair as alt
 import pyarrow as pa
@@ -49,14 +50,31 @@ def explained(*, goes_on: bool = False) -> Iterator[None]:
 
 
 def show_rows(
-    found: pa.Table | Sequence[Mapping[str, object]], name: str, *, empty: str, height: int | None = None
+    found: pa.Table | Sequence[Mapping[str, object]],
+    name: str,
+    *,
+    empty: str,
+    height: int | None = None,
+    links: Mapping[str, Sequence[str | None]] = MappingProxyType({}),
 ) -> None:
-    """Rows as a table with its export, or, where there are none, what that means."""
+    """Rows as a table with its export, or, where there are none, what that means.
+
+    `links` are columns of addresses of other pages, shown by the page's name and not exported.
+    """
     rows = found if isinstance(found, pa.Table) else pa.Table.from_pylist(list(found))
     if not rows.num_rows:
         st.info(empty, icon=":material/info:")
         return
-    st.dataframe(rows.slice(0, MOST_SHOWN), width="stretch", hide_index=True, height=height or "auto")
+    shown = rows
+    for label, addresses in links.items():
+        shown = shown.append_column(label, pa.array(addresses, pa.string()))
+    st.dataframe(
+        shown.slice(0, MOST_SHOWN),
+        width="stretch",
+        hide_index=True,
+        height=height or "auto",
+        column_config={label: st.column_config.LinkColumn(display_text=r"/([a-z]+)\?") for label in links},
+    )
     buffer = io.BytesIO()
     pc.write_csv(_flat(rows), buffer)
     st.download_button(

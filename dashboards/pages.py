@@ -4,7 +4,19 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import agents, audit, deletion, evidence, incidents, integrity, overview, request_forms, slos, trace
+from dashboards import (
+    agents,
+    audit,
+    deletion,
+    evidence,
+    incidents,
+    integrity,
+    overview,
+    request_forms,
+    search,
+    slos,
+    trace,
+)
 from dashboards.desk import Desk, open_desk
 from dashboards.entrance import identify, sign_out
 from dashboards.frame import explained
@@ -22,8 +34,10 @@ def _desk(lake: str) -> Desk:
 def main(lake: str) -> None:
     """Find out who looks, then draw what the address names, of the lake in this folder."""
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
+    found = st.Page(search.show, title="Search", icon=":material/search:", url_path="search")
     pages = [
         st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview", default=True),
+        found,
         st.Page(evidence.show, title="Evidence", icon=":material/fact_check:", url_path="evidence"),
         st.Page(audit.show, title="Audit explorer", icon=":material/manage_search:", url_path="audit"),
         st.Page(trace.show, title="Trace", icon=":material/account_tree:", url_path="trace"),
@@ -40,6 +54,9 @@ def main(lake: str) -> None:
     page = st.navigation(pages)
     st.session_state["desk"], st.session_state["viewer"] = desk, viewer
     st.session_state["tenant"] = _tenant(viewer)
+    with st.sidebar:
+        if search.box():
+            st.switch_page(found, query_params={"tenant": st.session_state["tenant"]})
     _sidebar(desk, viewer)
     page.run()
 

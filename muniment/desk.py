@@ -9,11 +9,13 @@ Invariants:
 import io
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +37,7 @@ from governance.access.identity import UserClaim
 from governance.evidence.standalone import verify_pack
 from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import read_retention
+from muniment.desk_search import LakeSearch
 from muniment.desk_sessions import Session, Sessions
 from muniment.evidence import build_pack, read_controls
 from muniment.identity_provider import IdentityProvider
@@ -91,6 +94,11 @@ class LakeDesk:
     def requests(self) -> LakeRequests:
         """As `Desk.requests`."""
         return LakeRequests(self._as)
+
+    @property
+    def search(self) -> LakeSearch:
+        """As `Desk.search`."""
+        return LakeSearch(self._as, partial(self._record, action="search"))
 
     def viewer(self, id_token: str | None) -> Viewer:
         """Who is looking.
@@ -312,14 +320,25 @@ class LakeDesk:
         self._record(context, tenant, kind, what)
         return context
 
-    def _record(self, context: CommandContext, tenant: str, kind: str, what: str) -> None:
-        """Record that somebody viewed something, unless the same was recorded within the last minute."""
-        key = (context.principal.recorded_by, tenant, kind, what)
+    def _record(
+        self,
+        context: CommandContext,
+        tenant: str,
+        kind: str,
+        what: str | None,
+        attributes: Mapping[str, object] = MappingProxyType({}),
+        *,
+        action: str = "page",
+    ) -> None:
+        """Record that somebody viewed something, unless the same was recorded within the last minute. What has no name always is."""
+        key = (context.principal.recorded_by, tenant, kind, what or "")
         now = context.clock() / NANOS_PER_SECOND
         with self._lock:
-            if now - self._viewed.get(key, 0.0) < _ONCE_SECONDS:
+            if what is not None and now - self._viewed.get(key, 0.0) < _ONCE_SECONDS:
                 return
-        context.record("record.viewed", tenant, action="page", resource_type=kind, resource_id=what)
+        context.record(
+            "record.viewed", tenant, action=action, resource_type=kind, resource_id=what, attributes=attributes
+        )
         with self._lock:
             if len(self._viewed) > _MOST_REMEMBERED:
                 self._viewed.clear()

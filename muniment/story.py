@@ -6,7 +6,7 @@ Invariants:
 - The search is on record, as `record.viewed`, before anything of it is told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ from warehouse.questions.sought import Kind, Sought, classify
 from warehouse.questions.story import CONTENTS, STORY_TABLES, Bounds, StoryRecords, read_story
 from warehouse.questions.story_lines import Entry, Story, record_lines
 
-RecordView = Callable[[str, str, str | None, dict[str, object]], None]
+RecordView = Callable[[str, str, str | None, Mapping[str, object]], None]
 """`record_view(tenant, kind, what, attributes)` records that a story was looked at, or raises."""
 
 
@@ -186,7 +186,7 @@ def _attributes(story: Story, *, by_value: bool) -> dict[str, object]:
 
 
 def _recorder(context: CommandContext) -> RecordView:
-    def record(tenant: str, kind: str, what: str | None, attributes: dict[str, object]) -> None:
+    def record(tenant: str, kind: str, what: str | None, attributes: Mapping[str, object]) -> None:
         context.record(
             "record.viewed", tenant, action="search", resource_type=kind, resource_id=what, attributes=attributes
         )
