@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.evidence_lake import LAKE_NAME, evidence_lake
 from benchmarks.query_lake import TENANTS, linked
 from benchmarks.results import Figure
-from governance.evidence import standalone
+from governance.evidence.program import verifier_program
 from muniment.wiring import command_context
 from warehouse.clock import NANOS_PER_DAY
 from warehouse.ledger.signing import read_signing_keys
@@ -85,13 +85,15 @@ def _build(lake: Path, first: int, last: int, out: Path) -> dict[str, Any]:
     )  # fmt: skip
     if built.problems:
         raise RuntimeError(f"{len(built.problems)} records could not be proved: {built.problems[0]}")
-    return {"items": sum(outcome.items for outcome in built.outcomes), "steps": steps} | _spent(started)
+    return {"items": sum(each.outcome.items for each in built.assessed.assessments), "steps": steps} | _spent(started)
 
 
 def _verify(pack: Path, keys: Path) -> dict[str, float]:
+    program = pack.with_name("verify_pack.py")
+    program.write_bytes(verifier_program())
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
-        [sys.executable, "-I", standalone.__file__, str(pack), "--vkey", str(keys)], check=True, capture_output=True
+        [sys.executable, "-I", str(program), str(pack), "--vkey", str(keys)], check=True, capture_output=True
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

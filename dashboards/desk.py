@@ -5,14 +5,15 @@ group `muniment.desk` makes one. Every question names its viewer: the desk decid
 plain data. A page never opens a file of the lake itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
+from dashboards.evidence_desk import EvidenceDesk
 from dashboards.request_desk import HeldCase, RequestDesk
 from dashboards.search_desk import SearchDesk
 from dashboards.viewer import Viewer
@@ -112,14 +113,6 @@ class CheckedProof:
 
 
 @dataclass(frozen=True)
-class CheckedPack:
-    """What became of an evidence pack: `proved`, `broken` or `not established`, and everything that does not fit."""
-
-    result: str
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Objective:
     """One objective of an SLO over its window: shares from 0 to 1, None where nothing was measured."""
 
@@ -147,6 +140,11 @@ class Desk(Protocol):
     @property
     def asks_sign_in(self) -> bool:
         """Whether people have to sign in by a provider; else the local user looks."""
+        ...
+
+    @property
+    def evidence(self) -> EvidenceDesk:
+        """Who answers about frameworks, findings and packs."""
         ...
 
     @property
@@ -225,20 +223,6 @@ class Desk(Protocol):
 
     def agents(self, viewer: Viewer, tenant: str, days: int) -> tuple[pa.Table, pa.Table]:
         """The registry, and who was seen within so many days."""
-        ...
-
-    def frameworks(self, viewer: Viewer, tenant: str) -> Mapping[str, str]:
-        """Title of each framework by its id, computed ones first."""
-        ...
-
-    def build_pack(
-        self, viewer: Viewer, tenant: str, framework: str, from_unix_nano: int, to_unix_nano: int
-    ) -> tuple[bytes, list[dict[str, Any]]]:
-        """An evidence pack and its findings; recorded as an export."""
-        ...
-
-    def check_pack(self, pack: bytes, fingerprint: str) -> CheckedPack:
-        """Verify a pack that somebody brought, with the fingerprint that they brought."""
         ...
 
 

@@ -1,13 +1,14 @@
-"""Evidence for an auditor: choose framework and period, read the findings, take the pack along, or check one."""
+"""Evidence for an auditor: choose framework and period, read the findings, decide on exceptions, take the pack along, or check one."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import streamlit as st
 
+from dashboards.evidence_decisions import KEPT, draw_findings
+from dashboards.evidence_desk import Finding, Period
 from dashboards.frame import begin, choice, desk_of, explained, show_rows
 from warehouse.clock import NANOS_PER_SECOND, system_clock
-
-_STATES = {"satisfied": ":green", "not satisfied": ":red"}
 
 
 def show() -> None:
@@ -19,45 +20,70 @@ def show() -> None:
         tenant,
     )
     with explained():
-        frameworks = desk.frameworks(viewer, tenant)
+        frameworks = desk.evidence.frameworks(viewer, tenant)
     names = {title: name for name, title in frameworks.items()}
     framework = names[choice("Framework", list(names), "framework")]
-    today = datetime.fromtimestamp(system_clock() / NANOS_PER_SECOND, UTC).date()
-    first_of_month = today.replace(day=1)
-    begins, ends = st.columns(2)
-    first = begins.date_input("From (UTC)", (first_of_month - timedelta(days=1)).replace(day=1), key="evidence-from")
-    last = ends.date_input("To, this day included (UTC)", first_of_month - timedelta(days=1), key="evidence-to")
-    if st.button("Build the pack", type="primary"):
+    first, last = _dates()
+    period = (_nanos(first), _nanos(last, days=1))
+    seeing, building, _ = st.columns([1, 1, 3])
+    if seeing.button("Show the findings"):
+        with explained(), st.spinner("Evaluating controls, this period and the one before…"):
+            _keep(framework, period, desk.evidence.findings(viewer, tenant, framework, period))
+    if building.button("Build the pack", type="primary"):
         with (
             explained(),
             st.spinner("Evaluating controls, checking every record, proving samples… this can take a minute."),
         ):
-            pack, findings = desk.build_pack(viewer, tenant, framework, _nanos(first), _nanos(last, days=1))
-        st.session_state["pack"] = (tenant, framework, str(first), str(last), pack, findings)
-    _built(tenant, framework, str(first), str(last))
+            pack, findings = desk.evidence.build_pack(viewer, tenant, framework, period)
+        _keep(framework, period, findings)
+        st.session_state["pack"] = (tenant, framework, period, pack)
+    _built(tenant, framework, period, f"{tenant}-{framework}-{first}-{last}.zip")
     st.subheader("Check a pack")
     _check()
 
 
-def _built(tenant: str, framework: str, first: str, last: str) -> None:
-    """The findings of the pack that was built for exactly this choice; another tenant's is never shown."""
-    made = st.session_state.get("pack")
-    if made is None or made[:4] != (tenant, framework, first, last):
-        return
-    pack, findings = made[4], made[5]
-    for each in findings:
-        color = _STATES.get(each["finding"], ":orange")
-        with st.container(border=True):
-            st.markdown(f"{color}[**{each['finding']}**]")
-            st.text(f"{each['control']} {each['title']}\n{each['why']}")
-    show_rows(findings, f"findings-{framework}", empty="This framework has no controls.")
-    st.download_button(
-        "Download the pack",
-        pack,
-        file_name=f"{tenant}-{framework}-{first}-{last}.zip",
-        mime="application/zip",
-        type="primary",
+def _dates() -> tuple[date, date]:
+    """First and last day of the period; the month that ended last unless somebody chose."""
+    today = datetime.fromtimestamp(system_clock() / NANOS_PER_SECOND, UTC).date()
+    ended = today.replace(day=1) - timedelta(days=1)
+    begins, ends = st.columns(2)
+    return (
+        begins.date_input("From (UTC)", ended.replace(day=1), key="evidence-from"),
+        ends.date_input("To, this day included (UTC)", ended, key="evidence-to"),
     )
+
+
+def _keep(framework: str, period: Period, findings: Sequence[Finding]) -> None:
+    _, _, tenant = desk_of()
+    st.session_state[KEPT] = ((tenant, framework, period), findings)
+
+
+def _built(tenant: str, framework: str, period: Period, name: str) -> None:
+    """The findings of exactly this choice, and the pack that was built for it; another tenant's is never shown."""
+    chosen, findings = st.session_state.get(KEPT, (None, ()))
+    if chosen != (tenant, framework, period):
+        return
+    draw_findings(framework, period, findings)
+    rows = [
+        {
+            "control": each.control,
+            "title": each.title,
+            "finding": each.finding,
+            "why": each.why,
+            "items": each.items,
+            "exceptions": each.exceptions,
+            "new": each.new,
+            "go on": each.continuing,
+            "gone": each.gone,
+            "period before": each.before,
+        }
+        for each in findings
+    ]
+    show_rows(rows, f"findings-{framework}", empty="This framework has no controls.")
+    made = st.session_state.get("pack")
+    if made is None or made[:3] != (tenant, framework, period):
+        return
+    st.download_button("Download the pack", made[3], file_name=name, mime="application/zip", type="primary")
     st.caption(
         "Give the auditor the pack, and the fingerprint of the key by another way: `muniment evidence verify` checks it offline."
     )
@@ -69,7 +95,7 @@ def _check() -> None:
     fingerprint = st.text_input("Fingerprint of the key that you trust, from elsewhere than the pack")
     if file is None:
         return
-    checked = desk.check_pack(file.getvalue(), fingerprint.strip())
+    checked = desk.evidence.check_pack(file.getvalue(), fingerprint.strip())
     if checked.result == "proved":
         st.success(
             "Proved: every file is as it was signed, and each sampled record stands in a sealed log.",

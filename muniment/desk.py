@@ -6,8 +6,6 @@ Invariants:
   at most, since a page asks again at every click.
 """
 
-import io
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +19,6 @@ from typing import Any
 import pyarrow as pa
 
 from dashboards.desk import (
-    CheckedPack,
     CheckedProof,
     Fact,
     Integrity,
@@ -34,12 +31,11 @@ from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
-from governance.evidence.standalone import verify_pack
+from muniment.desk_evidence import LakeEvidence
 from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import read_retention
 from muniment.desk_search import LakeSearch
 from muniment.desk_sessions import Session, Sessions
-from muniment.evidence import build_pack, read_controls
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
 from muniment.overview import facts
@@ -89,6 +85,11 @@ class LakeDesk:
     def asks_sign_in(self) -> bool:
         """As `Desk.asks_sign_in`."""
         return self._sessions.provider is not None
+
+    @property
+    def evidence(self) -> LakeEvidence:
+        """As `Desk.evidence`."""
+        return LakeEvidence(self._as)
 
     @property
     def requests(self) -> LakeRequests:
@@ -249,45 +250,6 @@ class LakeDesk:
             seen = seen_agents(session, first_unix_nano=context.clock() - days * NANOS_PER_DAY)
         registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
         return pa.Table.from_pylist([_agent(each) for each in registered]), seen
-
-    def frameworks(self, viewer: Viewer, tenant: str) -> dict[str, str]:
-        """As `Desk.frameworks`."""
-        context = self._as(viewer)
-        context.check(Action.POLICY_READ, tenant)
-        found = sorted(read_controls(context).frameworks.values(), key=lambda each: (each.is_mapping_only, each.id))
-        return {each.id: each.title for each in found}
-
-    def build_pack(
-        self, viewer: Viewer, tenant: str, framework: str, from_unix_nano: int, to_unix_nano: int
-    ) -> tuple[bytes, list[dict[str, Any]]]:
-        """As `Desk.build_pack`."""
-        with tempfile.TemporaryDirectory(prefix="muniment-pack-") as folder:
-            built = build_pack(
-                self._as(viewer),
-                framework=framework,
-                tenant=tenant,
-                from_unix_nano=from_unix_nano,
-                to_unix_nano=to_unix_nano,
-                out=Path(folder) / "pack.zip",
-            )
-            content = built.file.read_bytes()
-        return content, [
-            {
-                "control": each.control.id,
-                "title": each.control.title,
-                "finding": each.state.value,
-                "why": each.why,
-                "items": each.items,
-                "exceptions": each.exceptions,
-            }
-            for each in built.outcomes
-        ]
-
-    def check_pack(self, pack: bytes, fingerprint: str) -> CheckedPack:
-        """As `Desk.check_pack`: nothing of the lake is read."""
-        verdict = verify_pack(io.BytesIO(pack), (), [fingerprint] if fingerprint else [])
-        said = [f"{count:,} {what} checked" for what, count in verdict.checked.items()]
-        return CheckedPack(verdict.result, (*said, *verdict.problems))
 
     def _as(self, viewer: Viewer) -> CommandContext:
         return self._context_of(self._sessions.principal(viewer.ticket))

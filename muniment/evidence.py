@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from governance.access import Action
-from governance.controls.evaluating import Outcome, evaluate
-from governance.controls.framework import KIND, Controls, Framework, compile_controls, default_controls
+from governance.controls.framework import Controls
+from governance.evidence.assessment import Assessed, assess
 from governance.evidence.files import Ground, Place, manifest_of, note_text, pack_files, proof_places
 from governance.evidence.standalone import MANIFEST, NOTE, Verdict, canonical_zip, verify_pack
+from muniment.assessing import check_period, find_framework, read_controls
 from muniment.certificates import list_documents
 from muniment.holding import scope_json
 from muniment.retaining import check_tenant
@@ -19,13 +20,12 @@ from muniment.witness_rounds import witness_status
 from retention.holds import read_scope
 from warehouse.clock import utc_text
 from warehouse.durable import PRIVATE_FILE, replace_file
-from warehouse.errors import InputError, NotFoundError
+from warehouse.errors import InputError
 from warehouse.ledger.listening import STARTED
 from warehouse.ledger.note import sign_note
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import VerifyOptions, verify_lake
 from warehouse.names import LAKE_TENANT
-from warehouse.policies import in_force
 from warehouse.query import QuerySession
 from warehouse.questions.bulk_proofs import prove_rows
 from warehouse.questions.proof import PROVABLE_TABLES, list_logs
@@ -40,7 +40,7 @@ class BuiltPack:
 
     file: Path
     sha256: str
-    outcomes: tuple[Outcome, ...]
+    assessed: Assessed
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -48,38 +48,9 @@ class BuiltPack:
         return {
             "file": str(self.file),
             "sha256": self.sha256,
-            "findings": [
-                {
-                    "control": outcome.control.id,
-                    "finding": outcome.state.value,
-                    "items": outcome.items,
-                    "exceptions": outcome.exceptions,
-                }
-                for outcome in self.outcomes
-            ],
+            "findings": self.assessed.to_json()["controls"],
             "problems": list(self.problems),
         }
-
-
-def read_controls(context: CommandContext) -> Controls:
-    """The controls in force: those applied, else those that come with the package.
-
-    Raises:
-        PolicyError: those in force were written for another version.
-    """
-    found = in_force(context.control, KIND)
-    return default_controls() if found is None else compile_controls(found.bundle)
-
-
-def find_framework(controls: Controls, name: str) -> Framework:
-    """A framework by its id.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    if name not in controls.frameworks:
-        raise NotFoundError(f"framework: expected {', '.join(sorted(controls.frameworks))}, got {name!r}")
-    return controls.frameworks[name]
 
 
 def build_pack(
@@ -107,8 +78,7 @@ def build_pack(
     """
     context.check(Action.RECORDS_EXPORT, tenant)
     check_tenant(context, tenant)
-    if from_unix_nano >= to_unix_nano:
-        raise InputError("evidence build: expected --from before --to, got a period that is empty")
+    check_period((from_unix_nano, to_unix_nano))
     if out.exists() and not force:
         raise InputError(
             f"{out}: expected a name that is free, got a file", hint="name another with --out, or add --force"
@@ -116,17 +86,14 @@ def build_pack(
     controls = read_controls(context)
     chosen = find_framework(controls, framework)
     with context.session([tenant]) as session:
-        outcomes = []
-        for control in chosen.controls:
-            step(f"{control.id} {control.title}")
-            outcomes.append(evaluate(session, control, from_unix_nano=from_unix_nano, to_unix_nano=to_unix_nano))
+        assessed = assess(session, chosen, from_unix_nano=from_unix_nano, to_unix_nano=to_unix_nano, step=step)
         step("accounting for every record")
         ground = _ground(context, session, controls, tenant, (from_unix_nano, to_unix_nano), thorough=thorough)
         step("proving the samples")
-        proofs, problems = _prove(context, session, tenant, proof_places(outcomes, ground.seed))
+        proofs, problems = _prove(context, session, tenant, proof_places(assessed, ground.seed))
     step("writing the report")
-    files = pack_files(chosen, outcomes, ground, proofs, problems)
-    manifest = manifest_of(chosen, outcomes, ground, files)
+    files = pack_files(assessed, ground, proofs, problems)
+    manifest = manifest_of(assessed, ground, files)
     signers = read_signing_keys(context.lake.keys).signers(f"{ground.lake}/evidence", ground.as_of_unix_nano)
     files |= {MANIFEST: manifest, NOTE: sign_note(note_text(manifest), signers)}
     content = canonical_zip(files)
@@ -141,7 +108,7 @@ def build_pack(
     )
     replace_file(out.absolute(), content)
     out.chmod(PRIVATE_FILE)
-    return BuiltPack(out, digest, tuple(outcomes), tuple(f"{place}: {why}" for place, why in sorted(problems.items())))
+    return BuiltPack(out, digest, assessed, tuple(f"{place}: {why}" for place, why in sorted(problems.items())))
 
 
 def check_pack(file: Path, vkeys: Sequence[str], fingerprints: Sequence[str]) -> Verdict:

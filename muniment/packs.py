@@ -13,7 +13,8 @@ from pathlib import Path
 
 from governance.access import Action
 from governance.controls.framework import Controls
-from muniment.evidence import BuiltPack, build_pack, read_controls
+from muniment.assessing import read_controls
+from muniment.evidence import BuiltPack, build_pack
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND

@@ -34,6 +34,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "log": ("opened", "heads"),
     "collector": ("started", "stopped", "heartbeat"),
     "control": ("reviewed",),
+    "exception": ("disposed",),
 }
 
 CATALOGUE: frozenset[str] = frozenset(f"{family}.{name}" for family, names in _FAMILIES.items() for name in names)
@@ -43,7 +44,7 @@ OWN_PREFIXES: tuple[str, ...] = (
     "retention.", "erasure.", "hold.", "key.", "lake.", "log.", "ledger.", "record.", "incident.", "alert.",
     "collector.",
 )  # fmt: skip
-OWN_NAMES: frozenset[str] = frozenset({"data.exported", "policy.changed"})
+OWN_NAMES: frozenset[str] = frozenset({"data.exported", "policy.changed", "control.reviewed", "exception.disposed"})
 EXTERNAL_PREFIX = "external."
 
 

@@ -51,6 +51,8 @@ class Action(StrEnum):
     INCIDENT_READ = "incident.read"
     INCIDENT_HANDLE = "incident.handle"
     INCIDENT_DETECT = "incident.detect"
+    CONTROL_DISPOSE = "control.dispose"
+    CONTROL_REVIEW = "control.review"
 
 
 RESOURCES: Mapping[str, str] = MappingProxyType(
@@ -74,6 +76,7 @@ RESOURCES: Mapping[str, str] = MappingProxyType(
         "quality": "Quality",
         "alert": "Alert",
         "incident": "Incident",
+        "control": "Control",
     }
 )
 """The kind of thing, as the schema calls it, by the first part of an action's name. What is done to the lake is done to a tenant

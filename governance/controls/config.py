@@ -17,7 +17,10 @@ class TestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ControlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One control. Without `sql` it is a mapping: text alone, which produces no finding."""
+    """One control. Without `sql` it is a mapping: text alone, which produces no finding.
+
+    `about` names the columns by which the next period knows an exception again, such as the credential; by default its record.
+    """
 
     id: str
     title: str
@@ -27,6 +30,7 @@ class ControlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     limits: str
     sql: str | None = None
     coverage: str | None = None
+    about: list[str] = []
     test: TestConfig = msgspec.field(default_factory=TestConfig)
 
 

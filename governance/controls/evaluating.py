@@ -43,6 +43,13 @@ class Outcome:
         return int(self.population.num_rows)
 
     @property
+    def excepted(self) -> pa.Table:
+        """The exceptions: items that are not as they should be, or that cannot be judged."""
+        if not self.exceptions:
+            return self.population.slice(0, 0)
+        return self.population.filter(pc.invert(pc.fill_null(self.population.column("ok"), False)))
+
+    @property
     def share(self) -> float | None:
         """Which share is without exception; None of nothing."""
         return None if not self.items else (self.items - self.exceptions) / self.items
@@ -87,10 +94,11 @@ def _judge(control: Control, population: pa.Table, exceptions: int, covered: int
 
 
 def _ordered(control: Control, rows: pa.Table) -> pa.Table:
-    missing = [name for name in REQUIRED if name not in rows.column_names]
+    expected = (*REQUIRED, *control.about)
+    missing = [name for name in expected if name not in rows.column_names]
     if missing:
         raise QueryError(
-            f"control {control.framework} {control.id}: expected columns {', '.join(REQUIRED)}, got none named "
+            f"control {control.framework} {control.id}: expected columns {', '.join(expected)}, got none named "
             f"{', '.join(missing)}"
         )
     return rows.sort_by([(name, "ascending") for name in ("time_unix_nano", "record_table", "shard", "log_index")])

@@ -23,7 +23,8 @@ class Control:
     """One control. `sql` None makes it a mapping, which produces no finding.
 
     `sql` yields a row an item of the population, with the columns of `evaluating.REQUIRED` and any others; `coverage` yields one
-    number, of the records that the time has at all.
+    number, of the records that the time has at all. `about` are the columns that say what an exception is about: by them the next
+    period knows it again; where there are none, by its record.
     """
 
     framework: str
@@ -37,6 +38,7 @@ class Control:
     coverage: str | None = None
     share: float = 1.0
     empty: str = INSUFFICIENT
+    about: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -136,6 +138,7 @@ def _control(framework: str, config: ControlConfig) -> Control:
         config.coverage,
         config.test.share,
         config.test.empty,
+        tuple(config.about),
     )
 
 

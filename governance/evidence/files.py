@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +14,12 @@ import rfc8785
 from governance.controls.evaluating import Outcome, State
 from governance.controls.framework import Framework
 from governance.evidence import standalone
+from governance.evidence.assessment import Assessed, Assessment
+from governance.evidence.decision_files import decision_files, decision_places
 from governance.evidence.oscal import assessment_results
+from governance.evidence.program import verifier_program
 from governance.evidence.report import html_report, pdf_report
+from governance.evidence.sealed import fingerprint, parse_vkey
 
 SAMPLE_SIZE = 25
 """Records a control whose proofs a pack holds: the usual sample of an auditor."""
@@ -62,7 +65,7 @@ class Ground:
     @property
     def fingerprint(self) -> str:
         """Of the newest key."""
-        return standalone.fingerprint(standalone.parse_vkey(self.vkeys[0])[1])
+        return fingerprint(parse_vkey(self.vkeys[0])[1])
 
     @property
     def seed(self) -> str:
@@ -78,39 +81,38 @@ def sample_of(outcome: Outcome, seed: str) -> list[Place]:
 
 
 def pack_files(
-    framework: Framework,
-    outcomes: Sequence[Outcome],
-    ground: Ground,
-    proofs: Mapping[Place, bytes],
-    problems: Mapping[Place, str],
+    assessed: Assessed, ground: Ground, proofs: Mapping[Place, bytes], problems: Mapping[Place, str]
 ) -> dict[str, bytes]:
     """Every file of a pack but its manifest and that one's signature, by name."""
+    framework = assessed.framework
     of_controls: dict[str, bytes] = {}
-    for outcome in outcomes:
-        of_controls |= _control_files(outcome, ground, proofs, problems)
+    for each in assessed.assessments:
+        of_controls |= _control_files(each.outcome, ground, proofs, problems)
     populations = {
-        outcome.control.id: hashlib.sha256(of_controls[f"controls/{outcome.control.folder}/{POPULATION}"]).hexdigest()
-        for outcome in outcomes
-        if outcome.control.sql is not None
+        each.control.id: hashlib.sha256(of_controls[f"controls/{each.control.folder}/{POPULATION}"]).hexdigest()
+        for each in assessed.assessments
+        if each.control.sql is not None
     }
     ground = replace(ground, populations=populations)
     files: dict[str, bytes] = {
         "README.txt": _readme(framework, ground).encode(),
-        "report.html": html_report(framework, outcomes, ground).encode(),
-        "report.pdf": pdf_report(framework, outcomes, ground),
-        "assessment-results.json": _json(assessment_results(framework, outcomes, ground)),
+        "report.html": html_report(assessed, ground).encode(),
+        "report.pdf": pdf_report(assessed, ground),
+        "assessment-results.json": _json(assessment_results(assessed, ground)),
         "completeness.json": _json(dict(ground.completeness)),
         "holds.json": _json([dict(hold) for hold in ground.holds]),
         standalone.KEYS: "".join(f"{vkey}\n" for vkey in ground.vkeys).encode(),
-        "verify_pack.py": resources.files("governance.evidence").joinpath("standalone.py").read_bytes(),
+        "verify_pack.py": verifier_program(),
     }
     files |= {f"checkpoints/{shard}": note for shard, note in ground.checkpoints.items()}
     files |= {f"certificates/{name}": content for name, content in ground.certificates.items()}
-    return files | of_controls
+    return files | of_controls | decision_files(assessed, proofs, problems)
 
 
-def manifest_of(framework: Framework, outcomes: Sequence[Outcome], ground: Ground, files: Mapping[str, bytes]) -> bytes:
+def manifest_of(assessed: Assessed, ground: Ground, files: Mapping[str, bytes]) -> bytes:
     """The manifest, in canonical JSON (RFC 8785)."""
+    framework = assessed.framework
+    first, last = assessed.before
     return rfc8785.dumps(
         {
             "format": standalone.FORMAT,
@@ -120,12 +122,13 @@ def manifest_of(framework: Framework, outcomes: Sequence[Outcome], ground: Groun
             "title": framework.title,
             "from_unix_nano": str(ground.from_unix_nano),
             "to_unix_nano": str(ground.to_unix_nano),
+            "before": {"from_unix_nano": str(first), "to_unix_nano": str(last)},
             "as_of_unix_nano": str(ground.as_of_unix_nano),
             "controls_hash": ground.policy_hash,
             "fingerprint": ground.fingerprint,
             "seed": ground.seed,
             "sample_size": SAMPLE_SIZE,
-            "controls": [_figures(outcome, files) for outcome in outcomes],
+            "controls": [_figures(each, files) for each in assessed.assessments],
             "files": {
                 name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
                 for name, content in files.items()
@@ -139,8 +142,8 @@ def note_text(manifest: bytes) -> str:
     return f"{standalone.FORMAT}\n{hashlib.sha256(manifest).hexdigest()}\n"
 
 
-def _figures(outcome: Outcome, files: Mapping[str, bytes]) -> dict[str, Any]:
-    control = outcome.control
+def _figures(assessment: Assessment, files: Mapping[str, bytes]) -> dict[str, Any]:
+    outcome, control = assessment.outcome, assessment.control
     found: dict[str, Any] = {
         "id": control.id,
         "folder": control.folder,
@@ -152,6 +155,9 @@ def _figures(outcome: Outcome, files: Mapping[str, bytes]) -> dict[str, Any]:
         "covered": outcome.covered,
     }
     if outcome.state is not State.MAPPING_ONLY:
+        said = assessment.to_json()
+        found |= {name: said[name] for name in ("dispositions", "before", "new", "continuing", "gone")}
+        found["reviewed"] = assessment.review is not None
         population = files[f"controls/{control.folder}/{POPULATION}"]
         found["population_sha256"] = hashlib.sha256(population).hexdigest()
     return found
@@ -242,6 +248,8 @@ def _readme(framework: Framework, ground: Ground) -> str:
         f"Tenant {ground.tenant} of lake {ground.lake}.\n\n"
         "report.pdf, report.html    what was found, a page a control\n"
         "controls/                  population, query, sample and proofs of each control\n"
+        "decisions.json             what was decided on exceptions, and reviews, with proofs in decisions/\n"
+        "difference.json            what changed since the period before\n"
         "completeness.json          how every record is accounted for\n"
         "checkpoints/ certificates/ holds.json    the seals, what was deleted, what is held\n"
         "manifest.json              SHA-256 of every file; manifest.note is its signature\n"
@@ -251,6 +259,7 @@ def _readme(framework: Framework, ground: Ground) -> str:
     )
 
 
-def proof_places(outcomes: Iterable[Outcome], seed: str) -> set[Place]:
+def proof_places(assessed: Assessed, seed: str) -> set[Place]:
     """Every place of which the pack needs a proof."""
-    return {place for outcome in outcomes for place in sample_of(outcome, seed)}
+    samples = {place for each in assessed.assessments for place in sample_of(each.outcome, seed)}
+    return samples | decision_places(assessed)

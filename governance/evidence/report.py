@@ -7,7 +7,6 @@ along are used, so that every machine makes the same bytes.
 import datetime as dt
 import html
 import json
-from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.controls.evaluating import REQUIRED, Outcome, State
-from governance.controls.framework import Framework
+from governance.evidence.assessment import Assessed, Assessment
+from governance.evidence.report_changes import changes, comparison, decided, mark, moment
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND, utc_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _NANOS = "_unix_nano"
 _BARS = 31
 
 
-def pdf_report(framework: Framework, outcomes: Sequence[Outcome], ground: "Ground") -> bytes:
+def pdf_report(assessed: Assessed, ground: "Ground") -> bytes:
     """The report as PDF/A-2b."""
     import typst
 
@@ -38,16 +38,16 @@ def pdf_report(framework: Framework, outcomes: Sequence[Outcome], ground: "Groun
         source,
         format="pdf",
         ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(report_data(framework, outcomes, ground), ensure_ascii=False)},
+        sys_inputs={"data": json.dumps(report_data(assessed, ground), ensure_ascii=False)},
         pdf_standards=["a-2b"],
         timestamp=ground.as_of_unix_nano // NANOS_PER_SECOND,
     )
     return found
 
 
-def html_report(framework: Framework, outcomes: Sequence[Outcome], ground: "Ground") -> str:
+def html_report(assessed: Assessed, ground: "Ground") -> str:
     """The report as one HTML page without scripts and without anything from elsewhere."""
-    data = report_data(framework, outcomes, ground)
+    data = report_data(assessed, ground)
     rows = "".join(
         f"<tr><td>{_e(each['id'])}</td><td><a href='#{_e(each['folder'])}'>{_e(each['title'])}</a></td>"
         f"<td class='{_e(each['tone'])}'>{_e(each['state'])}</td><td>{_e(each['why'])}</td></tr>"
@@ -62,28 +62,30 @@ def html_report(framework: Framework, outcomes: Sequence[Outcome], ground: "Grou
         f"Computed from records received up to {_e(data['as_of'])}.</p>"
         f"<p class='trust'>{_e(data['trust'])}<br>Fingerprint of the key: <code>{_e(data['fingerprint'])}</code></p>"
         f"<h2>Summary</h2><table><tr><th>Control</th><th>Title</th><th>Finding</th><th>Figure</th></tr>{rows}</table>"
-        f"<h2>Completeness</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
+        f"{_html_comparison(data['comparison'])}<h2>Completeness</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
         + "".join(map(_html_control, data["controls"]))
         + "</body></html>"
     )
 
 
-def report_data(framework: Framework, outcomes: Sequence[Outcome], ground: "Ground") -> dict[str, Any]:
+def report_data(assessed: Assessed, ground: "Ground") -> dict[str, Any]:
     """What both reports show, as plain data: every value is a text or a number."""
+    framework = assessed.framework
     return {
         "title": framework.title,
         "note": framework.note,
         "tenant": ground.tenant,
         "lake": ground.lake,
-        "from": _moment(ground.from_unix_nano),
-        "to": _moment(ground.to_unix_nano),
-        "as_of": _moment(ground.as_of_unix_nano),
+        "from": moment(ground.from_unix_nano),
+        "to": moment(ground.to_unix_nano),
+        "as_of": moment(ground.as_of_unix_nano),
         "fingerprint": ground.fingerprint,
         "trust": trust(ground),
         "completeness": completeness_lines(ground),
         "holds": len(ground.holds),
         "certificates": len(ground.certificates),
-        "controls": [_control(outcome, ground) for outcome in outcomes],
+        "comparison": comparison(assessed),
+        "controls": [_control(each, ground) for each in assessed.assessments],
     }
 
 
@@ -96,7 +98,7 @@ def trust(ground: "Ground") -> str:
             "operator of this system."
         )
     name, at = max(cosigned, key=lambda each: each[1])
-    return f"An independent witness ({name}) cosigned the seals, last on {_moment(at)}: the operator cannot rewrite what came before unseen."
+    return f"An independent witness ({name}) cosigned the seals, last on {moment(at)}: the operator cannot rewrite what came before unseen."
 
 
 def completeness_lines(ground: "Ground") -> list[str]:
@@ -132,8 +134,8 @@ def completeness_lines(ground: "Ground") -> list[str]:
     return lines
 
 
-def _control(outcome: Outcome, ground: "Ground") -> dict[str, Any]:
-    control = outcome.control
+def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
+    outcome, control = assessment.outcome, assessment.control
     return {
         "id": control.id,
         "folder": control.folder,
@@ -147,10 +149,11 @@ def _control(outcome: Outcome, ground: "Ground") -> dict[str, Any]:
         "items": outcome.items,
         "exceptions": outcome.exceptions,
         "trend": _trend(outcome, ground),
-        "listed": _exceptions(outcome),
+        "listed": _exceptions(assessment, ground.as_of_unix_nano),
+        "decided": decided(assessment, ground.as_of_unix_nano),
         "query": (control.sql or "").strip(),
         "source": _source(outcome, ground),
-    }
+    } | changes(assessment)
 
 
 def _trend(outcome: Outcome, ground: "Ground") -> list[dict[str, Any]]:
@@ -179,21 +182,22 @@ def _trend(outcome: Outcome, ground: "Ground") -> list[dict[str, Any]]:
     ]
 
 
-def _exceptions(outcome: Outcome) -> list[dict[str, str]]:
-    """The first exceptions by name: when, which record, why, and what the query says of it."""
-    if not outcome.exceptions:
-        return []
-    bad = outcome.population.filter(pc.invert(pc.fill_null(outcome.population.column("ok"), False)))
-    others = [name for name in bad.column_names if name not in REQUIRED]
-    return [
-        {
-            "when": _moment(row["time_unix_nano"]),
-            "record": f"{row['record_table']} {row['shard']}/{row['log_index']}",
-            "why": _short(row["exception"] or "cannot be judged"),
-            "more": _short("; ".join(_named(name, row[name]) for name in others if row[name] is not None)),
-        }
-        for row in bad.slice(0, SHOWN_EXCEPTIONS).to_pylist()
-    ]
+def _exceptions(assessment: Assessment, as_of_unix_nano: int) -> list[dict[str, str]]:
+    """The first exceptions by name: when, which record, why, what the query says of it, and what became of it."""
+    listed = []
+    for each in assessment.exceptions(SHOWN_EXCEPTIONS):
+        row = each.row
+        others = [name for name in row if name not in REQUIRED and row[name] is not None]
+        listed.append(
+            {
+                "when": moment(row["time_unix_nano"]),
+                "record": f"{row['record_table']} {row['shard']}/{row['log_index']}",
+                "why": _short(row["exception"] or "cannot be judged"),
+                "more": _short("; ".join(_named(name, row[name]) for name in others)),
+                "mark": mark(each.is_new, "open" if each.disposed is None else each.disposed.words(as_of_unix_nano)),
+            }
+        )
+    return listed
 
 
 def _source(outcome: Outcome, ground: "Ground") -> str:
@@ -204,7 +208,7 @@ def _source(outcome: Outcome, ground: "Ground") -> str:
     folder = f"controls/{control.folder}"
     text = (
         f"{outcome.items:,} rows of {folder}/population.csv, computed by {folder}/query.sql over the records received up to "
-        f"{_moment(ground.as_of_unix_nano)}. The records in {folder}/sample.json were drawn with the seed {ground.seed}, "
+        f"{moment(ground.as_of_unix_nano)}. The records in {folder}/sample.json were drawn with the seed {ground.seed}, "
         "and each comes with the proof of its place in a sealed log."
     )
     found = ground.populations.get(control.id)
@@ -214,7 +218,7 @@ def _source(outcome: Outcome, ground: "Ground") -> str:
 def _named(name: str, value: object) -> str:
     """A column and its value in words: an instant as a date, not as nanoseconds."""
     if name.endswith(_NANOS) and isinstance(value, int):
-        return f"{name.removesuffix(_NANOS).replace('_', ' ')}: {_moment(value)}"
+        return f"{name.removesuffix(_NANOS).replace('_', ' ')}: {moment(value)}"
     text = value.isoformat() if isinstance(value, dt.date) else str(value)
     return f"{name.replace('_', ' ')}: {_short(text, _MOST_OF_A_VALUE)}"
 
@@ -223,16 +227,17 @@ def _short(text: str, most: int = _MOST_CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _moment(unix_nano: int) -> str:
-    return f"{utc_text(unix_nano)[:19].replace('T', ' ')} UTC"
-
-
 def _html_control(each: dict[str, Any]) -> str:
     listed = "".join(
-        f"<tr><td>{_e(one['when'])}</td><td>{_e(one['record'])}</td><td>{_e(one['why'])}</td><td>{_e(one['more'])}</td></tr>"
+        f"<tr><td>{_e(one['when'])}</td><td>{_e(one['record'])}</td><td>{_e(one['why'])}</td><td>{_e(one['more'])}</td>"
+        f"<td>{_e(one['mark'])}</td></tr>"
         for one in each["listed"]
     )
-    table = f"<table><tr><th>When</th><th>Record</th><th>Why</th><th>What</th></tr>{listed}</table>" if listed else ""
+    table = (
+        f"<table><tr><th>When</th><th>Record</th><th>Why</th><th>What</th><th>Since, and what became of it</th></tr>{listed}</table>"
+        if listed
+        else ""
+    )
     left = each["exceptions"] - len(each["listed"])
     more = f"<p>and {left:,} more: controls/{_e(each['folder'])}/population.csv</p>" if left > 0 else ""
     source = f"<p class='cite'><b>Where the figure comes from.</b> {_e(each['source'])}</p>" if each["source"] else ""
@@ -240,7 +245,39 @@ def _html_control(each: dict[str, Any]) -> str:
     return (
         f"<section id='{_e(each['folder'])}'><h2>{_e(each['id'])} {_e(each['title'])}</h2><p class='cite'>{_e(each['citation'])}</p>"
         f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{table}{more}"
-        f"<p><b>What it does not show.</b> {_e(each['limits'])}</p>{source}{query}</section>"
+        f"{_html_changes(each)}<p><b>What it does not show.</b> {_e(each['limits'])}</p>{source}{query}</section>"
+    )
+
+
+def _html_changes(each: dict[str, Any]) -> str:
+    """What was decided, what changed since the period before, and the review."""
+    if not each["before"]:
+        return ""
+    rows = "".join(
+        f"<tr><td>{_e(one['record'])}</td><td>{_e(one['what'])}</td><td>{_e(one['why'])}</td><td>{_e(one['who'])}</td></tr>"
+        for one in each["decided"]
+    )
+    head = "<tr><th>Record</th><th>Decision</th><th>Why</th><th>Who</th></tr>"
+    table = f"<h3>What was decided</h3><table>{head}{rows}</table>" if rows else ""
+    more = f"<p>and {each['decided_more']:,} more: decisions.json</p>" if each["decided_more"] else ""
+    gone = "".join(f"<li>{_e(line)}</li>" for line in each["gone"])
+    rest = f"<li>and {each['gone_more']:,} more: difference.json</li>" if each["gone_more"] else ""
+    lost = f"<p>Gone since:</p><ul>{gone}{rest}</ul>" if gone else ""
+    return (
+        f"{table}{more}<h3>Since the period before</h3><p>{_e(each['before'])} {_e(each['exceptions_now'])}</p>{lost}"
+        f"<p>{_e(each['review'])}</p>"
+    )
+
+
+def _html_comparison(found: dict[str, Any]) -> str:
+    names = ("id", "finding", "items", "exceptions", "moved", "open", "reviewed")
+    heads = ("Control", "Finding", "Items", "Exceptions", "New / go on / gone", "Open", "Reviewed")
+    rows = "".join(f"<tr>{''.join(f'<td>{_e(row[name])}</td>' for name in names)}</tr>" for row in found["rows"])
+    if not rows:
+        return ""
+    return (
+        f"<h2>Since the period before</h2><p>Compared with {_e(found['before'])}. Findings that changed: {_e(found['changed'])}.</p>"
+        f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>{rows}</table>"
     )
 
 

@@ -14,8 +14,6 @@ Exit codes: 0 proved, 1 something does not fit, 2 usage, 4 not established (no k
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import csv
 import hashlib
 import io
@@ -26,28 +24,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from governance.evidence.sealed import PackError, check_proof, fingerprint, is_signed, parse_vkey
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 FORMAT = "muniment/evidence-pack@v1"
 MANIFEST, NOTE, KEYS = "manifest.json", "manifest.note", "vkeys.txt"
+DECISIONS = "decisions.json"
 PROVED, BROKEN, NOT_ESTABLISHED = "proved", "broken", "not established"
 EXIT_CODES = {PROVED: 0, BROKEN: 1, NOT_ESTABLISHED: 4}
-_ED25519 = 1
-_KEY_BYTES = 32
-_KEY_ID_BYTES = 4
-_SALT_BYTES = 16
-_DASH = "\u2014 "
-_PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o600
 _UNIX = 3
 _MOST_BYTES = 2 * 1024**3
-_TABLE, _TENANT, _SHARD, _INDEX, _TIME = 0, 2, 4, 5, 7
-
-
-class PackError(Exception):
-    """Something in the pack is not what it should be."""
+# places of an audit event's columns in its record text
+_RECORDED_BY, _PEER, _ATTRIBUTES, _EVENT, _OUTCOME, _REASON = 8, 9, 20, 23, 30, 31
 
 
 @dataclass
@@ -83,24 +75,6 @@ def judge(items: int, exceptions: int, share: float, empty: str, covered: int | 
     if not items:
         return "satisfied" if empty == "satisfied" and covered else "insufficient evidence"
     return "satisfied" if (items - exceptions) / items >= share else "not satisfied"
-
-
-def fingerprint(key: bytes) -> str:
-    """SHA-256 of a public key, in hexadecimal."""
-    return hashlib.sha256(key).hexdigest()
-
-
-def parse_vkey(text: str) -> tuple[str, bytes]:
-    """Name and public key of a vkey (C2SP signed-note)."""
-    name, _, rest = text.strip().partition("+")
-    hexed, _, encoded = rest.partition("+")
-    try:
-        content = base64.b64decode(encoded, validate=True)
-    except binascii.Error as exc:
-        raise PackError(f"key: expected name+id+key, got {text.strip()[:60]!r}") from exc
-    if len(content) != 1 + _KEY_BYTES or content[0] != _ED25519 or _key_id(name, content[1:]).hex() != hexed:
-        raise PackError(f"key: expected an Ed25519 key as name+id+key, got {text.strip()[:60]!r}")
-    return name, content[1:]
 
 
 def canonical_zip(files: Mapping[str, bytes]) -> bytes:
@@ -178,12 +152,14 @@ def _verify(archive: zipfile.ZipFile, keys: list[tuple[str, bytes]], wanted: set
     lake = str(manifest["lake"])
     trusted = brought or own
     text = f"{FORMAT}\n{hashlib.sha256(content).hexdigest()}\n"
-    if not _is_signed(archive.read(NOTE).decode(), f"{lake}/evidence", trusted, text):
+    if not is_signed(archive.read(NOTE).decode(), f"{lake}/evidence", trusted, text):
         verdict.problems.append(f"{NOTE}: no signature of {MANIFEST} by a key that you trust")
     controls = manifest["controls"]
     proofs = 0
     for control in controls:
         proofs += _check_control(archive, manifest, control, trusted, verdict)
+    if DECISIONS in names:
+        proofs += _check_decisions(archive, manifest, trusted, verdict)
     verdict.checked = {"files": len(names), "controls": len(controls), "proofs": proofs}
     if not verdict.problems and brought:
         verdict.result = PROVED
@@ -234,6 +210,7 @@ def _check_control(
     ]
     if sample != drawn:
         problems.append(f"{where}/sample.json: expected the sample that the seed draws, got another")
+    _check_decided(archive, {"framework": manifest["framework"]} | control, rows, verdict)
     proved = 0
     for each in json.loads(archive.read(f"{where}/sample.json")):
         key = (each["table"], each["shard"], each["index"])
@@ -241,109 +218,85 @@ def _check_control(
             problems.append(f"{where}: record {key}: no proof: {each.get('problem', 'none is given')}")
             continue
         try:
-            _check_proof(archive.read(each["proof"]), manifest, key, times.get(key), keys)
+            check_proof(archive.read(each["proof"]), manifest, key, times.get(key), keys)
             proved += 1
         except PackError as exc:
             problems.append(f"{each['proof']}: {exc}")
     return proved
 
 
-def _check_proof(
-    content: bytes,
-    manifest: dict[str, Any],
-    key: tuple[str, str, int],
-    time: str | None,
-    keys: list[tuple[str, bytes]],
+def _check_decided(
+    archive: zipfile.ZipFile, control: dict[str, Any], rows: list[dict[str, str]], verdict: Verdict
 ) -> None:
-    """Check that a record stands at its place of a sealed log."""
-    head, separator, note = content.partition(b"\n\n")
-    lines = head.decode("ascii").split("\n")
-    if lines[0] != _PROOF_HEADER or not separator or not lines[1].startswith("extra "):
-        raise PackError("not a proof that holds its record")
-    extra = base64.b64decode(lines[1][6:], validate=True)
-    index = int(lines[2].removeprefix("index "))
-    hashes = [base64.b64decode(line, validate=True) for line in lines[3:]]
-    table, shard, place = key
-    origin = f"{manifest['lake']}/{manifest['tenant']}/{shard}"
-    said = note.decode().partition("\n\n")[0].split("\n")
-    if said[0] != origin or index != place:
-        raise PackError(f"expected index {place} of {origin}, got index {index} of {said[0]}")
-    if not _is_signed(note.decode(), origin, keys, None):
-        raise PackError("its checkpoint is not signed by a key that you trust")
-    size, root = int(said[1]), base64.b64decode(said[2], validate=True)
-    leaf = hashlib.sha256(b"\x00" + hashlib.sha256(extra).digest()).digest()
-    if _root(leaf, index, size, hashes) != root:
-        raise PackError("the record does not lead to the sealed root")
-    parts = _parts(extra[_SALT_BYTES:])
-    got = (parts[_TABLE], parts[_TENANT], parts[_SHARD], int(parts[_INDEX] or -1), parts[_TIME])
-    expected = (table, manifest["tenant"], shard, place)
-    if got[:4] != expected or (time is not None and table == "audit_events" and got[4] != time):
-        raise PackError(f"expected the record {expected}, got one that says {got} of itself")
+    """Check what the manifest says of a control's exceptions: each is new or goes on, and is open or disposed of."""
+    if "dispositions" not in control:
+        return  # a pack made before packs had decisions
+    where, bad = f"controls/{control['folder']}", [row for row in rows if row["ok"] != "true"]
+    newest: dict[str, str] = {}
+    for each in json.loads(archive.read(DECISIONS))["dispositions"]:
+        newest[each["exception"]] = each["disposition"]
+    found = dict.fromkeys(control["dispositions"], 0)
+    for row in bad:
+        name = f"{control['framework']}/{control['id']}/{row['record_table']}/{row['shard']}/{row['log_index']}"
+        found[newest.get(name, "open")] += 1
+    if found != control["dispositions"]:
+        verdict.problems.append(f"{where}: expected exceptions {control['dispositions']}, {DECISIONS} says {found}")
+    if control["new"] + control["continuing"] != len(bad):
+        verdict.problems.append(f"{where}: expected {len(bad)} exceptions that are new or go on, got another number")
 
 
-def _root(leaf: bytes, index: int, size: int, hashes: list[bytes]) -> bytes | None:
-    """The root that an inclusion proof leads to (RFC 9162, 2.1.3.2); None where it has the wrong length."""
-    if not 0 <= index < size:
-        return None
-    first, last, found = index, size - 1, leaf
-    for each in hashes:
-        if last == 0:
-            return None
-        if first % 2 or first == last:
-            found = hashlib.sha256(b"\x01" + each + found).digest()
-            while first % 2 == 0 and first:
-                first //= 2
-                last //= 2
-        else:
-            found = hashlib.sha256(b"\x01" + found + each).digest()
-        first //= 2
-        last //= 2
-    return found if last == 0 else None
+def _check_decisions(
+    archive: zipfile.ZipFile, manifest: dict[str, Any], keys: list[tuple[str, bytes]], verdict: Verdict
+) -> int:
+    """Check that each decision is a record of a sealed log that says the same; returns how many are."""
+    proved = 0
+    content = json.loads(archive.read(DECISIONS))
+    for kind, event in (("dispositions", "exception.disposed"), ("reviews", "control.reviewed")):
+        for each in content[kind]:
+            place = each["place"]
+            key = (place["table"], place["shard"], place["index"])
+            if each.get("proof") is None:
+                verdict.problems.append(f"{DECISIONS}: record {key}: no proof: {each.get('problem', 'none is given')}")
+                continue
+            try:
+                parts = check_proof(archive.read(each["proof"]), manifest, key, None, keys)
+                _check_says(parts, event, each, manifest)
+                proved += 1
+            except PackError as exc:
+                verdict.problems.append(f"{each['proof']}: {exc}")
+    return proved
 
 
-def _parts(text: bytes) -> list[str | None]:
-    """The values of a record's text: `<byte length>:<text>` or `-`, one after another."""
-    at = 0
-    found: list[str | None] = []
-    while at < len(text):
-        if text[at : at + 1] == b"-":
-            found.append(None)
-            at += 1
-            continue
-        colon = text.index(b":", at)
-        end = colon + 1 + int(text[at:colon])
-        found.append(text[colon + 1 : end].decode("utf-8"))
-        at = end
-    return found
-
-
-def _is_signed(note: str, name: str, keys: list[tuple[str, bytes]], expected: str | None) -> bool:
-    """Whether a note is signed, under this name, by one of the keys, and is `expected` where that is given."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    text, separator, signatures = note.rpartition("\n\n")
-    text += "\n"
-    if not separator or (expected is not None and text != expected):
-        return False
-    for line in signatures.splitlines():
-        signer, _, encoded = line.removeprefix(_DASH).partition(" ")
-        if signer != name or not line.startswith(_DASH):
-            continue
-        content = base64.b64decode(encoded)
-        for own, key in keys:
-            known = name == own or name.startswith(f"{own}/")
-            if known and content[:_KEY_ID_BYTES] == _key_id(name, key):
-                try:
-                    Ed25519PublicKey.from_public_bytes(key).verify(content[_KEY_ID_BYTES:], text.encode())
-                except InvalidSignature:
-                    return False
-                return True
-    return False
-
-
-def _key_id(name: str, key: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + bytes([_ED25519]) + key).digest()[:_KEY_ID_BYTES]
+def _check_says(parts: list[str | None], event: str, decided: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """Check that a record says of a decision what the pack says of it, and that this system itself made it."""
+    said = json.loads(parts[_ATTRIBUTES] or "{}")
+    got = {
+        "event": parts[_EVENT],
+        "peer": parts[_PEER],
+        "by": parts[_RECORDED_BY],
+        "reason": parts[_REASON],
+        "outcome": parts[_OUTCOME],
+    }
+    expected = {
+        "event": event,
+        "peer": "local",
+        "by": decided["by"],
+        "reason": decided.get("reason", decided.get("note")),
+        "outcome": "success",
+    }
+    if "exception" in decided:
+        names = ("control.framework", "control.id", "exception.table", "exception.shard", "exception.index")
+        got["exception"] = "/".join(str(said.get(f"muniment.{name}")) for name in names)
+        got |= {name: said.get(f"muniment.exception.{name}") for name in ("disposition", "ticket", "due")}
+        expected |= {name: decided[name] for name in ("exception", "disposition", "ticket", "due")}
+    else:
+        figures = ("id", "finding", "items", "exceptions")
+        got |= {name: said.get(f"muniment.control.{name}") for name in figures}
+        expected |= {"id": decided["control"]} | {name: decided[name] for name in figures[1:]}
+        got["period"] = f"{said.get('muniment.control.from')} {said.get('muniment.control.to')}"
+        expected["period"] = f"{manifest['from_unix_nano']} {manifest['to_unix_nano']}"
+    if got != expected:
+        raise PackError(f"expected a record of {expected}, got one of {got}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,18 +1,13 @@
 """`muniment evidence`: packs for a framework, a tenant and a period, and their verification offline."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from muniment.cli.evidence_decisions import parse_period, print_assessment, register_decisions
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, plain_text, print_json
 from muniment.cli.verifier_keys import read_keys
-
-if TYPE_CHECKING:
-    from governance.controls.evaluating import Outcome
-
-_DATE_LENGTH = len("2026-01-31")
-_STYLES = {"satisfied": "green", "not satisfied": "red"}
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.command("verify", epilog="Example: muniment evidence verify pack.zip --vkey lake.vkey")(verify)
     group.command("list", epilog="Example: muniment evidence list --framework soc2")(list_)
     group.command("packs", epilog="Example: muniment evidence packs --tenant acme")(packs)
+    register_decisions(group)
     app.add_typer(group, name="evidence")
 
 
@@ -45,17 +41,17 @@ def build(
     json_: JsonOption = False,
 ) -> None:
     """Build a pack: report, findings, populations, samples with proofs, seals, certificates. Recorded as an export."""
-    from muniment.cli.holds import parse_instant
     from muniment.evidence import build_pack
     from muniment.wiring import command_context
 
+    period = parse_period(first, last)
     quiet = json_ or not on_terminal()
     built = build_pack(
         command_context(lake),
         framework=framework,
         tenant=tenant,
-        from_unix_nano=parse_instant(first, "--from"),
-        to_unix_nano=parse_instant(last, "--to", end=True) + (len(last) == _DATE_LENGTH),
+        from_unix_nano=period[0],
+        to_unix_nano=period[1],
         out=out,
         force=force,
         thorough=thorough,
@@ -64,8 +60,8 @@ def build(
     if json_:
         print_json(built.to_json())
         return
-    for outcome in built.outcomes:
-        _print_outcome(outcome)
+    for each in built.assessed.assessments:
+        print_assessment(each)
     for problem in built.problems:
         notes.print(f"not proved: {problem}", markup=False, soft_wrap=True)
     console.print(f"written to {out}, SHA-256 {built.sha256}", markup=False, soft_wrap=True)
@@ -119,7 +115,7 @@ def list_(
 ) -> None:
     """List frameworks, or the controls of one: what each asks, and what it does not show."""
     from governance.access import Action
-    from muniment.evidence import find_framework, read_controls
+    from muniment.assessing import find_framework, read_controls
     from muniment.wiring import command_context
 
     context = command_context(lake)
@@ -172,10 +168,3 @@ def packs(
         console.print(plain_text(f"{each.tenant}  {each.framework}  {each.month}  {each.file}"), soft_wrap=True)
     if not found:
         notes.print("no pack was built on schedule yet")
-
-
-def _print_outcome(outcome: "Outcome") -> None:
-    style = _STYLES.get(outcome.state.value, "yellow")
-    console.print(plain_text(f"{outcome.control.id:<12} "), end="")
-    console.print(f"[{style}]{outcome.state.value}[/]", end="  ")
-    console.print(plain_text(outcome.why), soft_wrap=True)

@@ -100,13 +100,6 @@ class ChangeEvents(Recorder):
         }
         return self._record("evaluation.recorded", common, needs=("resource",), details=details)
 
-    def control_reviewed(self, *, control_id: str, **common: Unpack[Common]) -> Receipt:
-        """Record that `actor` reviewed a control, with which `outcome`."""
-        required("control.reviewed", control_id=control_id)
-        return self._record(
-            "control.reviewed", common, needs=("actor", "outcome"), about=Resource("control", control_id)
-        )
-
     def _change(
         self,
         name: str,

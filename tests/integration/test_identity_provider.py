@@ -159,7 +159,7 @@ def test_a_person_sees_the_tenants_of_their_role(desk, provider, client):
         lambda: desk.objectives(viewer, "globex"),
         lambda: desk.incidents(viewer, "globex", closed=True),
         lambda: desk.agents(viewer, "globex", 7),
-        lambda: desk.build_pack(viewer, "globex", "soc2", 0, 1),
+        lambda: desk.evidence.build_pack(viewer, "globex", "soc2", (0, 1)),
         lambda: desk.overview(viewer, LAKE_TENANT),
     ):
         with pytest.raises(DeniedError):

@@ -56,6 +56,8 @@ alert.send         o . . s . j .
 incident.read      o c a s t j .
 incident.handle    o c . s . . .
 incident.detect    o . . s . j .
+control.dispose    o c . . t . .
+control.review     o c . . t . .
 """
 PRINCIPALS = {
     "o": Principal(USER, "alice"),

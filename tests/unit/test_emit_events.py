@@ -55,7 +55,6 @@ COMPLETE = {
     "migration.cutover": {"migration_id": "m1"},
     "migration.rolled_back": {"migration_id": "m1", "reason": "slow"},
     "evaluation.recorded": {"evaluation_name": "tone", "score": 0.5, "resource": Resource("agent", "buyer")},
-    "control.reviewed": {"control_id": "AU-6", "actor": ALICE, "outcome": "success"},
     "handoff.requested": {"handoff_id": "h1", "from_agent": "a", "to_agent": "b"},
     "handoff.accepted": {"handoff_id": "h1", "from_agent": "a", "to_agent": "b"},
     "handoff.declined": {"handoff_id": "h1", "from_agent": "a", "to_agent": "b", "reason": "busy"},

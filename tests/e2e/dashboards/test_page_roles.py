@@ -1,6 +1,7 @@
 """Every page as every role sees it: drawn without a failure, with what the role may see and nothing that it may not."""
 
 import importlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -96,3 +97,32 @@ def test_forms_are_drawn_for_those_who_may_use_them(desk, role, forms):
     app.run()
     assert [tab.label for tab in app.tabs] == forms
     assert any("You may carry out no requests" in info.value for info in app.info) == (not forms)
+
+
+@pytest.mark.parametrize(("role", "may"), [("auditor", False), ("admin", True), ("officer", True)])
+def test_exceptions_are_decided_by_those_who_may(desk, role, may):
+    """Whoever may sees forms beside the findings, and a decision shows at once; an auditor reads the same figures without forms."""
+    app = AppTest.from_function(draw, kwargs={"name": "evidence"}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer(role)
+    app.run()
+    today = datetime.now(UTC).date()
+    app.date_input(key="evidence-from").set_value(today - timedelta(days=2))
+    app.date_input(key="evidence-to").set_value(today)
+    app.selectbox(key="choice-framework").select(
+        next(each for each in app.selectbox[0].options if each.startswith("EU AI"))
+    )
+    app.run()
+    next(button for button in app.button if button.label == "Show the findings").click().run()
+    assert not app.exception
+    assert "exceptions of 14(4)" in "\n".join(each.label for each in app.expander)
+    pickers = [each for each in app.multiselect if each.label == "Exceptions"]
+    assert bool(pickers) == may
+    if not may:
+        return
+    pickers[0].select(pickers[0].options[0])
+    next(each for each in app.text_input if each.label.startswith("Why")).input(f"looked at by {role}")
+    next(button for button in app.button if button.label == "Decide").click().run()
+    assert not app.exception
+    assert "On record: 1 accepted." in [each.value for each in app.success]
+    assert f"looked at by {role}" in texts(app)

@@ -47,6 +47,11 @@ def events():
         },
     )
     yield event(5, "credential.issued", **{"audit.actor.id": "ann", "audit.resource.id": "cred-1"})
+    # in September: the same model without approval as in October, and a prompt that nobody changed since
+    yield event(
+        -48, "model.switched", **{"audit.actor.id": "bob", "audit.resource.id": MARKUP, "audit.resource.type": "model"}
+    )
+    yield event(-24, "prompt.changed", **{"audit.actor.id": "bob", "audit.resource.id": "old desk"})
 
 
 @pytest.fixture(scope="package")
