@@ -93,9 +93,12 @@ def _check() -> None:
     desk, _, _ = desk_of()
     file = st.file_uploader("Pack", type=["zip"])
     fingerprint = st.text_input("Fingerprint of the key that you trust, from elsewhere than the pack")
+    witness = st.text_input("Key of an independent witness, from the witness itself: its cosignatures are checked too")
     if file is None:
         return
-    checked = desk.evidence.check_pack(file.getvalue(), fingerprint.strip())
+    checked = desk.evidence.check_pack(
+        file.getvalue(), fingerprint.strip(), [witness.strip()] if witness.strip() else []
+    )
     if checked.result == "proved":
         st.success(
             "Proved: every file is as it was signed, and each sampled record stands in a sealed log.",
@@ -106,7 +109,10 @@ def _check() -> None:
             "Broken: something in it was changed. Ask for the pack again, and keep this one.", icon=":material/gpp_bad:"
         )
     else:
-        st.warning("Can't be established: bring the fingerprint of the key from elsewhere.", icon=":material/help:")
+        st.warning(
+            "Can't be established: bring the fingerprint of the key from elsewhere, or look below for what no witness cosigned.",
+            icon=":material/help:",
+        )
     st.code("\n".join(checked.lines) or "-", language=None)
 
 

@@ -107,6 +107,6 @@ class EvidenceDesk(Protocol):
         """An evidence pack and its findings; recorded as an export."""
         ...
 
-    def check_pack(self, pack: bytes, fingerprint: str) -> CheckedPack:
-        """Verify a pack that somebody brought, with the fingerprint that they brought."""
+    def check_pack(self, pack: bytes, fingerprint: str, witness_keys: Sequence[str] = ()) -> CheckedPack:
+        """Verify a pack that somebody brought, with the fingerprint, and the keys of witnesses, that they brought."""
         ...

@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,11 @@ class LakeEvidence:
             content = built.file.read_bytes()
         return content, _findings(built.assessed)
 
-    def check_pack(self, pack: bytes, fingerprint: str) -> CheckedPack:
+    def check_pack(self, pack: bytes, fingerprint: str, witness_keys: Sequence[str] = ()) -> CheckedPack:
         """As `EvidenceDesk.check_pack`: nothing of the lake is read."""
-        verdict = verify_pack(io.BytesIO(pack), (), [fingerprint] if fingerprint else [])
+        verdict = verify_pack(io.BytesIO(pack), (), [fingerprint] if fingerprint else [], witness_keys)
         said = [f"{count:,} {what} checked" for what, count in verdict.checked.items()]
-        return CheckedPack(verdict.result, (*said, *verdict.problems))
+        return CheckedPack(verdict.result, (*said, *verdict.problems, *verdict.witnessed, *verdict.unwitnessed))
 
 
 def _findings(assessed: Assessed) -> list[Finding]:

@@ -16,7 +16,7 @@ from muniment.certificates import list_documents
 from muniment.holding import scope_json
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
-from muniment.witness_rounds import witness_status
+from muniment.witness_rounds import read_endpoints, witness_status
 from retention.holds import read_scope
 from warehouse.clock import utc_text
 from warehouse.durable import PRIVATE_FILE, replace_file
@@ -28,7 +28,8 @@ from warehouse.ledger.verify import VerifyOptions, verify_lake
 from warehouse.names import LAKE_TENANT
 from warehouse.query import QuerySession
 from warehouse.questions.bulk_proofs import prove_rows
-from warehouse.questions.proof import PROVABLE_TABLES, list_logs
+from warehouse.questions.proof import PROVABLE_TABLES, ProvableLog, list_logs
+from warehouse.questions.witnessed import Witnessed, find_witnessed
 
 Step = Callable[[str], None]
 _ROWS_AT_ONCE = 500
@@ -111,7 +112,9 @@ def build_pack(
     return BuiltPack(out, digest, assessed, tuple(f"{place}: {why}" for place, why in sorted(problems.items())))
 
 
-def check_pack(file: Path, vkeys: Sequence[str], fingerprints: Sequence[str]) -> Verdict:
+def check_pack(
+    file: Path, vkeys: Sequence[str], fingerprints: Sequence[str], witness_keys: Sequence[str] = ()
+) -> Verdict:
     """Verify a pack offline: the same as the program that lies in it.
 
     Raises:
@@ -119,7 +122,7 @@ def check_pack(file: Path, vkeys: Sequence[str], fingerprints: Sequence[str]) ->
     """
     if not file.is_file():
         raise InputError(f"{file}: expected an evidence pack, got no file")
-    return verify_pack(file, vkeys, fingerprints)
+    return verify_pack(file, vkeys, fingerprints, witness_keys)
 
 
 def _ground(
@@ -147,6 +150,7 @@ def _ground(
         witnesses=tuple(
             (each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)
         ),
+        witnessed=_witnessed(context, logs),
         completeness=_completeness(context, tenant, first, last, thorough=thorough),
         checkpoints={log.shard: (log.folder / "checkpoint").read_bytes() for log in logs},
         certificates={
@@ -192,6 +196,15 @@ def _completeness(context: CommandContext, tenant: str, first: int, last: int, *
         "listening_established": since is not None and since <= first,
         "gaps": [gap for gap in report["gaps"] if gap["from"] < ends and gap["to"] > begins],
     }
+
+
+def _witnessed(context: CommandContext, logs: Sequence[ProvableLog]) -> tuple[Witnessed, ...]:
+    """What the witnesses that the settings name vouch for of the tenant's logs."""
+    witnesses = [endpoint.verifier for endpoint in read_endpoints(context.settings)]
+    if not witnesses:
+        return ()
+    with context.session([LAKE_TENANT], tables=("audit_events",)) as session:
+        return tuple(find_witnessed(session, context.lake, logs, witnesses))
 
 
 def _listening_since(context: CommandContext) -> int | None:

@@ -169,7 +169,7 @@ class WitnessRounds:
         found = self._read_heads()
         grown = found.grown(self._head_sizes)
         if grown:
-            self._append([_heads_event(grown[at : at + HEADS_A_RECORD]) for at in range(0, len(grown), HEADS_A_RECORD)])
+            self._append([_heads_event(heads) for heads in _by_tenant(grown)])
             self._head_sizes.update({head.checkpoint.origin: head.checkpoint.size for head in grown})
             self._flush(_FLUSH_SECONDS)
         self._problems = found.problems
@@ -258,6 +258,14 @@ def _text(checkpoint_file: Path) -> str:
         return parse_note(checkpoint_file.read_bytes()).text
     except NoteError:
         return ""
+
+
+def _by_tenant(heads: Sequence[LogHead]) -> Iterator[Sequence[LogHead]]:
+    """The heads of one tenant at a time: whoever is shown the record of one learns of no other."""
+    for tenant in dict.fromkeys(head.tenant for head in heads):
+        own = [head for head in heads if head.tenant == tenant]
+        for at in range(0, len(own), HEADS_A_RECORD):
+            yield own[at : at + HEADS_A_RECORD]
 
 
 def _heads_event(heads: Sequence[LogHead]) -> OwnEvent:

@@ -1,5 +1,6 @@
 """The files of a pack, made of outcomes and of what stands beside them. Pure: the same input gives the same bytes."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,11 +16,13 @@ from governance.controls.evaluating import Outcome, State
 from governance.controls.framework import Framework
 from governance.evidence import standalone
 from governance.evidence.assessment import Assessed, Assessment
+from governance.evidence.cosigned import WITNESSED
 from governance.evidence.decision_files import decision_files, decision_places
 from governance.evidence.oscal import assessment_results
 from governance.evidence.program import verifier_program
 from governance.evidence.report import html_report, pdf_report
 from governance.evidence.sealed import fingerprint, parse_vkey
+from warehouse.questions.witnessed import Witnessed
 
 SAMPLE_SIZE = 25
 """Records a control whose proofs a pack holds: the usual sample of an auditor."""
@@ -40,7 +43,8 @@ class Ground:
         as_of_unix_nano: receipt of the newest record that the sealed logs hold: the time of everything in the pack.
         policy_hash: hash of the control files.
         vkeys: public keys of the lake, newest first.
-        witnesses: name of each independent witness, and when it cosigned last (0 for never).
+        witnesses: name of each independent witness, and when it cosigned the lake's own log last (0 for never).
+        witnessed: what they vouch for of the tenant's logs, with the proofs of it.
         completeness: how every record is accounted for.
         checkpoints: each log's signed checkpoint, by shard.
         certificates: the purge certificates of the tenant, by SHA-256.
@@ -57,6 +61,7 @@ class Ground:
     vkeys: tuple[str, ...]
     witnesses: tuple[tuple[str, int], ...]
     completeness: Mapping[str, Any]
+    witnessed: tuple[Witnessed, ...] = ()
     checkpoints: Mapping[str, bytes] = field(default_factory=dict)
     certificates: Mapping[str, bytes] = field(default_factory=dict)
     holds: tuple[Mapping[str, Any], ...] = ()
@@ -106,7 +111,7 @@ def pack_files(
     }
     files |= {f"checkpoints/{shard}": note for shard, note in ground.checkpoints.items()}
     files |= {f"certificates/{name}": content for name, content in ground.certificates.items()}
-    return files | of_controls | decision_files(assessed, proofs, problems)
+    return files | of_controls | decision_files(assessed, proofs, problems) | _witnessed_files(ground)
 
 
 def manifest_of(assessed: Assessed, ground: Ground, files: Mapping[str, bytes]) -> bytes:
@@ -135,6 +140,28 @@ def manifest_of(assessed: Assessed, ground: Ground, files: Mapping[str, bytes]) 
             },
         }
     )
+
+
+def _witnessed_files(ground: Ground) -> dict[str, bytes]:
+    """What witnesses vouch for, and for each head the proof that holds the cosigned checkpoint."""
+    files: dict[str, bytes] = {}
+    listed = []
+    for each in ground.witnessed:
+        name = f"witnessed/{each.shard}-by-{each.teller}-{each.index}.tlog-proof"
+        files[name] = each.proof
+        listed.append(
+            {
+                "shard": each.shard,
+                "size": each.size,
+                "root": base64.b64encode(each.root).decode(),
+                "teller": each.teller,
+                "index": each.index,
+                "proof": name,
+                "consistency": [base64.b64encode(one).decode() for one in each.consistency],
+                "cosigned": [{"witness": witness, "time_seconds": seconds} for witness, seconds in each.cosigned],
+            }
+        )
+    return files | {WITNESSED: _json(listed)}
 
 
 def note_text(manifest: bytes) -> str:
@@ -251,6 +278,7 @@ def _readme(framework: Framework, ground: Ground) -> str:
         "decisions.json             what was decided on exceptions, and reviews, with proofs in decisions/\n"
         "difference.json            what changed since the period before\n"
         "completeness.json          how every record is accounted for\n"
+        "witnessed.json             what independent witnesses cosigned, with the cosigned checkpoints in witnessed/\n"
         "checkpoints/ certificates/ holds.json    the seals, what was deleted, what is held\n"
         "manifest.json              SHA-256 of every file; manifest.note is its signature\n"
         "verify_pack.py             checks all of it offline: python verify_pack.py PACK.zip --vkey KEY\n\n"

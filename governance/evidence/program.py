@@ -3,7 +3,8 @@
 import re
 from importlib import resources
 
-_PARTS = ("sealed",)
+_PARTS = ("cosigned", "sealed")
+"""What `standalone` imports, each before what it imports itself."""
 _FUTURE = "from __future__ import annotations\n"
 
 
@@ -12,9 +13,9 @@ def verifier_program() -> bytes:
     text = _source("standalone")
     for name in _PARTS:
         own = re.compile(rf"^from governance\.evidence\.{name} import (?:\([^)]*\)|[^\n]*)\n", re.MULTILINE)
-        body = own.sub("", _source(name).replace(_FUTURE, ""))
-        before, found, after = text.partition(next(each.group() for each in own.finditer(text)))
-        text = f"{before}# -- {name}\n{body}# -- end of {name}\n{after}" if found else text
+        before, _, after = text.partition(next(each.group() for each in own.finditer(text)))
+        body = _source(name).replace(_FUTURE, "")
+        text = f"{before}# -- {name}\n{body}# -- end of {name}\n{own.sub('', after)}"
     return text.encode()
 
 

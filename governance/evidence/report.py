@@ -97,8 +97,28 @@ def trust(ground: "Ground") -> str:
             "No independent witness has cosigned the seals. These records are protected against outsiders, not against the "
             "operator of this system."
         )
-    name, at = max(cosigned, key=lambda each: each[1])
-    return f"An independent witness ({name}) cosigned the seals, last on {moment(at)}: the operator cannot rewrite what came before unseen."
+    if not ground.witnessed:
+        name, at = max(cosigned, key=lambda each: each[1])
+        return (
+            f"An independent witness ({name}) cosigned this system's own log, last on {moment(at)}, but no seal of this tenant's "
+            "records yet. These records are protected against outsiders, not against the operator of this system."
+        )
+    seconds, name = max((seconds, name) for each in ground.witnessed for name, seconds in each.cosigned)
+    return (
+        f"An independent witness ({name}) cosigned the seals, last on {moment(seconds * NANOS_PER_SECOND)}: the operator cannot rewrite "
+        f"what came before unseen. {_vouched(ground)} Check it with the witness's key, got from the witness."
+    )
+
+
+def _vouched(ground: "Ground") -> str:
+    """How much of the tenant's logs witnesses vouch for."""
+    most = {log["shard"]: 0 for log in ground.completeness["logs"]}
+    for each in ground.witnessed:
+        most[each.shard] = max(most.get(each.shard, 0), each.size)
+    sizes = sum(log["size"] for log in ground.completeness["logs"])
+    bare = sorted(shard for shard, size in most.items() if not size)
+    said = f"It vouches for {sum(most.values()):,} of {sizes:,} records of this tenant."
+    return said + (f" Not yet for log {', '.join(bare)}." if bare else "")
 
 
 def completeness_lines(ground: "Ground") -> list[str]:

@@ -11,10 +11,11 @@ import hashlib
 from typing import Any
 
 _ED25519 = 1
+COSIGNATURE = 4
 _KEY_BYTES = 32
-_KEY_ID_BYTES = 4
+KEY_ID_BYTES = 4
 _SALT_BYTES = 16
-_DASH = "\u2014 "
+DASH = "\u2014 "
 _PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 _TABLE, _TENANT, _SHARD, _INDEX, _TIME = 0, 2, 4, 5, 7
 
@@ -28,16 +29,16 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-def parse_vkey(text: str) -> tuple[str, bytes]:
-    """Name and public key of a vkey (C2SP signed-note)."""
+def parse_vkey(text: str, kind: int = _ED25519) -> tuple[str, bytes]:
+    """Name and public key of a vkey (C2SP signed-note): one that signs logs, or with `COSIGNATURE` one of a witness."""
     name, _, rest = text.strip().partition("+")
     hexed, _, encoded = rest.partition("+")
     try:
         content = base64.b64decode(encoded, validate=True)
     except binascii.Error as exc:
         raise PackError(f"key: expected name+id+key, got {text.strip()[:60]!r}") from exc
-    if len(content) != 1 + _KEY_BYTES or content[0] != _ED25519 or _key_id(name, content[1:]).hex() != hexed:
-        raise PackError(f"key: expected an Ed25519 key as name+id+key, got {text.strip()[:60]!r}")
+    if len(content) != 1 + _KEY_BYTES or content[0] != kind or key_id(name, content[1:], kind).hex() != hexed:
+        raise PackError(f"key: expected an Ed25519 key of type {kind} as name+id+key, got {text.strip()[:60]!r}")
     return name, content[1:]
 
 
@@ -84,12 +85,12 @@ def _root(leaf: bytes, index: int, size: int, hashes: list[bytes]) -> bytes | No
         if last == 0:
             return None
         if first % 2 or first == last:
-            found = hashlib.sha256(b"\x01" + each + found).digest()
+            found = hash_children(each, found)
             while first % 2 == 0 and first:
                 first //= 2
                 last //= 2
         else:
-            found = hashlib.sha256(b"\x01" + found + each).digest()
+            found = hash_children(found, each)
         first //= 2
         last //= 2
     return found if last == 0 else None
@@ -113,28 +114,39 @@ def _parts(text: bytes) -> list[str | None]:
 
 def is_signed(note: str, name: str, keys: list[tuple[str, bytes]], expected: str | None) -> bool:
     """Whether a note is signed, under this name, by one of the keys, and is `expected` where that is given."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     text, separator, signatures = note.rpartition("\n\n")
     text += "\n"
     if not separator or (expected is not None and text != expected):
         return False
     for line in signatures.splitlines():
-        signer, _, encoded = line.removeprefix(_DASH).partition(" ")
-        if signer != name or not line.startswith(_DASH):
+        signer, _, encoded = line.removeprefix(DASH).partition(" ")
+        if signer != name or not line.startswith(DASH):
             continue
         content = base64.b64decode(encoded)
         for own, key in keys:
             known = name == own or name.startswith(f"{own}/")
-            if known and content[:_KEY_ID_BYTES] == _key_id(name, key):
-                try:
-                    Ed25519PublicKey.from_public_bytes(key).verify(content[_KEY_ID_BYTES:], text.encode())
-                except InvalidSignature:
-                    return False
-                return True
+            if known and content[:KEY_ID_BYTES] == key_id(name, key):
+                return fits(key, content[KEY_ID_BYTES:], text.encode())
     return False
 
 
-def _key_id(name: str, key: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + bytes([_ED25519]) + key).digest()[:_KEY_ID_BYTES]
+def key_id(name: str, key: bytes, kind: int = _ED25519) -> bytes:
+    """The four bytes by which a signature names its key."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + key).digest()[:KEY_ID_BYTES]
+
+
+def hash_children(left: bytes, right: bytes) -> bytes:
+    """The hash of an inner node (RFC 9162, 2.1.1)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def fits(key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether a signature is this Ed25519 key's of this message."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Verifies an evidence pack offline: `python verify_pack.py PACK.zip --vkey KEY|FILE` or `--fingerprint HEX`.
 
+With `--witness-key KEY|FILE` it also checks that independent witnesses cosigned the logs: get their keys from the witnesses.
+
 Needs Python 3.9 or newer and the package `cryptography`, nothing else: no network, no lake. A copy lies in every pack; bring
 your own, since a pack that was tampered with may hold another.
 
@@ -8,7 +10,8 @@ What is checked: the signature over the manifest, by a key that you bring; every
 there; of each control the size of its population, its exceptions, its finding, that the sample is the one that the seed draws,
 and for each record of the sample the proof that it stands in a sealed log under the same key.
 
-Exit codes: 0 proved, 1 something does not fit, 2 usage, 4 not established (no key was brought).
+Exit codes: 0 proved, 1 something does not fit, 2 usage, 4 not established (no key was brought, or no witness
+cosigned a log whose key was).
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from governance.evidence.sealed import PackError, check_proof, fingerprint, is_signed, parse_vkey
+from governance.evidence.cosigned import WITNESSED, check_witnessed
+from governance.evidence.sealed import COSIGNATURE, PackError, check_proof, fingerprint, is_signed, parse_vkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +54,8 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
     checked: dict[str, int] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=list)
+    witnessed: list[str] = field(default_factory=list)
+    unwitnessed: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""
@@ -58,6 +64,8 @@ class Verdict:
             "problems": self.problems,
             "checked": self.checked,
             "fingerprints": self.fingerprints,
+            "witnessed": self.witnessed,
+            "unwitnessed": self.unwitnessed,
         }
 
 
@@ -92,8 +100,16 @@ def canonical_zip(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def verify_pack(file: Path | IO[bytes], vkeys: Iterable[str] = (), fingerprints: Iterable[str] = ()) -> Verdict:
-    """Verify a pack with keys, or fingerprints of keys, that the verifier brings."""
+def verify_pack(
+    file: Path | IO[bytes],
+    vkeys: Iterable[str] = (),
+    fingerprints: Iterable[str] = (),
+    witness_keys: Iterable[str] = (),
+) -> Verdict:
+    """Verify a pack with keys, or fingerprints of keys, that the verifier brings.
+
+    With keys of witnesses it is proved only where each log has a cosignature by one of them; without, cosignatures are not checked.
+    """
     verdict = Verdict(NOT_ESTABLISHED)
     try:
         content = file.read_bytes() if isinstance(file, Path) else file.read()
@@ -103,6 +119,7 @@ def verify_pack(file: Path | IO[bytes], vkeys: Iterable[str] = (), fingerprints:
                 archive,
                 [parse_vkey(vkey) for vkey in vkeys],
                 {each.lower().replace(":", "") for each in fingerprints},
+                [parse_vkey(vkey, COSIGNATURE) for vkey in witness_keys],
                 verdict,
             )
     except (
@@ -137,7 +154,13 @@ def _check_archive(archive: zipfile.ZipFile, content: bytes, verdict: Verdict) -
         )
 
 
-def _verify(archive: zipfile.ZipFile, keys: list[tuple[str, bytes]], wanted: set[str], verdict: Verdict) -> None:
+def _verify(
+    archive: zipfile.ZipFile,
+    keys: list[tuple[str, bytes]],
+    wanted: set[str],
+    witnesses: list[tuple[str, bytes]],
+    verdict: Verdict,
+) -> None:
     names = [entry.filename for entry in archive.infolist()]
     content = archive.read(MANIFEST)
     manifest = json.loads(content)
@@ -160,8 +183,13 @@ def _verify(archive: zipfile.ZipFile, keys: list[tuple[str, bytes]], wanted: set
         proofs += _check_control(archive, manifest, control, trusted, verdict)
     if DECISIONS in names:
         proofs += _check_decisions(archive, manifest, trusted, verdict)
+    if WITNESSED in names:
+        verdict.witnessed, verdict.unwitnessed, problems = check_witnessed(archive.read, manifest, trusted, witnesses)
+        verdict.problems += problems
+    elif witnesses:
+        verdict.unwitnessed = ["the pack was made before packs held cosignatures"]
     verdict.checked = {"files": len(names), "controls": len(controls), "proofs": proofs}
-    if not verdict.problems and brought:
+    if not verdict.problems and not verdict.unwitnessed and brought:
         verdict.result = PROVED
 
 
@@ -299,6 +327,16 @@ def _check_says(parts: list[str | None], event: str, decided: dict[str, Any], ma
         raise PackError(f"expected a record of {expected}, got one of {got}")
 
 
+def _keys(given: list[str]) -> list[str]:
+    """Keys as arguments name them: each a key, or a file with one a line."""
+    found: list[str] = []
+    for each in given:
+        file = Path(each)
+        lines = file.read_text(encoding="utf8").splitlines() if file.is_file() else [each]
+        found += [line for line in lines if line.strip() and not line.startswith("#")]
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -309,21 +347,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--fingerprint", action="append", default=[], metavar="HEX", help="SHA-256 of a key that you trust"
     )
+    parser.add_argument(
+        "--witness-key",
+        action="append",
+        default=[],
+        metavar="KEY|FILE",
+        help="a witness's key that you trust, or a file of such",
+    )
     given = parser.parse_args(arguments)
-    vkeys = []
-    for each in given.vkey:
-        file = Path(each)
-        vkeys += (
-            [line for line in file.read_text(encoding="utf8").splitlines() if line.strip()]
-            if file.is_file()
-            else [each]
-        )
-    verdict = verify_pack(Path(given.pack), vkeys, given.fingerprint)
+    verdict = verify_pack(Path(given.pack), _keys(given.vkey), given.fingerprint, _keys(given.witness_key))
     out = [
         f"{verdict.result}: {verdict.checked}" if verdict.checked else verdict.result,
         *(f"  {problem}" for problem in verdict.problems),
+        *(f"  {line}" for line in (*verdict.witnessed, *verdict.unwitnessed)),
     ]
-    if verdict.result == NOT_ESTABLISHED:
+    if verdict.result == NOT_ESTABLISHED and not (given.vkey or given.fingerprint):
         out += [
             "  files and figures fit each other; bring the key of the system from elsewhere to establish who signed:"
         ]

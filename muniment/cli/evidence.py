@@ -7,7 +7,7 @@ import typer
 
 from muniment.cli.evidence_decisions import parse_period, print_assessment, register_decisions
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, plain_text, print_json
-from muniment.cli.verifier_keys import read_keys
+from muniment.cli.verifier_keys import WITNESS_HINT, read_keys
 
 
 def register(app: typer.Typer) -> None:
@@ -81,15 +81,25 @@ def verify(
             "--fingerprint", metavar="HEX", help="Instead: the fingerprint of a key that you trust; repeatable."
         ),
     ] = None,
+    witness_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--witness-key",
+            metavar="KEY|FILE",
+            help="Key of an independent witness, got from it: its cosignatures are checked too; repeatable.",
+        ),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Check a pack offline. Exit code 0 proved, 1 something was changed, 4 not established: no key was brought."""
+    """Check a pack offline. Exit code 0 proved, 1 something was changed, 4 not established: no key was brought, or no witness cosigned."""
     from governance.evidence.standalone import EXIT_CODES, NOT_ESTABLISHED, PROVED
     from muniment.evidence import check_pack
+    from warehouse.ledger.cosignature import WitnessVerifier
     from warehouse.ledger.note import Ed25519Verifier
 
     keys = read_keys(vkey or (), Ed25519Verifier.from_vkey, "--vkey")
-    found = check_pack(pack, [key.vkey for key in keys], fingerprint or ())
+    witnesses = read_keys(witness_key or (), WitnessVerifier.from_vkey, "--witness-key", hint=WITNESS_HINT)
+    found = check_pack(pack, [key.vkey for key in keys], fingerprint or (), [key.vkey for key in witnesses])
     if json_:
         print_json(found.to_json())
     else:
@@ -99,7 +109,9 @@ def verify(
         console.print(": " + ", ".join(f"{count:,} {what}" for what, count in checked.items()) if checked else "")
         for problem in found.problems:
             console.print(f"  {plain_text(problem)}", markup=False, soft_wrap=True)
-        if found.result == NOT_ESTABLISHED:
+        for line in (*found.witnessed, *found.unwitnessed):
+            console.print(f"  {plain_text(line)}", markup=False, soft_wrap=True)
+        if found.result == NOT_ESTABLISHED and not (keys or fingerprint):
             console.print(
                 "  everything in it fits; who signed it is not established: bring the key with --vkey or --fingerprint"
             )

@@ -50,10 +50,10 @@ class Rounds:
     def flush(self, timeout_seconds):
         self.done.append("flushed")
 
-    def write_log(self, tenant, size):
-        folder = self.lake.path / "ledger" / tenant / SHARD
+    def write_log(self, tenant, size, shard=SHARD):
+        folder = self.lake.path / "ledger" / tenant / shard
         LogTiles(folder).append(0, b"".join(sha256(b"%d" % n).digest() for n in range(size)))
-        origin = f"lab/{tenant}/{SHARD}"
+        origin = f"lab/{tenant}/{shard}"
         checkpoint = Checkpoint(origin, size, LogTiles(folder).root(size))
         (folder / "checkpoint").write_bytes(sign_checkpoint(checkpoint, self.keys.signers(origin, 0)))
         return checkpoint
@@ -75,17 +75,21 @@ def rounds(tmp_path):
 
 
 def test_heads_are_committed_before_a_witness_is_asked(rounds):
-    """A round records the heads and waits for their commit; the next one, with nothing grown, records nothing."""
+    """A round records the heads, a record a tenant, and waits for their commit; the next one, with nothing grown, records nothing."""
     assert rounds.run()
-    (tenant, name, heads), flushed = rounds.done
-    assert (tenant, name, flushed) == ("_lake", "log.heads", "flushed")
-    assert [head[:2] for head in heads] == [[f"lab/_lake/{SHARD}", 3], [f"lab/acme/{SHARD}", 3]]
+    *told, flushed = rounds.done
+    assert [(tenant, name) for tenant, name, _ in told] == [("_lake", "log.heads")] * 2
+    assert flushed == "flushed"
+    assert [[head[:2] for head in heads] for _, _, heads in told] == [
+        [[f"lab/_lake/{SHARD}", 3]],
+        [[f"lab/acme/{SHARD}", 3]],
+    ]
     rounds.rounds.run_round()
-    assert len(rounds.done) == 2
+    assert len(rounds.done) == 3
     checkpoint = rounds.write_log("acme", 5)
     rounds.turn.rounds_to_skip = 0
     assert rounds.run()
-    assert rounds.done[2][2] == [[checkpoint.origin, 5, checkpoint.text.split("\n")[2]]]
+    assert rounds.done[3][2] == [[checkpoint.origin, 5, checkpoint.text.split("\n")[2]]]
 
 
 def test_no_witness_is_asked_without_the_record(rounds):
@@ -116,14 +120,21 @@ def test_a_witness_that_fails_is_asked_ever_less_often(tmp_path, interval_second
 
 
 def test_many_heads_are_several_records(tmp_path, monkeypatch):
-    """One event holds at most so many heads; none is left out."""
-    monkeypatch.setattr("muniment.witness_rounds.HEADS_A_RECORD", 3)
-    tenants = ["_lake", "a", "b", "c", "d"]
-    rounds = Rounds(tmp_path / "lake", tenants=tenants)
+    """One event holds at most so many heads, of one tenant alone; none is left out."""
+    monkeypatch.setattr("muniment.witness_rounds.HEADS_A_RECORD", 2)
+    rounds = Rounds(tmp_path / "lake", tenants=["_lake", "a", "b"])
+    for shard in ("more-1a2b3c4d", "most-1a2b3c4d"):
+        rounds.write_log("a", 3, shard)
     rounds.run()
     *events, flushed = rounds.done
     assert flushed == "flushed"
-    assert [[head[0].split("/")[1] for head in heads] for _, _, heads in events] == [["_lake", "a", "b"], ["c", "d"]]
+    told = [[head[0].split("/", 1)[1] for head in heads] for _, _, heads in events]
+    assert told == [
+        [f"_lake/{SHARD}"],
+        [f"a/{SHARD}", "a/more-1a2b3c4d"],
+        ["a/most-1a2b3c4d"],
+        [f"b/{SHARD}"],
+    ]
 
 
 def test_altered_checkpoint_is_told(rounds):

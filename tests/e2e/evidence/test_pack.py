@@ -139,6 +139,7 @@ def test_the_program_in_the_pack_checks_it_alone(made, vkey, tmp_path):
     """It runs by itself, isolated from the project; exit codes are those of the command."""
     program = tmp_path / "verify_pack.py"
     program.write_bytes(contents(made.pack)["verify_pack.py"])
+    assert b"from governance" not in program.read_bytes()
     for more, code in ((["--vkey", vkey], 0), ([], 4)):
         done = subprocess.run(
             [sys.executable, "-I", str(program), str(made.pack), *more], cwd=tmp_path, capture_output=True, check=False
