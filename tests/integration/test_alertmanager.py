@@ -66,7 +66,7 @@ class Alertmanager:
 
     def alerts(self):
         """What it holds as active, by name."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=60) as response:
             return {each["labels"]["alertname"]: each for each in json.load(response)}
 
     def notified(self):
@@ -86,7 +86,7 @@ class Alertmanager:
 
     def _is_ready(self):
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5):
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=60):
                 return True
         except OSError:
             return False

@@ -34,9 +34,9 @@ def exporter_of(kinds, path, harness, *, protocol, gzip, key=None):
     headers = {"authorization": f"Bearer {key or harness.key}"}
     if protocol == "grpc":
         compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
-        return kinds[0](endpoint=harness.grpc, insecure=True, headers=headers, compression=compression, timeout=10)
+        return kinds[0](endpoint=harness.grpc, insecure=True, headers=headers, compression=compression, timeout=60)
     compression = Compression.Gzip if gzip else Compression.NoCompression
-    return kinds[1](endpoint=f"{harness.http}{path}", headers=headers, compression=compression, timeout=10)
+    return kinds[1](endpoint=f"{harness.http}{path}", headers=headers, compression=compression, timeout=60)
 
 
 def span_exporter(harness, protocol, gzip=False, key=None):

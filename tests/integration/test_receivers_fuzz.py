@@ -44,7 +44,7 @@ def fuzzed(make_harness):
 
 def test_any_body_over_http(fuzzed):
     """Random, cut and damaged bodies under any type and encoding get 200, 400, 413 or 415, and the next request works."""
-    connection = http.client.HTTPConnection("127.0.0.1", fuzzed.receivers.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", fuzzed.receivers.http_port, timeout=60)
 
     @fuzz
     @given(
@@ -80,12 +80,12 @@ def test_any_message_over_grpc(fuzzed):
         @given(body=bodies)
         def send(body):
             try:
-                call(body, metadata=headers, timeout=10)
+                call(body, metadata=headers, timeout=60)
             except grpc.RpcError as refused:
                 assert refused.code() in answers  # noqa: PT017 - an answer is allowed too
 
         send()
-        assert call(GOOD_PROTOBUF, metadata=headers, timeout=10) == b""
+        assert call(GOOD_PROTOBUF, metadata=headers, timeout=60) == b""
 
 
 def test_requests_that_are_no_http(fuzzed):
@@ -93,12 +93,12 @@ def test_requests_that_are_no_http(fuzzed):
     import socket
 
     for garbage in (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n" * 100, bytes(1000)):
-        with socket.create_connection(("127.0.0.1", fuzzed.receivers.http_port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", fuzzed.receivers.http_port), timeout=60) as connection:
             connection.sendall(garbage)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(4096):
                 pass
-    connection = http.client.HTTPConnection("127.0.0.1", fuzzed.receivers.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", fuzzed.receivers.http_port, timeout=60)
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
     connection.close()

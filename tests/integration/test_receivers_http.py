@@ -45,7 +45,7 @@ def traces_protobuf(name="chat"):
 
 def call(harness, path, body=b"", *, method="POST", content_type=PROTOBUF, key="bearer", **headers):
     """Send one request on a connection of its own; return status, headers and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=60)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if content_type is not None:
         sent["content-type"] = content_type
@@ -203,7 +203,7 @@ def test_content_encodings(harness, encoding, compress, size):
 
 def test_large_bodies_one_after_another(harness):
     """Bodies larger than a head may be, on one connection: the bound on heads counts heads alone."""
-    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=60)
     for size in (70_000, 300_000, 1_000_000) * 3:
         body = traces_protobuf("x" * size)
         connection.request("POST", "/v1/traces", body, {"content-type": PROTOBUF, "x-api-key": harness.key})
@@ -228,7 +228,7 @@ def test_a_gzip_bomb_is_refused(make_harness):
 def test_a_body_over_its_limit_is_refused_before_it_is_read(make_harness):
     """A declared length over the limit is refused at once, though the body never comes."""
     harness = make_harness(IntakeLimits(body_bytes=1000))
-    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as connection:
         connection.sendall(
             f"POST /v1/traces HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {harness.key}\r\n"
             f"content-type: {PROTOBUF}\r\ncontent-length: 100000\r\n\r\n".encode()
@@ -242,7 +242,7 @@ def test_a_body_over_its_limit_is_refused_before_it_is_read(make_harness):
 def test_a_body_without_a_length_is_refused_once_it_is_too_long(make_harness):
     """A chunked body is refused as soon as the limit is passed, and the connection is closed rather than read to its end."""
     harness = make_harness(IntakeLimits(body_bytes=1000))
-    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as connection:
         connection.sendall(
             f"POST /v1/traces HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {harness.key}\r\n"
             f"content-type: {PROTOBUF}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
@@ -258,7 +258,7 @@ def test_a_body_without_a_length_is_refused_once_it_is_too_long(make_harness):
 def test_a_chunked_body_is_put_together(harness):
     """A body in chunks arrives whole."""
     body = traces_protobuf("y" * 300_000)
-    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=60)
     headers = {"content-type": PROTOBUF, "x-api-key": harness.key}
     connection.request("POST", "/v1/traces", iter([body[:100_000], body[100_000:]]), headers, encode_chunked=True)
     assert connection.getresponse().status == 200
@@ -269,7 +269,7 @@ def test_a_chunked_body_is_put_together(harness):
 def test_a_stalled_body_is_given_up(make_harness):
     """A body that does not arrive within the time allowed is answered with 408 and the place is free again."""
     harness = make_harness(body_seconds=0.2, max_concurrent_requests=1)
-    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as connection:
         connection.sendall(
             f"POST /v1/traces HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {harness.key}\r\n"
             f"content-type: {PROTOBUF}\r\ncontent-length: 100\r\n\r\nabc".encode()
@@ -282,12 +282,12 @@ def test_a_stalled_body_is_given_up(make_harness):
 def test_a_client_that_leaves_frees_its_place(make_harness):
     """A connection cut in the middle of a body leaves nothing behind."""
     harness = make_harness(max_concurrent_requests=1)
-    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as connection:
         connection.sendall(
             f"POST /v1/traces HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {harness.key}\r\n"
             f"content-type: {PROTOBUF}\r\ncontent-length: 100\r\n\r\nabc".encode()
         )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while call(harness, "/v1/traces", traces_protobuf())[0] != 200:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -304,10 +304,10 @@ def test_more_than_fits_at_once_is_told_to_come_back(make_harness, settings, bod
     """Requests over what may be in hand are answered with 503 and Retry-After, naming the bound, not queued."""
     harness = make_harness(**settings)
     harness.intake.hold.set()
-    first = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=10)
+    first = http.client.HTTPConnection("127.0.0.1", harness.receivers.http_port, timeout=60)
     headers = {"content-type": PROTOBUF, "x-api-key": harness.key}
     first.request("POST", "/v1/traces", traces_protobuf("z" * 4_000), headers)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while harness.intake.submitted == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -349,7 +349,7 @@ def test_a_forwarded_address_is_not_believed(harness):
 def test_a_head_without_end_is_cut_off(harness):
     """Headers over their bound end the connection, key or none, however they are cut into packets."""
     for head in (b"GET /healthz HTTP/1.1\r\nx-long: ", b"GET /", b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 100):
-        with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as connection:
             connection.sendall(head)
             answer = b""
             try:
@@ -363,11 +363,11 @@ def test_a_head_without_end_is_cut_off(harness):
 
 def test_a_connection_that_says_nothing_is_closed(make_harness, monkeypatch):
     """A connection whose first request does not come is closed; one in use stays open."""
-    monkeypatch.setattr(BoundedConnection, "head_seconds", 0.2)
+    monkeypatch.setattr(BoundedConnection, "head_seconds", 2.0)
     harness = make_harness()
     with (
-        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as silent,
-        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10) as used,
+        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as silent,
+        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=60) as used,
     ):
         answers = used.makefile("rb")
         used.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")

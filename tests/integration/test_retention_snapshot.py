@@ -40,7 +40,7 @@ retention:
 
 
 def append(writer, batch):
-    writer.append(batch).result(10)
+    writer.append(batch).result(60)
 
 
 def batch(rows, seed, time):

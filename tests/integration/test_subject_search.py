@@ -84,7 +84,7 @@ def pattern(request, rows, tmp_path_factory):
     for number in range(12):
         tenant = "globex" if number % 4 == 3 else "acme"
         time = rows.NOW - number // 2 * DAY
-        writer.append(batch(rows, pick, f"b{number}", time, tenant)).result(10)
+        writer.append(batch(rows, pick, f"b{number}", time, tenant)).result(60)
         writer.flush()
     writer.stop()
     return lake.path

@@ -171,7 +171,7 @@ def test_threads_may_share_it():
     barrier = threading.Barrier(4)
 
     def work(_):
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         return [cache.resolve(name).key_id for _ in range(20) for name in names]
 
     with ThreadPoolExecutor(4) as pool:

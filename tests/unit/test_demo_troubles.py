@@ -84,9 +84,10 @@ class Tabulating:
         """Metric points play no part here."""
 
 
-@pytest.fixture(
-    scope="module", params=[(7, 30), (11, 30), (12, 7), (13, 9)], ids=lambda case: f"seed{case[0]}-{case[1]}d"
-)
+CASES = [(7, 30), (12, 7), *(pytest.param(case, marks=pytest.mark.slow) for case in ((11, 30), (13, 9)))]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"seed{case[0]}-{case[1]}d")
 def rows(request) -> Rows:
     """A small fleet, for several seeds and lengths."""
     seed, days = request.param

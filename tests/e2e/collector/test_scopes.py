@@ -139,7 +139,7 @@ def test_metrics_endpoint_and_status(lake, spans):
     collector = lake.collect()
     collector.post(spans("counted"))
     collector.flush()
-    with urllib.request.urlopen(f"http://127.0.0.1:{collector.http_port}/metrics", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{collector.http_port}/metrics", timeout=60) as response:
         text = response.read().decode()
     assert "muniment_records_accepted_total{" in text
     assert "muniment_commit_lag" in text

@@ -73,22 +73,17 @@ def lake(tmp_path):
     return str(init_lake(tmp_path / "lake", "acme"))
 
 
-@pytest.mark.parametrize(
-    "words", [("status",), ("quality", "run", "--tenant", "acme"), ("quality", "show", "-t", "acme")]
-)
-def test_commands_do_not_load_it(lake, tmp_path, words):
+def test_commands_do_not_load_it(lake, tmp_path):
     """`muniment status`, and checks without suites, load neither Great Expectations nor what only it needs."""
-    command = COMMAND.format(words=[*words, "--lake", lake], codes=(0, 4))
-    assert answer(command + LOADED, tmp_path) == []
+    commands = [("status",), ("quality", "run", "--tenant", "acme"), ("quality", "show", "-t", "acme")]
+    code = "".join(COMMAND.format(words=[*words, "--lake", lake], codes=(0, 4)) for words in commands)
+    assert answer(code + LOADED, tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["muniment.cli.app", "muniment.quality", "pipelines.quality.validating", "muniment.jobs", "pipelines.definitions"],
-)
-def test_modules_do_not_load_it(tmp_path, module):
+def test_modules_do_not_load_it(tmp_path):
     """Importing what can run suites costs nothing of them; pandas is PyArrow's doing, where nobody keeps it from that."""
-    assert set(answer(f"import {module}" + LOADED, tmp_path)) <= {"pandas"}
+    modules = "muniment.cli.app, muniment.quality, pipelines.quality.validating, muniment.jobs, pipelines.definitions"
+    assert set(answer(f"import {modules}" + LOADED, tmp_path)) <= {"pandas"}
 
 
 def test_an_empty_day_does_not_load_it(lake, tmp_path):
