@@ -11,6 +11,7 @@ import subprocess
 import sys
 from multiprocessing import forkserver, get_context
 from pathlib import Path
+from types import ModuleType
 
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.program"])
@@ -20,8 +21,11 @@ class ForkedProcess:
     """A running process in a group of its own; what a test asks of it is called as in `subprocess.Popen`."""
 
     def __init__(self, target, *arguments, log):
+        with Path(log).open("ab"):
+            pass  # it is there though nothing was written yet
         self._process = _CONTEXT.Process(target=_run, args=(target, arguments, str(log), str(Path.cwd())), daemon=True)
-        self._process.start()
+        with _without_main():
+            self._process.start()
         self.pid = self._process.pid
 
     @property
@@ -43,6 +47,16 @@ class ForkedProcess:
     def terminate(self):
         """SIGTERM."""
         self._process.terminate()
+
+
+@contextlib.contextmanager
+def _without_main():
+    """Keep the new process from running what is `__main__` here: pytest, or a page that was drawn in a test before."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def start_muniment(*words, log):
