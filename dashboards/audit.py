@@ -1,14 +1,17 @@
 """Who did what: audit events by time, name, person, outcome, and any text."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboards.frame import begin, desk_of, explained, line, show_rows
+from dashboards.frame import begin, choice, desk_of, explained, line, show_rows
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
 _OUTCOMES = ["success", "failure", "denied"]
+_ALL, _ACCESSES = "everything", "accesses: what was viewed or exported, and by whom"
+_SHOWN = {_ALL: (), _ACCESSES: ("data.exported", "record.viewed")}
 
 
 def show() -> None:
@@ -29,7 +32,15 @@ def show() -> None:
         f"events-{tenant}",
         empty="No event fits. Clear a filter, or choose a longer time.",
         height=520,
+        links={"story": [_story(row, tenant) for row in events.select(["shard", "log_index"]).to_pylist()]},
     )
+    st.caption("*story* opens everything that belongs to a record: its run, approvals, accesses, holds and seal.")
+
+
+def _story(row: dict[str, object], tenant: str) -> str:
+    """Where the whole story of a record stands."""
+    given = {"tenant": tenant, "find": f"{row['shard']}/{row['log_index']}"}
+    return f"/search?{urlencode(given)}#story"
 
 
 def _filter(names: list[str]) -> EventFilter:
@@ -42,7 +53,8 @@ def _filter(names: list[str]) -> EventFilter:
             until = st.date_input("To, this day included (UTC)", _date(params.get("to")), key="to")
         with most:
             limit = st.number_input("At most", 10, MOST_EVENTS, int(params.get("most", 500)), step=100)
-        chosen = st.multiselect("Event", names, [name for name in params.get_all("event") if name in names])
+        shown = choice("Show", list(_SHOWN), "show")
+        chosen = st.multiselect("Only these events", names, [name for name in params.get_all("event") if name in names])
         outcomes = st.multiselect(
             "Outcome", _OUTCOMES, [name for name in params.get_all("outcome") if name in _OUTCOMES]
         )
@@ -52,7 +64,9 @@ def _filter(names: list[str]) -> EventFilter:
         text = line("Any text: reason, action, resource, approval, attributes", "text")
         st.form_submit_button("Search", type="primary")
     _keep(since, until, chosen, outcomes, int(limit))
-    return EventFilter(_nanos(since), _nanos(until, days=1), tuple(chosen), tuple(outcomes), who, text, int(limit))
+    return EventFilter(
+        _nanos(since), _nanos(until, days=1), tuple(chosen) or _SHOWN[shown], tuple(outcomes), who, text, int(limit)
+    )
 
 
 def _keep(since: object, until: object, chosen: list[str], outcomes: list[str], limit: int) -> None:

@@ -59,21 +59,21 @@ def show_rows(
 ) -> None:
     """Rows as a table with its export, or, where there are none, what that means.
 
-    `links` are columns of addresses of other pages, shown by the page's name and not exported.
+    `links` are columns of addresses of other pages, shown by what stands after their # and not exported.
     """
     rows = found if isinstance(found, pa.Table) else pa.Table.from_pylist(list(found))
     if not rows.num_rows:
         st.info(empty, icon=":material/info:")
         return
     shown = rows
-    for label, addresses in links.items():
-        shown = shown.append_column(label, pa.array(addresses, pa.string()))
+    for place, (label, addresses) in enumerate(links.items(), 1):
+        shown = shown.add_column(place, label, pa.array(addresses, pa.string()))
     st.dataframe(
         shown.slice(0, MOST_SHOWN),
         width="stretch",
         hide_index=True,
         height=height or "auto",
-        column_config={label: st.column_config.LinkColumn(display_text=r"/([a-z]+)\?") for label in links},
+        column_config={label: st.column_config.LinkColumn(display_text=r"#(.+)$") for label in links},
     )
     buffer = io.BytesIO()
     pc.write_csv(_flat(rows), buffer)

@@ -13,7 +13,6 @@ import streamlit as st
 from dashboards.frame import begin, desk_of, explained, moment, show_rows
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.seals import Seal
-from warehouse.questions.sought import MOST_CHARACTERS
 from warehouse.questions.story import MOST_LINES, Bounds
 from warehouse.questions.story_lines import Entry, Line, Story
 
@@ -40,9 +39,7 @@ _PAGES = {
 def box() -> bool:
     """The box as it stands on every page; whether something was typed, which `show` then looks for."""
     with st.form("search-box", clear_on_submit=True, border=False):
-        typed = st.text_input(
-            "Search everything", max_chars=MOST_CHARACTERS, help=_HELP, placeholder=_PLACEHOLDER, autocomplete="off"
-        )
+        typed = st.text_input("Search everything", help=_HELP, autocomplete="off")
         pressed = st.form_submit_button("Search", icon=":material/search:", width="stretch")
     if pressed and typed.strip():
         st.session_state[_TYPED] = typed
@@ -87,7 +84,6 @@ def _form() -> Bounds:
         wide, first, last, count = st.columns([4, 2, 2, 1.5])
         typed = wide.text_input(
             "What do you look for?",
-            max_chars=MOST_CHARACTERS,
             help=_HELP,
             placeholder=_PLACEHOLDER,
             autocomplete="off",
@@ -130,9 +126,11 @@ def _head(story: Story) -> None:
         _say_seals(story)
         if not story.address:
             st.caption("This word could be somebody's name: the address of the page does not hold it.")
-    for note in story.notes:
-        st.warning("To know:", icon=":material/info:")
-        st.text(note)
+    if story.notes:
+        with st.container(border=True):
+            st.markdown("**To know**")
+            for note in story.notes:
+                st.text(note)
 
 
 def _say_seals(story: Story) -> None:
@@ -189,11 +187,11 @@ def _row(line: Line) -> dict[str, object]:
         "time (UTC)": moment(line.time_unix_nano) if line.time_unix_nano else "",
         "from": line.entry.value,
         "what": line.what,
+        "outcome": line.outcome,
+        "seal": f"{line.seal}: {line.seal_note}" if line.seal_note else line.seal,
         "who": line.who,
         "said": line.said,
-        "outcome": line.outcome,
         "redacted": line.marks,
-        "seal": f"{line.seal}: {line.seal_note}" if line.seal_note else line.seal,
         "record number": line.record,
         "run": line.trace_id,
         "case": line.link,
@@ -216,7 +214,7 @@ def _link(line: Line, tenant: str) -> str | None:
         given |= {"from": day, "to": day, "event": line.what.partition(" ")[0]}
     elif page == "incidents":
         given["incident"] = line.link
-    return f"/{page}?{urlencode(given)}"
+    return f"/{page}?{urlencode(given)}#{page}"
 
 
 def _count(text: str | None) -> int:

@@ -1,5 +1,7 @@
 """What happened in one run: agents, tools, handoffs, tokens and cost as a waterfall, and every record of it."""
 
+from urllib.parse import urlencode
+
 import altair as alt
 import pyarrow as pa
 import streamlit as st
@@ -32,6 +34,11 @@ def show() -> None:
     with explained(), st.spinner("Reading the trace…"):
         trace = desk.trace(viewer, tenant, trace_id)
     _totals(trace)
+    st.link_button(
+        "Whole story of this run",
+        f"/search?{urlencode({'tenant': tenant, 'find': trace.trace_id})}",
+        icon=":material/search:",
+    )
     nodes = list(trace.walk())
     if len(nodes) > _MOST_BARS:
         st.caption(f"The first {_MOST_BARS} of {len(nodes):,} spans are drawn; the table below has all.")

@@ -16,7 +16,7 @@ from governance.access.asking import Question
 from muniment.proving import public_keys
 from muniment.story_cases import Cases, read_cases
 from muniment.wiring import CommandContext
-from warehouse.errors import MunimentError, NotFoundError
+from warehouse.errors import MunimentError
 from warehouse.names import LAKE_TENANT
 from warehouse.query.limits import ReadLimits
 from warehouse.questions.proof import list_logs
@@ -77,7 +77,7 @@ def tell_story(
     story = Story(
         tenant,
         address,
-        sought.kinds,
+        tuple(kind for kind in sought.kinds if kind in found.sought or kind is Kind.PERSON),
         (*found.kinds, *_found_by_cases(found, cases)),
         tuple(lines),
         now,
@@ -86,7 +86,7 @@ def tell_story(
         may_reveal=person.token is not None and _may(context, Action.SUBJECT_REVEAL, tenant),
         notes=tuple(_notes(context, tenant, sought, person, limits, found, cases)),
     )
-    (record_view or _recorder(context))(tenant, "search", address or None, _attributes(story, by_value=person.by_value))
+    (record_view or _recorder(context))(tenant, "story", address or None, _attributes(story, by_value=person.by_value))
     return story
 
 
@@ -194,16 +194,9 @@ def _recorder(context: CommandContext) -> RecordView:
     return record
 
 
-def expect_found(story: Story) -> None:
-    """Refuse a story without lines, saying what was looked for and where.
-
-    Raises:
-        NotFoundError: nothing was found.
-    """
-    if not story.lines:
-        raise NotFoundError(
-            f"search: expected something that belongs to it in tenant {story.tenant}, got nothing: looked for it as "
-            f"{', '.join(story.sought)} in the tenant's runs, events, logs, incidents, holds and certificates",
-            hint="; ".join(story.notes)
-            or "other tenants: --tenant; a record is there a few seconds after it was acknowledged",
-        )
+def nothing_found(story: Story) -> str:
+    """What is said of a story without lines: what was looked for, and where."""
+    return (
+        f"nothing found in tenant {story.tenant}: looked for it as {', '.join(story.sought)} in runs, events, logs, incidents, "
+        "holds and certificates; see that spelling, time and tenant are right"
+    )

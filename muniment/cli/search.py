@@ -28,6 +28,7 @@ _WIDTHS = {
 }  # fmt: skip
 _SHOWN_CHARACTERS = 100
 _MOST = 2_000
+EXIT_NOTHING = 1
 _SEALS = {"holds": "green", "broken": "bold red"}
 
 
@@ -59,7 +60,7 @@ def search(
     is turned into their token, which takes the right `subject.reveal`, and is kept nowhere. Exit 1 where nothing is found.
     """
     from muniment.cli.holds import parse_instant
-    from muniment.story import expect_found, tell_story
+    from muniment.story import nothing_found, tell_story
     from muniment.wiring import command_context
     from warehouse.questions.story import Bounds
 
@@ -71,11 +72,14 @@ def search(
     story = tell_story(command_context(lake), tenant, _read() if text == "-" else text, bounds=bounds)
     if json_:
         print_json(story.to_json())
-        if not story.lines:
-            raise typer.Exit(1)
-        return
-    expect_found(story)
-    _print(story)
+    elif story.lines:
+        _print(story)
+    else:
+        notes.print(nothing_found(story), markup=False, soft_wrap=True)
+        for note in story.notes:
+            notes.print(f"  {note}", style="dim", markup=False, soft_wrap=True)
+    if not story.lines:
+        raise typer.Exit(EXIT_NOTHING)
 
 
 def _read() -> str:

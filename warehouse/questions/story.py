@@ -31,8 +31,13 @@ TEXT_CHARACTERS = 2_000
 TEXTS_DAYS = 30
 """How far back from its end the texts of runs and logs are searched for a ticket, unless a time was given."""
 
-_SEEDS = (Kind.PERSON, Kind.CONVERSATION, Kind.APPROVAL, Kind.TICKET, Kind.TRACE, Kind.RECORD)
+_SEEDS = (Kind.PERSON, Kind.CONVERSATION, Kind.APPROVAL, Kind.TRACE, Kind.RECORD, Kind.TICKET)
 _SEPARATOR = "-- next"
+_IN_RUNS = "trace_id in (select unnest($traces::varchar[]))"
+_AT_PLACES = (
+    "log_index between $low and $high "
+    "and (shard, log_index) in (select (unnest($shards::varchar[]), unnest($indices::bigint[])))"
+)
 _LATEST = 2**63 - 1
 _MOST_NAMES = 1_000
 _APPROVAL, _HANDOFF = "approval.", "handoff."
@@ -77,8 +82,12 @@ class StoryRow:
 
 @dataclass(frozen=True)
 class StoryRecords:
-    """What was found: as which kinds, in which runs, and every record in order of time; `cut` says what was left away."""
+    """What was found: looked for as which kinds, found as which, in which runs, and every record in order of time.
 
+    `cut` says what was left away.
+    """
+
+    sought: tuple[Kind, ...]
     kinds: tuple[Kind, ...]
     runs: tuple[str, ...]
     rows: tuple[StoryRow, ...]
@@ -116,7 +125,7 @@ def read_story(session: QuerySession, sought: Sought, bounds: Bounds, *, token: 
         cut.append(f"the newest {bounds.most:,} parts of contents are shown")
     every = [*rows, *parts[: bounds.most]]
     every.sort(key=lambda row: (row.time_unix_nano or 0, row.shard, row.log_index, row.part or ""))
-    return StoryRecords(_meanings(found), tuple(runs), tuple(every), tuple(cut))
+    return StoryRecords(tuple(seeds), tuple(found), tuple(runs), tuple(every), tuple(cut))
 
 
 def _read_seeds(
@@ -143,8 +152,9 @@ def _read_seeds(
     }
     found: dict[Kind, list[dict[str, Any]]] = {}
     cut = []
-    for kind in sought.kinds:
-        if kind is Kind.PERSON and token is None:
+    for kind in sorted(sought.kinds, key=_SEEDS.index):
+        # Texts are read last and only where nothing more exact was found: they cost ten times the rest.
+        if (kind is Kind.PERSON and token is None) or (kind is Kind.TICKET and any(found.values())):
             continue
         times: Mapping[str, Any] = {} if kind is Kind.RECORD else when
         values = {**times, **given[kind], "most": bounds.most + 1}
@@ -157,17 +167,21 @@ def _read_seeds(
 def _read_rows(
     session: QuerySession, bounds: Bounds, when: Mapping[str, int], runs: list[str], alone: list[tuple[str, int]]
 ) -> list[StoryRow]:
-    if not runs and not alone:
-        return []
-    values = {
-        **when,
-        "traces": runs,
-        "shards": [shard for shard, _ in alone],
-        "indices": [index for _, index in alone],
-        "length": TEXT_CHARACTERS,
-        "most": bounds.most + 1,
-    }
-    return [StoryRow(**row) for row in session.run_trusted(_sql("story_records"), values).to_pylist()]
+    values = {**when, "length": TEXT_CHARACTERS, "most": bounds.most + 1}
+    rows = []
+    if runs:
+        rows += session.run_trusted(_sql("story_records"), {**values, "traces": runs}).to_pylist()
+    if alone:
+        indices = [index for _, index in alone]
+        places = {
+            "shards": [shard for shard, _ in alone],
+            "indices": indices,
+            "low": min(indices),
+            "high": max(indices),
+        }
+        sql = _sql("story_records").replace(_IN_RUNS, _AT_PLACES)
+        rows += session.run_trusted(sql, {**values, **places}).to_pylist()
+    return [StoryRow(**row) for row in rows]
 
 
 def _read_related(
@@ -196,12 +210,6 @@ def _read_parts(session: QuerySession, when: Mapping[str, int], runs: list[str],
         return []
     values = {**when, "traces": runs, "length": TEXT_CHARACTERS, "most": most + 1}
     return [StoryRow(**row) for row in session.run_trusted(_sql("story_contents"), values).to_pylist()]
-
-
-def _meanings(found: Iterable[Kind]) -> tuple[Kind, ...]:
-    """What the text was. Every id stands somewhere as a value, so a ticket is what nothing more exact was found for."""
-    kinds = tuple(found)
-    return tuple(kind for kind in kinds if kind is not Kind.TICKET) or kinds
 
 
 def _named(sought: Sought, token: str | None, runs: list[str], rows: Iterable[StoryRow]) -> list[str]:

@@ -20,6 +20,7 @@ grants:
 ROLES = ("auditor", "officer", "sre", "admin")
 PAGES = {
     "overview": "Overview",
+    "search": "Search",
     "evidence": "Evidence",
     "audit": "Audit explorer",
     "trace": "Trace",

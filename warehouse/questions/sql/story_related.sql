@@ -1,7 +1,8 @@
 -- Events outside of these runs that name them, or an approval, handoff, person, incident or record of theirs.
 select
     'audit_events' as source, shard, log_index, trace_id, time_unix_nano, event_name as name,
-    concat_ws(' ', action, resource_type, left(resource_id, $length)) as what, coalesce(actor_id, recorded_by) as who,
+    concat_ws(' ', action, resource_type, left(resource_id, $length)) as what,
+    if(event_name in ('record.viewed', 'data.exported'), recorded_by, coalesce(actor_id, recorded_by)) as who,
     left(concat_ws(' ', reason, body), $length) as said, outcome, redactions, approval_id, resource_type, resource_id,
     null as agent_id
 from audit_events
