@@ -16,8 +16,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from benchmarks.evidence_lake import evidence_lake
+from benchmarks.evidence_lake import EvidenceLake, evidence_lake
+from benchmarks.machine import cache_folder
 from benchmarks.query_lake import TENANTS, linked
 from benchmarks.results import Figure
 from muniment.incidents import detect_incidents
@@ -27,6 +29,9 @@ from muniment.slos import compute_slos
 from muniment.wiring import command_context
 from warehouse.clock import system_clock
 from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 BAR_COLD_MS = 2_000.0
 BAR_WARM_MS = 500.0
@@ -40,6 +45,7 @@ _USEFUL = ", ".join(
 _WAIT_MS = 120_000
 _WARM_VISITS = 5
 _START_SECONDS = 60
+_DONE = "ready"
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -50,41 +56,69 @@ def run(*, quick: bool) -> list[Figure]:
     from playwright.sync_api import sync_playwright
 
     made = evidence_lake(QUICK_SPANS if quick else SPANS)
-    lake = _ready(made.lake)
+    lake = linked(_ready(made), "pages-run")
+    note = f"{made.spans:,} spans, {made.events:,} audit events"
     figures = []
-    with sync_playwright() as playwright:
-        for name in PAGES:
-            with _served(lake) as address, contextlib.closing(playwright.chromium.launch(
-                executable_path=path, args=["--no-sandbox"]
-            )) as browser:  # fmt: skip
-                tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-                tab.set_default_timeout(_WAIT_MS)
-                times = []
-                for _ in range(1 + _WARM_VISITS):
-                    started = time.perf_counter()
-                    tab.goto(f"{address}/{name}?tenant={TENANTS[0]}", wait_until="commit")
-                    tab.wait_for_selector("h1")
-                    tab.wait_for_selector(_USEFUL)
-                    times.append((time.perf_counter() - started) * 1000)
-                    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-            note = f"{made.spans:,} spans, {made.events:,} audit events"
-            figures.append(Figure("pages", f"{name}, cold", times[0], "ms", BAR_COLD_MS, note=note))
-            figures.append(Figure("pages", f"{name}, warm", statistics.median(times[1:]), "ms", BAR_WARM_MS))
-    shutil.rmtree(lake.path)
+    try:
+        with _ended_by_signal(), sync_playwright() as playwright:
+            for name in PAGES:
+                with _served(lake) as address, contextlib.closing(playwright.chromium.launch(
+                    executable_path=path, args=["--no-sandbox"]
+                )) as browser:  # fmt: skip
+                    tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+                    tab.set_default_timeout(_WAIT_MS)
+                    times = _visits(tab, f"{address}/{name}?tenant={TENANTS[0]}")
+                figures.append(Figure("pages", f"{name}, cold", times[0], "ms", BAR_COLD_MS, note=note))
+                figures.append(Figure("pages", f"{name}, warm", statistics.median(times[1:]), "ms", BAR_WARM_MS))
+                print(f"{name}: {', '.join(f'{each:,.0f}' for each in times)} ms", flush=True)
+    finally:
+        shutil.rmtree(lake.path)
     return figures
 
 
-def _ready(lake: Lake) -> Lake:
-    made = linked(lake, "pages-lake")
-    set_up_lake(made.path, name="bench", clock=system_clock)
-    context = command_context(made.path)
+def _visits(tab: "Page", address: str) -> list[float]:
+    """Milliseconds to the first useful paint, of the first visit and of those after it."""
+    times = []
+    for _ in range(1 + _WARM_VISITS):
+        started = time.perf_counter()
+        tab.goto(address, wait_until="commit")
+        tab.wait_for_selector("h1")
+        tab.wait_for_selector(_USEFUL)
+        times.append((time.perf_counter() - started) * 1000)
+        tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    return times
+
+
+def _ready(made: EvidenceLake) -> Lake:
+    """The lake with its tenants, policies, figures of SLOs and incidents; made once."""
+    name = made.lake.path.parent.name.replace("evidence", "pages")
+    folder = cache_folder() / name
+    if (folder / _DONE).exists():
+        return Lake(folder.absolute())
+    started = time.monotonic()
+    lake = linked(made.lake, name)
+    set_up_lake(lake.path, name="bench", clock=system_clock)
+    context = command_context(lake.path)
     for tenant in TENANTS:
         context.control.add_tenant(tenant)
-    apply_defaults(made, context.control, context.access, context.principal, context.record)
+    apply_defaults(lake, context.control, context.access, context.principal, context.record)
     compute_slos(context)
+    print(f"pages: SLOs computed after {time.monotonic() - started:.0f} s", flush=True)
     detect_incidents(context, everything=True, settled=True)
+    print(f"pages: incidents detected after {time.monotonic() - started:.0f} s", flush=True)
     context.control.close()
-    return made
+    (folder / _DONE).touch()
+    return lake
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Whoever ends the benchmark ends what it started too: a signal becomes an exception."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

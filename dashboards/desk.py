@@ -161,6 +161,10 @@ class Desk(Protocol):
         """Who is looking: the local user without `id_token`, else whom that token names. The desk MUST check the token itself."""
         ...
 
+    def warm(self) -> None:
+        """Bring in what the first question needs, before anybody asks one; shows and records nothing."""
+        ...
+
     def sign_out(self, viewer: Viewer) -> None:
         """End the viewer's session: neither its ticket nor its token counts any more. Safe to repeat."""
         ...

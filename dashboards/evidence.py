@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboards.evidence_decisions import KEPT, draw_findings
 from dashboards.evidence_desk import Finding, Period
-from dashboards.frame import begin, choice, desk_of, explained, show_rows
+from dashboards.frame import begin, choice, day, desk_of, explained, show_rows
 from warehouse.clock import NANOS_PER_SECOND, system_clock
 
 
@@ -47,10 +47,9 @@ def _dates() -> tuple[date, date]:
     today = datetime.fromtimestamp(system_clock() / NANOS_PER_SECOND, UTC).date()
     ended = today.replace(day=1) - timedelta(days=1)
     begins, ends = st.columns(2)
-    return (
-        begins.date_input("From (UTC)", ended.replace(day=1), key="evidence-from"),
-        ends.date_input("To, this day included (UTC)", ended, key="evidence-to"),
-    )
+    first = day("From (UTC)", "from", ended.replace(day=1), place=begins)
+    last = day("To, this day included (UTC)", "to", ended, place=ends)
+    return first or ended.replace(day=1), last or ended
 
 
 def _keep(framework: str, period: Period, findings: Sequence[Finding]) -> None:
@@ -116,6 +115,6 @@ def _check() -> None:
     st.code("\n".join(checked.lines) or "-", language=None)
 
 
-def _nanos(day: date, *, days: int = 0) -> int:
-    start = datetime.combine(day + timedelta(days=days), time(), UTC)
+def _nanos(of: date, *, days: int = 0) -> int:
+    start = datetime.combine(of + timedelta(days=days), time(), UTC)
     return int(start.timestamp()) * NANOS_PER_SECOND

@@ -6,14 +6,18 @@ Texts of records are shown as text: in tables, in `st.text` or in code blocks, n
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from types import MappingProxyType
+from typing import NoReturn
 
 import altair as alt
 import pyarrow as pa
 import pyarrow.csv as pc
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.desk import Desk
+from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
 from warehouse.clock import system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
@@ -104,6 +108,28 @@ def line(label: str, key: str, *, help_: str = "", placeholder: str = "") -> str
     elif key in st.query_params:
         del st.query_params[key]
     return given
+
+
+def day(label: str, key: str, default: date | None = None, *, place: DeltaGenerator | None = None) -> date | None:
+    """A day, kept in the page's address under `key`."""
+    try:
+        wanted = date.fromisoformat(st.query_params[key]) if key in st.query_params else default
+    except ValueError:
+        wanted = default
+    given = (place or st).date_input(label, wanted, key=f"day-{key}")
+    if isinstance(given, date):
+        st.query_params[key] = given.isoformat()
+    elif key in st.query_params:
+        del st.query_params[key]
+    return given if isinstance(given, date) else None
+
+
+def go_to(page: str, **filters: str) -> NoReturn:
+    """Lead to another page of this tenant, with these filters."""
+    _, _, tenant = desk_of()
+    kept = {"tenant": tenant, **filters}
+    st.session_state[GOES_TO] = Landing(page, {name: [value] for name, value in kept.items()})
+    st.rerun()
 
 
 def chart_data(values: Sequence[Mapping[str, object]]) -> alt.InlineData:

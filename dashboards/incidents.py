@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards.frame import begin, choice, desk_of, explained, moment, show_rows
+from dashboards.frame import begin, choice, desk_of, explained, go_to, moment, show_rows
 from warehouse.control.incidents import IncidentDetails
 
 _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
@@ -26,6 +26,14 @@ def show() -> None:
     with explained(), st.spinner("Reading incidents…"):
         found = desk.incidents(viewer, tenant, closed=shown == _ALL)
     rows = sorted(found, key=lambda each: (_ORDER.get(each.severity, 9), -each.opened_unix_nano))
+    named = {each.id: f"{each.severity}: {each.title}, since {moment(each.opened_unix_nano)[:10]}" for each in rows}
+    if named:
+        chosen = st.selectbox(
+            "Open one", list(named), index=None, placeholder="incident", format_func=named.__getitem__
+        )
+        if chosen:
+            st.query_params["incident"] = chosen
+            st.rerun()
     show_rows(
         [
             {
@@ -44,11 +52,6 @@ def show() -> None:
         empty="No incident is open. `muniment up` looks every minute.",
         height=420,
     )
-    if rows:
-        chosen = st.selectbox("Open one", [each.id for each in rows], index=None, placeholder="incident")
-        if chosen:
-            st.query_params["incident"] = chosen
-            st.rerun()
 
 
 def _one(details: IncidentDetails) -> None:
@@ -77,6 +80,7 @@ def _one(details: IncidentDetails) -> None:
         empty="Nothing yet.",
     )
     st.subheader("Records that made it")
+    _runs(details)
     show_rows(
         [
             {
@@ -92,6 +96,20 @@ def _one(details: IncidentDetails) -> None:
         f"rows-{record.id}",
         empty="It is about something that did not happen: no record made it.",
     )
+
+
+def _runs(details: IncidentDetails) -> None:
+    """Lead to one of the incident's runs."""
+    first = {each.trace_id: each.time_unix_nano for each in reversed(details.rows) if each.trace_id}
+    runs = sorted(first, key=first.__getitem__)
+    if not runs:
+        return
+    named = {trace_id: f"{trace_id}, {moment(first[trace_id])} UTC" for trace_id in runs}
+    chosen = st.selectbox(
+        f"Open one of its {len(runs)} runs", runs, index=None, placeholder="run", format_func=named.__getitem__
+    )
+    if chosen:
+        go_to("trace", trace=chosen)
 
 
 def _handle(incident: str, state: str) -> None:

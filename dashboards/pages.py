@@ -1,5 +1,6 @@
 """The pages of one lake: who looks, at which tenant, and then the page."""
 
+import functools
 from pathlib import Path
 
 import streamlit as st
@@ -20,14 +21,16 @@ from dashboards import (
 from dashboards.desk import Desk, open_desk
 from dashboards.entrance import identify, sign_out
 from dashboards.frame import explained
+from dashboards.landing import GOES_TO
 from dashboards.viewer import Viewer
 
+_FIRST = "overview"
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
 
 
-@st.cache_resource(show_spinner=False)
-def _desk(lake: str) -> Desk:
-    """The lake's desk, one for all sessions: it keeps no answers, and asks who is looking each time."""
+@functools.cache
+def desk_at(lake: str) -> Desk:
+    """The lake's desk, one for all sessions, which asks who is looking each time."""
     return open_desk(Path(lake))
 
 
@@ -36,7 +39,7 @@ def main(lake: str) -> None:
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
     found = st.Page(search.show, title="Search", icon=":material/search:", url_path="search")
     pages = [
-        st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview", default=True),
+        st.Page(overview.show, title="Overview", icon=":material/home:", url_path=_FIRST, default=True),
         found,
         st.Page(evidence.show, title="Evidence", icon=":material/fact_check:", url_path="evidence"),
         st.Page(audit.show, title="Audit explorer", icon=":material/manage_search:", url_path="audit"),
@@ -49,9 +52,10 @@ def main(lake: str) -> None:
         st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
     ]
     with explained():
-        desk = _desk(lake)
+        desk = desk_at(lake)
         viewer = identify(desk)
     page = st.navigation(pages)
+    _land(pages)
     st.session_state["desk"], st.session_state["viewer"] = desk, viewer
     st.session_state["tenant"] = _tenant(viewer)
     with st.sidebar:
@@ -59,6 +63,14 @@ def main(lake: str) -> None:
             st.switch_page(found, query_params={"tenant": st.session_state["tenant"]})
     _sidebar(desk, viewer)
     page.run()
+
+
+def _land(pages: list[st.Page]) -> None:
+    """Lead to the page that was opened before signing in, or that another page leads to, with its filters."""
+    wanted = st.session_state.pop(GOES_TO, None)
+    named = {page.url_path or _FIRST: page for page in pages}
+    if wanted is not None and (page := named.get(wanted.page or _FIRST)) is not None:
+        st.switch_page(page, query_params=wanted.filters)
 
 
 def _tenant(viewer: Viewer) -> str:

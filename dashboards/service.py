@@ -1,4 +1,4 @@
-"""How the pages run: Streamlit's own command, on this machine's own address, with nothing that calls home."""
+"""How the pages run: by `dashboards.server`, on this machine's own address, with nothing that calls home."""
 
 import sys
 from collections.abc import Mapping
@@ -31,9 +31,7 @@ def command(lake: Path, port: int, secrets_file: Path | None = None) -> tuple[st
     return (
         sys.executable,
         "-m",
-        "streamlit",
-        "run",
-        str(Path(__file__).parent / "entry" / "app.py"),
+        "dashboards.server",
         *flags,
         "--",
         str(lake),

@@ -1,16 +1,15 @@
 """Answers the pages about one lake, as `dashboards.desk.Desk` asks for it: the same functions that commands call.
 
 Invariants:
-- Whoever looks is asked for by `governance.access` at every question; nothing is remembered of an earlier answer.
+- Whoever looks is asked for by `governance.access` at every question, also where the answer is one that `Answers` kept.
 - What is read of a tenant's records is recorded in that tenant's log before it is shown; the same view is recorded once a minute
   at most, since a page asks again at every click.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +30,7 @@ from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
+from muniment.desk_answers import Answers
 from muniment.desk_evidence import LakeEvidence
 from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import read_retention
@@ -38,6 +38,7 @@ from muniment.desk_search import LakeSearch
 from muniment.desk_sessions import Session, Sessions
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
+from muniment.lake_status import read_status
 from muniment.overview import facts
 from muniment.proving import log_states, prove_one, public_keys
 from muniment.registering import list_agents
@@ -63,6 +64,7 @@ from warehouse.questions.listening import silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
 
 _ONCE_SECONDS = 60
+_HOUR_NANOS = 3_600 * NANOS_PER_SECOND
 _MOST_REMEMBERED = 10_000
 
 
@@ -73,6 +75,7 @@ class LakeDesk:
     lake: Lake
     _context: CommandContext
     _sessions: Sessions
+    _answers: Answers = field(default_factory=Answers)
     _viewed: dict[tuple[str, ...], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -122,6 +125,15 @@ class LakeDesk:
         readable = tuple(str(question.tenant) for question, each in zip(asked, decisions, strict=True) if each.allowed)
         return Viewer(session.ticket, session.name, tuple(sorted(role.value for role in held)), readable)
 
+    def warm(self) -> None:
+        """As `Desk.warm`: decides something and reads the lake's own log, for nobody."""
+        context = self._context
+        with suppress(MunimentError):
+            context.access.decide(context.principal, Action.RECORDS_READ, LAKE_TENANT)
+            read_status(context, senders=False, tenant=LAKE_TENANT)
+            with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
+                find_events(session, EventFilter(limit=1))
+
     def sign_out(self, viewer: Viewer) -> None:
         """As `Desk.sign_out`."""
         try:
@@ -140,27 +152,29 @@ class LakeDesk:
     def activity(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.activity`."""
         context = self._reading(viewer, tenant, "page", "activity")
-        first = datetime.fromtimestamp(context.clock() / NANOS_PER_SECOND, UTC) - timedelta(days=days)
-        with self._session(context, tenant, ACTIVITY_TABLES) as session:
-            return daily_activity(session, first_unix_nano=int(first.timestamp()) * NANOS_PER_SECOND)
+        first = (context.clock() // NANOS_PER_DAY - days) * NANOS_PER_DAY
+        return self._answers.ask(
+            context, tenant, ACTIVITY_TABLES, ("activity", first), lambda session: daily_activity(session, first_unix_nano=first)
+        )  # fmt: skip
 
     def recent_traces(self, viewer: Viewer, tenant: str, limit: int) -> pa.Table:
         """As `Desk.recent_traces`."""
         context = self._reading(viewer, tenant, "page", "traces")
-        with self._session(context, tenant, ACTIVITY_TABLES) as session:
-            return recent_traces(session, limit=limit)
+        return self._answers.ask(
+            context, tenant, ACTIVITY_TABLES, ("traces", limit), lambda session: recent_traces(session, limit=limit)
+        )
 
     def events(self, viewer: Viewer, tenant: str, wanted: EventFilter) -> pa.Table:
         """As `Desk.events`."""
         context = self._reading(viewer, tenant, "page", "audit events")
-        with self._session(context, tenant, EVENT_TABLES) as session:
-            return find_events(session, wanted)
+        return self._answers.ask(
+            context, tenant, EVENT_TABLES, ("events", wanted), lambda session: find_events(session, wanted)
+        )
 
     def event_names(self, viewer: Viewer, tenant: str) -> list[str]:
         """As `Desk.event_names`."""
         context = self._reading(viewer, tenant, "page", "audit events")
-        with self._session(context, tenant, EVENT_TABLES) as session:
-            return event_names(session)
+        return self._answers.ask(context, tenant, EVENT_TABLES, ("event names",), event_names)
 
     def trace(self, viewer: Viewer, tenant: str, trace_id: str) -> Trace:
         """As `Desk.trace`."""
@@ -246,8 +260,10 @@ class LakeDesk:
     def agents(self, viewer: Viewer, tenant: str, days: int) -> tuple[pa.Table, pa.Table]:
         """As `Desk.agents`."""
         context = self._reading(viewer, tenant, "page", "agents")
-        with self._session(context, tenant, AGENT_TABLES) as session:
-            seen = seen_agents(session, first_unix_nano=context.clock() - days * NANOS_PER_DAY)
+        first = context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
+        seen = self._answers.ask(
+            context, tenant, AGENT_TABLES, ("agents", first), lambda session: seen_agents(session, first_unix_nano=first)
+        )  # fmt: skip
         registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
         return pa.Table.from_pylist([_agent(each) for each in registered]), seen
 

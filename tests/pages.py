@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 from muniment.cli.app import run
 from tests.provider import end_group, free_port, wait_until_answers
 
 WAIT = 60_000
+MOST_PIXELS = 6_000
 GROUPS = """\
 version: 1
 grants:
@@ -68,10 +70,23 @@ def settled(tab):
     return tab.inner_text("body")
 
 
+def picture(tab, name):
+    """Keep what the tab shows, whole, in `$MUNIMENT_SCREENSHOTS`, else in `build/screenshots`."""
+    named = os.environ.get("MUNIMENT_SCREENSHOTS")
+    folder = Path(named) if named else Path(__file__).parents[1] / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    settled(tab)
+    size = tab.viewport_size
+    whole = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")  # the page scrolls within this
+    tab.set_viewport_size({"width": size["width"], "height": min(max(whole, size["height"]), MOST_PIXELS)})
+    tab.screenshot(path=folder / f"{name}.png")
+    tab.set_viewport_size(size)
+
+
 def sign_in(tab, address, person):
-    """From the door through the provider's form to the first page."""
+    """From the door through the provider's form to the page that `address` names."""
     tab.goto(address)
     tab.get_by_role("button", name="Sign in").click()
     tab.get_by_role("button", name=person).first.click()
-    tab.wait_for_url(f"{address}/**")
+    tab.wait_for_url(f"{address.split('/', 3)[0]}//{address.split('/', 3)[2]}/**")
     return settled(tab)

@@ -1,0 +1,85 @@
+"""Answers that the desk keeps, so that a page which is drawn again asks the lake for its files and not for its rows.
+
+Invariants:
+- An answer is given again only to the same principal, for the same tenant and question, within the same limits, while the lake has
+  exactly the files that it was read from: what a purge, an erasure or a new record changes is asked anew.
+- Whether somebody may ask, and that they looked, is not settled here but by the desk, each time and before.
+- No more than `MOST_KEPT` answers, none longer than `KEPT_SECONDS`, in this process's memory alone.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from warehouse.clock import NANOS_PER_SECOND
+from warehouse.query import QuerySession
+from warehouse.query.files import list_files
+
+if TYPE_CHECKING:
+    from muniment.wiring import CommandContext
+    from warehouse.query.limits import ReadLimits
+
+MOST_KEPT = 64
+KEPT_SECONDS = 600
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    files: frozenset[str]
+    at_seconds: float
+    value: object
+
+
+@dataclass
+class Answers:
+    """The answers. Safe to use from several threads; two who ask the same at once may both read the lake."""
+
+    _kept: OrderedDict[Hashable, _Answer] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(
+        self,
+        context: "CommandContext",
+        tenant: str,
+        tables: Sequence[str],
+        question: tuple[Hashable, ...],
+        read: Callable[[QuerySession], T],
+    ) -> T:
+        """What `read` gives in a session over one tenant, within what the principal may see of it.
+
+        `question` names everything besides the lake's files that the answer depends on.
+        """
+        limits = context.access.limits(context.principal, [tenant])
+        key = (context.principal, tenant, tuple(sorted(tables)), _limits_key(limits), question)
+        listing = list_files(
+            context.lake, [tenant], tables
+        )  # before the reading: what comes between them is asked anew
+        files = frozenset(path for paths in listing.files.values() for path in paths)
+        now = context.clock() / NANOS_PER_SECOND
+        with self._lock:
+            for old in [each for each, answer in self._kept.items() if now - answer.at_seconds > KEPT_SECONDS]:
+                del self._kept[old]
+            found = self._kept.get(key)
+        if found is not None and found.files == files:
+            return found.value  # type: ignore[return-value]
+        with context.session([tenant], tables=tables, limits=limits) as session:
+            value = read(session)
+        with self._lock:
+            self._kept.pop(key, None)
+            self._kept[key] = _Answer(files, now, value)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return value
+
+
+def _limits_key(limits: "ReadLimits | None") -> Hashable:
+    if limits is None:
+        return None
+    return (
+        tuple(sorted((table, tuple(sorted(columns))) for table, columns in limits.columns.items())),
+        limits.classes,
+    )

@@ -1,0 +1,97 @@
+"""Answers that the desk keeps: given again only to whom, and as long as, they are the lake's own."""
+
+import json
+
+import pytest
+
+from muniment.cli.app import run
+from muniment.desk import open_desk
+from warehouse.principals import Principal
+from warehouse.query import open_session
+from warehouse.questions.audit_events import EventFilter
+
+
+def record(lake, tenant, name):
+    """Import one audit event of a tenant."""
+    file = lake.parent / "events.jsonl"
+    events = [
+        {
+            "timeUnixNano": "1795392000000000000",
+            "eventName": name,
+            "attributes": [{"key": "event.name", "value": {"stringValue": name}}],
+        }
+    ]
+    file.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": events}]}]}))
+    assert run(["import", str(file), "--tenant", tenant, "--lake", str(lake)]) == 0
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """Two tenants with an event each."""
+    folder = tmp_path_factory.mktemp("answers") / "lake"
+    assert run(["init", "--lake", str(folder)]) == 0
+    for tenant, name in (("acme", "handoff.requested"), ("globex", "approval.denied")):
+        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
+        record(folder, tenant, name)
+    return folder
+
+
+@pytest.fixture
+def desk(lake):
+    return open_desk(lake)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The tenants over which sessions are opened, one each time."""
+    seen = []
+
+    def spied(*where, tenants, **more):
+        seen.append(tuple(tenants))
+        return open_session(*where, tenants=tenants, **more)
+
+    monkeypatch.setattr("warehouse.query.open_session", spied)
+    return seen
+
+
+def names(desk, tenant):
+    return {each["event_name"] for each in desk.events(desk.viewer(None), tenant, EventFilter()).to_pylist()}
+
+
+def test_the_same_question_is_read_once(desk, opened):
+    """While no file of the tenant changes, rows are read once; another filter is another question."""
+    desk.events(desk.viewer(None), "acme", EventFilter())  # that somebody looks is a record of the tenant's
+    read = len(opened)
+    first = desk.events(desk.viewer(None), "acme", EventFilter(text="no such"))
+    again = desk.events(desk.viewer(None), "acme", EventFilter(text="no such"))
+    assert len(opened) - read == 1
+    assert first is again
+    desk.events(desk.viewer(None), "acme", EventFilter(text="another"))
+    assert len(opened) - read == 2
+
+
+def test_a_new_record_is_seen_at_once(desk, lake):
+    """A file more makes the answer another one."""
+    assert "gate.evaluated" not in names(desk, "acme")
+    record(lake, "acme", "gate.evaluated")
+    assert "gate.evaluated" in names(desk, "acme")
+
+
+def test_tenants_never_share_an_answer(desk):
+    """The same question about two tenants, in turns, gives each their own."""
+    for _ in range(2):
+        assert "approval.denied" not in names(desk, "acme")
+        assert "handoff.requested" not in names(desk, "globex")
+        assert "approval.denied" in names(desk, "globex")
+
+
+def test_somebody_else_never_gets_what_was_read_for_another(desk):
+    """Principals, and what each may see, have answers of their own."""
+    context = desk._context
+    mine = context.principal
+    bound = Principal(mine.kind, mine.id, frozenset({"globex"}))
+    given = [
+        desk._answers.ask(each, "globex", ("audit_events",), ("who",), lambda session: session.principal)
+        for each in (context, desk._context_of(bound), context)
+    ]
+    assert given == [mine, bound, mine]
