@@ -108,8 +108,8 @@ def test_exceptions_are_decided_by_those_who_may(desk, role, may):
     app.session_state["viewer"] = desk.viewer(role)
     app.run()
     today = datetime.now(UTC).date()
-    app.date_input(key="evidence-from").set_value(today - timedelta(days=2))
-    app.date_input(key="evidence-to").set_value(today)
+    app.date_input(key="day-from").set_value(today - timedelta(days=2))
+    app.date_input(key="day-to").set_value(today)
     app.selectbox(key="choice-framework").select(
         next(each for each in app.selectbox[0].options if each.startswith("EU AI"))
     )
