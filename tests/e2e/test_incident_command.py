@@ -43,8 +43,20 @@ def spans(count):
 
 
 def make_lake(folder):
-    """A lake with three failed spans and a rule that finds them."""
+    """A lake with three failed spans and a rule that finds them, alone."""
     init_lake(folder, "acme")
+    for shipped in (folder / "policies/incidents").glob("*.yaml"):
+        shipped.unlink()
+    fill(folder)
+
+
+def make_whole_lake(folder):
+    """The same, where the rule is beside the shipped ones."""
+    init_lake(folder, "acme")
+    fill(folder)
+
+
+def fill(folder):
     file = folder.parent / "spans.jsonl"
     file.write_text(json.dumps(spans(3)) + "\n")
     (folder / "policies/incidents/mine.yaml").write_text(RULES)
@@ -53,9 +65,9 @@ def make_lake(folder):
 
 
 @pytest.fixture
-def muniment(tmp_path, capfd, monkeypatch):
+def muniment(request, tmp_path, capfd, monkeypatch):
     """Run a command on such a lake: exit code, standard output, messages on one line."""
-    folder = made_once(make_lake, tmp_path / "lake")
+    folder = made_once(getattr(request, "param", make_lake), tmp_path / "lake")
 
     def command(*words, by=None):
         if by is not None:
@@ -74,6 +86,7 @@ def mine(muniment):
     return found[0] if found else None
 
 
+@pytest.mark.parametrize("muniment", [make_whole_lake], indirect=True, ids=["beside the shipped rules"])
 def test_an_incident_lives_from_detection_to_closing(muniment):
     """Detected once, shown, taken on, its clock stopped, closed, reopened: each step on record, in words and for machines."""
     assert "1 opened, 0 updated" in muniment("incident", "detect", "--tenant", "acme")[2]

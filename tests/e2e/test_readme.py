@@ -79,9 +79,13 @@ class Shell:
         return done.stdout
 
     def start(self, words):
-        """Start a command that goes on, on free ports, and wait until its receivers listen; returns the HTTP port."""
+        """Start a command that goes on, on free ports, and wait until its receivers listen; returns the HTTP port.
+
+        Without Dagster, which `collector/test_up_dagster.py` runs: three processes that load for half a minute.
+        """
         settings = self.folder / "lake" / "muniment.yaml"
         content = yaml.safe_load(settings.read_text()) | {"receivers": {"http_port": 0, "grpc_port": 0}}
+        content["dagster"] = {"enabled": False}
         settings.write_text(yaml.safe_dump(content))
         log = self.folder / "up.log"
         with log.open("wb") as stream:
@@ -149,6 +153,7 @@ def test_readme_names_the_commands_of_a_first_hour():
     ]  # fmt: skip
 
 
+@pytest.mark.timeout(900)
 def test_readme_commands_work_as_they_stand(shell):
     """Every command of README's shell blocks ends well, in the order of the page, and shows what the page says."""
     for words in stated_commands():

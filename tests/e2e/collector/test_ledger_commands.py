@@ -1,11 +1,14 @@
 """Proofs, copies, keys and heartbeats through the real command line, beside a collector that runs."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
 
 import pytest
+
+from tests.commands import run_command
 
 EVENTS = "event_name like 'collector.%' or event_name = 'log.opened'"
 
@@ -28,19 +31,17 @@ def with_settings(lake, text):
         stream.write(text)
 
 
-def offline(*arguments, cwd, stdin=None):
+def offline(*arguments, cwd, stdin=""):
     """Run a command with no lake anywhere near."""
+    with contextlib.chdir(cwd):
+        return run_command(*arguments, stdin=stdin)
+
+
+def elsewhere_alone(*arguments, cwd):
+    """The same in a process that has nothing of this one's environment."""
     command = [sys.executable, "-m", "muniment", *map(str, arguments)]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        input=stdin,
-        cwd=cwd,
-        env={"PATH": "/usr/bin:/bin"},
-    )
+    environment = {"PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=environment)
 
 
 def test_a_span_is_proved_to_somebody_who_has_the_key_alone(lake, spans, tmp_path):
@@ -54,7 +55,7 @@ def test_a_span_is_proved_to_somebody_who_has_the_key_alone(lake, spans, tmp_pat
     elsewhere.mkdir()
     (elsewhere / "proof").write_text(proof)
 
-    done = offline("verify-proof", "proof", "--vkey", tmp_path / "vkey", cwd=elsewhere)
+    done = elsewhere_alone("verify-proof", "proof", "--vkey", tmp_path / "vkey", cwd=elsewhere)
     assert done.returncode == 0, done.stderr
     assert "proved: entry 42 of the log e2e/acme/main-" in done.stdout
     assert "proved" in done.stdout

@@ -4,6 +4,8 @@ import contextlib
 import datetime as dt
 import io
 import json
+import shutil
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -17,12 +19,22 @@ from tests.template import copy_lake, init_lake
 SECOND = 1_000_000_000
 
 
-@pytest.fixture
-def instance(tmp_path, monkeypatch):
-    """A Dagster instance with the settings that `muniment up` gives it, in a home of its own."""
-    home = tmp_path / "home"
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory):
+    """A home with the settings that `muniment up` gives it and empty storage, whose making takes longer than a run."""
+    home = tmp_path_factory.mktemp("dagster") / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text(instance_settings())
+    with dg.DagsterInstance.from_config(str(home)) as made:
+        assert made.get_runs() == []
+        assert made.schedule_storage is not None
+    return home
+
+
+@pytest.fixture
+def instance(made_home, tmp_path, monkeypatch):
+    """A Dagster instance with those settings, in a home of its own."""
+    home = Path(shutil.copytree(made_home, tmp_path / "home"))
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     with dg.DagsterInstance.get() as made:
         assert not made.telemetry_enabled
