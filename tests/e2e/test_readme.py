@@ -81,11 +81,11 @@ class Shell:
     def start(self, words):
         """Start a command that goes on, on free ports, and wait until its receivers listen; returns the HTTP port.
 
-        Without Dagster, which `collector/test_up_dagster.py` runs: three processes that load for half a minute.
+        Without Dagster and the pages, whose ports are fixed: `collector/test_up_dagster.py` and `dashboards` have tests of them.
         """
         settings = self.folder / "lake" / "muniment.yaml"
         content = yaml.safe_load(settings.read_text()) | {"receivers": {"http_port": 0, "grpc_port": 0}}
-        content["dagster"] = {"enabled": False}
+        content |= {name: {"enabled": False} for name in ("dagster", "dashboards")}
         settings.write_text(yaml.safe_dump(content))
         log = self.folder / "up.log"
         with log.open("wb") as stream:

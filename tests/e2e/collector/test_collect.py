@@ -278,7 +278,7 @@ def test_up_runs_the_collector_and_stops_it(lake, tmp_path):
             ports.append(free.getsockname()[1])
     settings = lake.path / "muniment.yaml"
     content = yaml.safe_load(settings.read_text()) | {"receivers": {"http_port": ports[0], "grpc_port": ports[1]}}
-    content["dagster"] = {"enabled": False}
+    content |= {name: {"enabled": False} for name in ("dagster", "dashboards")}
     settings.write_text(yaml.safe_dump(content))
     supervisor = lake.start([sys.executable, "-m", "muniment", "up", "--lake", str(lake.path)], tmp_path / "up.log")
 
