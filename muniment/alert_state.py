@@ -29,7 +29,8 @@ class AlertState:
     def is_stale(self, now_unix_nano: int) -> bool:
         """Whether rounds have stopped, so that what it says is not known to hold."""
         patience = STALE_ROUNDS * max(self.interval_seconds, self.round_seconds)
-        return now_unix_nano - self.round_unix_nano > patience * NANOS_PER_SECOND
+        # one from the future was written under a clock that has gone back since
+        return abs(now_unix_nano - self.round_unix_nano) > patience * NANOS_PER_SECOND
 
 
 def write_state(lake: Lake, state: AlertState) -> None:

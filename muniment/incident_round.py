@@ -28,6 +28,7 @@ from warehouse.locks import locked
 from warehouse.names import LAKE_TENANT
 from warehouse.own_events import OwnEvent
 from warehouse.query import QuerySession, ReadPoint, open_session
+from warehouse.query.read_point import CLOCK_AHEAD_NANOS
 
 _WAIT_SECONDS = 600.0
 _ALL_EVERY = 300 * NANOS_PER_SECOND
@@ -86,7 +87,8 @@ def run_round(
         came = heads.touched(tenant, before.versions)
         state = replace(before, changed=now_unix_nano) if came else before
         every = everything or before.rules != rules.content_hash
-        late = now_unix_nano - before.all_evaluated >= _ALL_EVERY
+        # a state from the future was left under a clock that has gone back since
+        late = not 0 <= now_unix_nano - before.all_evaluated < _ALL_EVERY
         failing = _failing(context, tenant) if late else frozenset()
         due = [
             rule
@@ -143,8 +145,16 @@ def _failing(context: CommandContext, tenant: str) -> frozenset[str]:
 
 
 def _has_settled(rule: Rule, before: _State, now: int) -> bool:
-    """Whether the rows that came last have settled for a rule since it was asked: then it looks at them, once."""
-    return rule.settle > 0 and before.evaluated <= before.changed + rule.settle < now
+    """Whether the rows that came last have settled for a rule since it was asked: then it looks at them, once for each clock.
+
+    Those that a host received whose clock is ahead settle later by as much.
+    """
+    if rule.settle == 0:
+        return False
+    if before.evaluated > now:  # under a clock that has gone back since
+        return True
+    settled = before.changed + rule.settle
+    return any(before.evaluated <= settled + ahead < now for ahead in (0, CLOCK_AHEAD_NANOS))
 
 
 def _groups(due: Sequence[Rule], progress: Mapping[str, RuleProgress]) -> list[list[Rule]]:
@@ -194,6 +204,7 @@ class _Evaluation:
             settings=self._context.settings.query,
             since=None if over_all else point,
             received_before=None if over_all or self._settled or not first.settle else self._now - first.settle,
+            now_unix_nano=self._now,
             also_all=over_all,
             extra=self._views(group),
         ) as session:

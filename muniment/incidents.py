@@ -19,7 +19,7 @@ from pipelines.alerts.alert import Alert
 from pipelines.incidents.compiler import KIND, compile_rules, default_bundle
 from pipelines.incidents.rules import RuleSet
 from warehouse.control import IncidentRecord
-from warehouse.errors import MunimentError
+from warehouse.errors import ControlUnavailableError, MunimentError
 from warehouse.heads import read_heads
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import in_force
@@ -93,9 +93,11 @@ def detect_incidents(
             outcome = run_round(
                 context, rules, tenant, heads=heads, now_unix_nano=now, everything=everything, settled=settled
             )
-        except MunimentError as exc:
-            # of one tenant, such as a log that cannot be read; the others are looked at all the same
-            failures.append(RuleFailure(tenant, None, str(exc)))
+        except ControlUnavailableError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - said of this tenant; the others are looked at all the same
+            # what an unforeseen error says may quote a record
+            failures.append(RuleFailure(tenant, None, str(exc) if isinstance(exc, MunimentError) else type(exc).__name__))
             continue
         outcomes.append(outcome)
         failures += [RuleFailure(tenant, rule, message) for rule, message in outcome.problems.items()]

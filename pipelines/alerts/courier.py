@@ -117,7 +117,7 @@ class Courier:
             known,
             now_unix_nano=now,
             interval_seconds=self._interval_seconds,
-            alive=now - self._round_unix_nano < _DEAD_ROUNDS * self._interval_seconds * NANOS_PER_SECOND,
+            alive=abs(now - self._round_unix_nano) < _DEAD_ROUNDS * self._interval_seconds * NANOS_PER_SECOND,
         )
         sent = failed = 0
         problem, next_times = "", [due.next_unix_nano]

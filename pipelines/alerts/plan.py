@@ -3,6 +3,8 @@
 An alert that fires is told once, again where it became another severity, and each round where the receiver forgets (Alertmanager, and
 the watchdog everywhere). Its end is told to whoever was told of its beginning or was to be: what a target missed altogether while
 it could not be reached is told as resolved, with both times.
+
+What was noted under a clock that has gone back since is not waited for: an alert is rather told once more than not for a day.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -83,18 +85,31 @@ def plan(
         alert, delivery = read_alert(record), deliveries.get(record.fingerprint)
         if alert.kind == "watchdog" and not alive:
             continue
-        if record.fingerprint not in queue and not _again(target, names, alert, delivery, again_before):
+        if record.fingerprint not in queue and not _again(
+            target, names, alert, delivery, again_before, now_unix_nano
+        ):
             continue
-        if delivery is not None and delivery.retry_unix_nano is not None and delivery.retry_unix_nano > now_unix_nano:
-            later.append(delivery.retry_unix_nano)
+        if delivery is not None and (retry := _retry_ahead(delivery, now_unix_nano)) is not None:
+            later.append(retry)
             continue
         told = delivery is not None and delivery.starts_unix_nano == record.starts_unix_nano
         notices.append(Notice(alert, told=told))
     return Due(tuple(notices), min(later, default=None))
 
 
+def _retry_ahead(delivery: DeliveryRecord, now_unix_nano: int) -> int | None:
+    """When what failed is tried again, where that is still to come."""
+    retry = delivery.retry_unix_nano
+    return retry if retry is not None and (delivery.tried_unix_nano or 0) <= now_unix_nano < retry else None
+
+
 def _again(
-    target: TargetConfig, names: Collection[str], alert: Alert, delivery: DeliveryRecord | None, before_unix_nano: int
+    target: TargetConfig,
+    names: Collection[str],
+    alert: Alert,
+    delivery: DeliveryRecord | None,
+    before_unix_nano: int,
+    now_unix_nano: int,
 ) -> bool:
     """Whether what was told is told again: it became another severity, or the receiver forgets."""
     if alert.ends_unix_nano is not None or delivery is None or not is_for(alert, target, names):
@@ -102,4 +117,4 @@ def _again(
     if delivery.severity != alert.severity:
         return True
     forgets = target.type == "alertmanager" or alert.kind == "watchdog"
-    return forgets and (delivery.sent_unix_nano or 0) <= before_unix_nano
+    return forgets and not before_unix_nano < (delivery.sent_unix_nano or 0) <= now_unix_nano

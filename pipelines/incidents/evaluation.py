@@ -49,7 +49,7 @@ def evaluate(session: QuerySession, rule: Rule, *, tenant: str, now_unix_nano: i
         result = pa.Table.from_batches(batches, reader.schema)
     try:
         return _matches(rule, result)
-    except (pa.ArrowException, pl.exceptions.PolarsError) as exc:
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
         raise QueryError(f"its result cannot be brought into the form of matches: {exc}") from exc
 
 
@@ -115,7 +115,29 @@ def _matches(rule: Rule, result: pa.Table) -> pa.Table:
     return once.drop("at").to_arrow().cast(MATCH_SCHEMA)
 
 
+def bytes_in_key(rule: Rule, result: pa.Schema) -> str | None:
+    """Why a rule's key cannot be written down, where one of its columns is bytes or holds some; None where it can."""
+    found = [name for name in rule.group_by if _holds_bytes(result.field(name).type)]
+    kinds = ", ".join(f"{name} ({result.field(name).type})" for name in found)
+    return f"group_by: got bytes in {kinds}, expected text, such as hex({found[0]})" if found else None
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_nested(kind):
+        return any(_holds_bytes(kind.field(at).type) for at in range(kind.num_fields))
+    # a type of DuckDB's that Arrow has not, such as BIT, comes as an extension over bytes
+    plain = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    return bool(
+        pa.types.is_binary(plain)
+        or pa.types.is_large_binary(plain)
+        or pa.types.is_binary_view(plain)
+        or pa.types.is_fixed_size_binary(plain)
+    )
+
+
 def _keys(rule: Rule, result: pa.Table) -> pa.Array:
+    if (why := bytes_in_key(rule, result.schema)) is not None:
+        raise QueryError(why)
     if not rule.group_by or not result.num_rows:
         return pa.array(["{}"] * result.num_rows, pa.string())
     frame = pl.DataFrame(pl.from_arrow(result.select(list(rule.group_by))))

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from governance.registry import REGISTRY_SCHEMA
 from pipelines.incidents.columns import GIVEN_PARAMETERS, LAKE_STATE, LAKE_STATE_SCHEMA, REGISTRY, RESULT_COLUMNS
+from pipelines.incidents.evaluation import bytes_in_key
 from pipelines.incidents.rules import Rule
 from warehouse.errors import QueryError
 from warehouse.query import ReadPoint, check_query
@@ -38,12 +39,10 @@ class EmptyLake:
         values = {**rule.parameters, "now": 0, "from": 0, "tenant": "none"}
         try:
             given = {name: values[name] for name in statement.named_parameters}
-            ran = self._connection.execute(statement, given or None)
-            columns = [column[0] for column in ran.description or ()]
-            ran.fetchall()
+            schema = self._connection.sql(statement, params=given or None).to_arrow_table().schema
         except duckdb.Error as exc:
             return f"it does not run: {' '.join(str(exc).split())}"
         needed = [*RESULT_COLUMNS, *(name for name in rule.group_by if name not in RESULT_COLUMNS)]
-        if missing := [name for name in needed if name not in columns]:
-            return f"got the columns {', '.join(columns)}, expected also {', '.join(missing)}"
-        return None
+        if missing := [name for name in needed if name not in schema.names]:
+            return f"got the columns {', '.join(schema.names)}, expected also {', '.join(missing)}"
+        return bytes_in_key(rule, schema)

@@ -96,6 +96,7 @@ def compute_tenant(
                 settings=settings,
                 since=group.point,
                 received_before=before,
+                now_unix_nano=now_unix_nano,
             ) as session:
                 point = session.read_point()
                 for each in group.series:

@@ -151,3 +151,15 @@ def test_the_queue_holds_what_is_not_told(alerting, file):
     assert [row.fingerprint for row in waiting(file, ["file"], rows, deliveries)] == [
         row.fingerprint for row in rows[:2]
     ]
+
+
+def test_a_clock_that_has_gone_back_silences_no_target(alerting, due, file, manager):
+    """What was noted under a clock that was ahead is neither waited for nor taken as told; what is still to come is."""
+    row = alerting.record(alerting.alert())
+    ahead = alerting.NOW + 86_400 * alerting.SECOND
+    failed = DeliveryRecord("file", row.fingerprint, attempts=1, tried_unix_nano=ahead, retry_unix_nano=ahead + 5)
+    assert [notice.status for notice in due(file, [row], [failed]).notices] == ["firing"]
+    failed = DeliveryRecord("file", row.fingerprint, attempts=1, tried_unix_nano=alerting.NOW, retry_unix_nano=ahead)
+    assert due(file, [row], [failed]).next_unix_nano == ahead
+    sent = told(row, target="alertmanager", sent_unix_nano=ahead)
+    assert len(due(manager, [row], [sent], names=("alertmanager",)).notices) == 1

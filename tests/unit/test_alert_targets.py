@@ -169,6 +169,8 @@ def test_slack(alerting, open_, receiver):
     assert request.path == "/services/T0/B0/verysecret"
     text = json.dumps(request.json)
     assert "<" not in text
+    # or Slack makes links of addresses and names that stand in the open
+    assert all(part["verbatim"] for part in [request.json["blocks"][0]["text"], *request.json["blocks"][1]["elements"]])
     assert "&lt;!channel&gt; &amp; &lt;https://evil.example.org|click&gt;" in text
 
 

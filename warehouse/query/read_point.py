@@ -4,6 +4,9 @@ A record's place in its log never changes, whatever compaction and purges do to 
 each shard, and rows above it are new. Reading them must not cost more as the lake grows, so a point also knows which files
 hold nothing above it: those of segments at or below a number, and the rewritten ones that were read.
 
+Where young rows wait, those of a clock that was ahead do not: a receipt further in the future than hosts' clocks differ is wrong, and to
+wait for it would keep everything that came after it from being seen.
+
 Metric points have no log index; their segment takes its place.
 
 Invariant: a session that begins at a point ends at another; every row that became readable between the two is seen in
@@ -16,8 +19,11 @@ from typing import Any, Self
 
 import duckdb
 
+from warehouse.clock import NANOS_PER_SECOND
 from warehouse.marks import segment_of
 
+CLOCK_AHEAD_NANOS = 300 * NANOS_PER_SECOND
+"""How far the clocks of a lake's hosts may differ."""
 _LEDGERED = ("spans", "audit_events", "logs")
 _INDEX = dict.fromkeys(_LEDGERED, "log_index") | {"contents": "owner_index", "metrics": "segment"}
 
@@ -85,6 +91,7 @@ def next_point(
     marks: Mapping[str, int],
     *,
     received_before: int | None,
+    now_unix_nano: int | None = None,
 ) -> ReadPoint:
     """Where a session over `files` ends that began at `since`.
 
@@ -95,14 +102,16 @@ def next_point(
         files: every readable file of each table; those that may hold something new are in `sources`.
         marks: the segment that each shard had committed when the files were listed.
         received_before: rows received at or after this (nanoseconds since 1970) wait, and so does what came after them.
+        now_unix_nano: the instant, with `received_before`: rows received long after it do not wait.
     """
+    waits = None if received_before is None else (received_before, (now_unix_nano or received_before) + CLOCK_AHEAD_NANOS)
     ledgered = [
         each
         for table in _LEDGERED
         if table in sources
-        for each in _scan(connection, table, sources[table], received_before)
+        for each in _scan(connection, table, sources[table], waits)
     ]
-    metrics = _scan(connection, "metrics", sources["metrics"], received_before) if "metrics" in sources else []
+    metrics = _scan(connection, "metrics", sources["metrics"], waits) if "metrics" in sources else []
     indices, metric_segments = _advanced(since.indices, ledgered), _advanced(since.metrics, metrics)
     contents = _scan(connection, "contents", sources["contents"], None) if "contents" in sources else []
     late = {each.file for each in (*ledgered, *contents) if each.last > indices.get(each.shard, -1)}
@@ -116,14 +125,14 @@ def next_point(
 
 
 def _scan(
-    connection: duckdb.DuckDBPyConnection, table: str, source: str, received_before: int | None
+    connection: duckdb.DuckDBPyConnection, table: str, source: str, waits: tuple[int, int] | None
 ) -> list[_FileRows]:
-    """What each new file holds; a file is read by two or three narrow columns."""
+    """What each new file holds, and the first of it that was received in `waits`; a file is read by two or three narrow columns."""
     column = _INDEX[table]
-    waits = (
-        "null" if received_before is None else f"min({column}) filter (where received_unix_nano >= {received_before})"
-    )
-    sql = f"select filename, shard, max({column}), {waits} from {source} group by all"  # noqa: S608  names of the schema
+    first = "null"
+    if waits is not None:
+        first = f"min({column}) filter (where received_unix_nano >= {waits[0]} and received_unix_nano < {waits[1]})"
+    sql = f"select filename, shard, max({column}), {first} from {source} group by all"  # noqa: S608  names of the schema
     return [_FileRows(*row) for row in connection.sql(sql).fetchall()]
 
 

@@ -174,6 +174,7 @@ def open_session(
     tables: Collection[str] = VIEWS,
     since: ReadPoint | None = None,
     received_before: int | None = None,
+    now_unix_nano: int | None = None,
     also_all: bool = False,
     extra: Mapping[str, pa.Table] = _NO_ROWS,
     limits: ReadLimits | None = None,
@@ -191,6 +192,7 @@ def open_session(
         since: show in the tables' own views what came after this point, and everything in views `all_<name>`.
         received_before: with `since`: records received at or after this (nanoseconds since 1970) wait for a later session, and
             with them what their shard recorded after them.
+        now_unix_nano: with `received_before`, the instant: what a clock that was ahead received long after it does not wait.
         also_all: without `since`: the views `all_<name>` too, which then hold the same, for queries written for both.
         extra: rows of the caller's own, as tables under these names.
         limits: what of the rows and columns the principal may read. Rows that may not be read are not there, columns are NULL.
@@ -214,7 +216,7 @@ def open_session(
         if since is None:
             _create_views(connection, files, limits=limits, also_all=also_all)
         else:
-            until = _until(connection, since, listing, received_before)
+            until = _until(connection, since, listing, received_before, now_unix_nano)
             create_new_views(connection, files, since, until, limits=limits)
         create_tables(connection, extra)
         lock(connection, [file for paths in files.values() for file in paths])
@@ -245,11 +247,23 @@ def _create_views(
 
 
 def _until(
-    connection: duckdb.DuckDBPyConnection, since: ReadPoint, listing: Listing, received_before: int | None
+    connection: duckdb.DuckDBPyConnection,
+    since: ReadPoint,
+    listing: Listing,
+    received_before: int | None,
+    now_unix_nano: int | None,
 ) -> ReadPoint:
     sources = new_sources(listing.files, since)
     try:
-        return next_point(connection, since, sources, listing.files, listing.marks, received_before=received_before)
+        return next_point(
+            connection,
+            since,
+            sources,
+            listing.files,
+            listing.marks,
+            received_before=received_before,
+            now_unix_nano=now_unix_nano,
+        )
     except duckdb.Error as exc:
         raise QueryError(
             f"new rows cannot be told from others: {exc}",

@@ -1,6 +1,7 @@
 """Slack's incoming webhooks: one message a notice. The URL lets whoever has it post, so it is the secret.
 
-Texts are escaped as Slack asks (`&`, `<`, `>`), so that nothing in an alert becomes a link, a mention or `<!channel>`.
+Texts are escaped as Slack asks (`&`, `<`, `>`) and sent as they stand (`verbatim`), so that nothing in an alert becomes a link, a
+mention or `<!channel>`: an incident's sentence names agents and tools, whose names a sender chose.
 """
 
 import json
@@ -73,8 +74,8 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _text(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": text[:_SECTION_CHARACTERS]}
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text[:_SECTION_CHARACTERS], "verbatim": True}
 
 
 def _block(kind: str, text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from muniment.incident_handling import acknowledge
+from muniment.incident_round import run_round
 from tests.template import copy_lake
 from warehouse.control import IncidentState
 from warehouse.errors import DeniedError, UnavailableError
@@ -132,6 +133,22 @@ def test_a_rule_that_fails_stops_no_other_and_goes_on_where_it_was(lake):
     assert {(incident[0], incident[4]) for incident in lake.incidents()} == {("good", 2), ("bad", 2)}
 
 
+def test_an_unforeseen_error_stops_no_other_tenant(lake, monkeypatch):
+    """What nobody thought of is told of its tenant, by its kind alone; the others are looked at."""
+    lake.control.add_tenant("globex")
+    lake.spans(0)
+
+    def run(context, rules, tenant, **more):
+        if tenant == "globex":
+            raise ZeroDivisionError("Jane Roe")
+        return run_round(context, rules, tenant, **more)
+
+    monkeypatch.setattr("muniment.incidents.run_round", run)
+    found = lake.detect(tenants=("globex", "acme"))
+    assert [(each.tenant, each.rule, each.message) for each in found.failures] == [("globex", None, "ZeroDivisionError")]
+    assert len(found.opened) == 1
+
+
 def test_a_new_rule_reads_what_is_there(lake):
     """Its first round goes over the whole history, while the others read on."""
     lake.spans(0)
@@ -151,6 +168,20 @@ def test_a_row_is_looked_at_after_it_settled(lake):
     assert lake.detect(minute=6).opened == ()
     assert len(lake.detect(minute=17).opened) == 1
     assert lake.detect(minute=30).updated == ()
+
+
+def test_a_clock_that_was_ahead_holds_no_rule_up(lake):
+    """A round a day ahead is followed by rounds that look at what comes, rules over all rows included; so is a receipt a day ahead."""
+    day = 1440
+    asked = f"select {MATCH} from all_spans where time_unix_nano >= $from"
+    slow = rules(("slow", "new", f"select {MATCH} from spans")).replace("reads: new", "reads: new\n    settle: PT1M")
+    every = rules(("every", "all", asked)).replace("reads: all", "reads: all\n    look_back: P3D")
+    lake.apply(slow + every.removeprefix("version: 1\nrules:\n"))
+    lake.spans(0, received=day)
+    lake.detect(minute=day)
+    lake.spans(1, received=1)
+    lake.detect(minute=3)
+    assert {(rule, rows) for rule, _, _, _, rows, _ in lake.incidents()} == {("slow", 2), ("every", 2)}
 
 
 def test_rules_over_everything_look_back_over_what_passed_since(lake):

@@ -102,6 +102,19 @@ def test_rows_received_lately_wait(query_lake):
     assert step(query_lake, point, received_before=99)[0] == []
 
 
+def test_a_receipt_from_the_future_holds_nothing_up(query_lake):
+    """A row received while a clock was a day ahead, and what came after it, are seen once the clock is right; a host's small lead waits."""
+    day, second, now = 86_400 * 10**9, 10**9, 10**18
+    rows = [{"name": name, "log_index": i, "received_unix_nano": at} for i, (name, at) in enumerate(
+        [("a", now + day), ("b", now - 90 * second), ("c", now + 20 * second)]
+    )]  # fmt: skip
+    query_lake.write("spans", rows, segment=1)
+    found, point = step(query_lake, ReadPoint(), received_before=now - 60 * second, now_unix_nano=now)
+    assert found == ["a", "b"]
+    later = now + 90 * second
+    assert step(query_lake, point, received_before=later - 60 * second, now_unix_nano=later)[0] == ["c"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_any_chain_of_sessions_sees_every_row_once(query_lake, seed):
     """Whatever comes in whatever order, with compaction between and horizons that move: together each row exactly once."""

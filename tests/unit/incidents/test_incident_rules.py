@@ -75,6 +75,9 @@ WRONG = [
     ("select time_unix_nano", "select 1; select time_unix_nano", "rules[0].sql"),
     ("name as detail", "name as sentence", "expected also detail"),
     ("from spans", "from read_csv('/etc/passwd')", "rules[0].sql"),
+    ("tool_name, name", "encode(tool_name) as tool_name, name", "a.yaml:14: rules[0].sql: group_by: got bytes in tool_name (binary)"),
+    ("tool_name, name", "[encode(tool_name)] as tool_name, name", "rules[0].sql: group_by: got bytes in tool_name (list"),
+    ("tool_name, name", "'101'::bit as tool_name, name", "rules[0].sql: group_by: got bytes in tool_name"),
 ]  # fmt: skip
 
 
