@@ -193,6 +193,16 @@ class _Evaluation:
 
     def run(self, group: Sequence[Rule]) -> None:
         """Evaluate rules in one session; one that fails leaves the others alone."""
+        try:
+            views = self._views(group)
+        except QueryError as exc:
+            # what the lake knows of itself cannot be worked out: rules that do not ask it do not wait for it
+            for rule in group:
+                if _names([rule], LAKE_STATE):
+                    self._fail(rule, exc)
+            if others := [rule for rule in group if not _names([rule], LAKE_STATE)]:
+                self.run(others)
+            return
         first = group[0]
         before = self._before.get(first.id)
         point = ReadPoint() if before is None or before.point is None else ReadPoint.from_json(json.loads(before.point))
@@ -206,7 +216,7 @@ class _Evaluation:
             received_before=None if over_all or self._settled or not first.settle else self._now - first.settle,
             now_unix_nano=self._now,
             also_all=over_all,
-            extra=self._views(group),
+            extra=views,
         ) as session:
             reached = None if over_all else json.dumps(session.read_point().to_json(), sort_keys=True)
             for rule in group:
@@ -222,17 +232,12 @@ class _Evaluation:
         )
 
     def _evaluate(self, session: QuerySession, rule: Rule, reached: str | None) -> None:
-        before = self._before.get(rule.id)
         try:
-            start = self._from(session, rule, before)
+            start = self._from(session, rule, self._before.get(rule.id))
             matches = evaluate(session, rule, tenant=self._tenant, now_unix_nano=self._now, from_unix_nano=start)
             matches = add_classes(session, matches)
         except QueryError as exc:
-            since = before.problem_since_unix_nano if before is not None and before.problem is not None else self._now
-            text = self._context.redactor.redact_text(self._tenant, _without_values(str(exc)))
-            evaluated = 0 if before is None else before.evaluated_unix_nano
-            point = None if before is None else before.point
-            self.progress.append(RuleProgress(rule.id, evaluated, point, text, since))
+            self._fail(rule, exc)
             return
         self.progress.append(RuleProgress(rule.id, self._now, reached))
         if matches.num_rows:
@@ -241,6 +246,15 @@ class _Evaluation:
             ):
                 self.found.append(found)
                 self.events += event
+
+    def _fail(self, rule: Rule, exc: QueryError) -> None:
+        """Keep why a rule could not be evaluated; it stays where it was."""
+        before = self._before.get(rule.id)
+        since = before.problem_since_unix_nano if before is not None and before.problem is not None else self._now
+        text = self._context.redactor.redact_text(self._tenant, _without_values(str(exc)))
+        evaluated = 0 if before is None else before.evaluated_unix_nano
+        point = None if before is None else before.point
+        self.progress.append(RuleProgress(rule.id, evaluated, point, text, since))
 
     def _from(self, session: QuerySession, rule: Rule, before: RuleProgress | None) -> int:
         """`$from`: far enough back that no stretch of time falls between two evaluations."""

@@ -97,16 +97,32 @@ def detect_incidents(
             raise
         except Exception as exc:  # noqa: BLE001 - said of this tenant; the others are looked at all the same
             # what an unforeseen error says may quote a record
-            failures.append(RuleFailure(tenant, None, str(exc) if isinstance(exc, MunimentError) else type(exc).__name__))
+            failures.append(
+                RuleFailure(tenant, None, str(exc) if isinstance(exc, MunimentError) else type(exc).__name__)
+            )
             continue
         outcomes.append(outcome)
         failures += [RuleFailure(tenant, rule, message) for rule, message in outcome.problems.items()]
+    failures += _standing(context, rules, names, failures)
     return Detection(
         opened=tuple(incident for outcome in outcomes for incident in outcome.opened),
         updated=tuple(incident for outcome in outcomes for incident in outcome.updated),
         failures=tuple(failures),
         alerts=incident_alerts(context, names, now),
     )
+
+
+def _standing(
+    context: CommandContext, rules: RuleSet, tenants: Sequence[str], told: Sequence[RuleFailure]
+) -> list[RuleFailure]:
+    """Rules that failed when they were asked last and were not asked now: a round that did not ask is no sign that they work."""
+    known = {(failure.tenant, failure.rule) for failure in told}
+    asked = {rule.id for rule in rules.rules}
+    return [
+        RuleFailure(tenant, progress.rule, progress.problem or "")
+        for tenant, progress in context.control.rule_problems()
+        if tenant in tenants and progress.rule in asked and (tenant, progress.rule) not in known
+    ]
 
 
 def rules_in_force(context: CommandContext) -> RuleSet:

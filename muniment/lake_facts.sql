@@ -15,7 +15,8 @@ order by all;
 with numbered as (
   select
     concat_ws(' ', recorded_by, service_name, attributes ->> '$."audit.sequence.stream"') as subject,
-    try_cast(attributes ->> '$."audit.sequence.number"' as bigint) as number,
+    -- wider than what senders may say, so that what is worked out of it always fits
+    try_cast(attributes ->> '$."audit.sequence.number"' as bigint)::hugeint as number,
     time_unix_nano
   from audit_events
   where day >= $from and contains(attributes, '"audit.sequence.number"')

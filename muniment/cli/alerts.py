@@ -109,7 +109,7 @@ def print_alert_status(status: dict[str, Any]) -> None:
     else:
         counts = ", ".join(f"{count} {severity}" for severity, count in sorted(status["firing"].items())) or "nothing"
         age = (system_clock() - last["round_unix_nano"]) / NANOS_PER_SECOND
-        late = age > 3 * last["interval_seconds"]
+        late = abs(age) > 3 * last["interval_seconds"]
         console.print(
             f"alerts: {counts} firing; last round {utc_text(last['round_unix_nano'])} took {last['round_seconds']:.1f} s"
             + (f", {age:,.0f} s ago: expected one each {last['interval_seconds']:g} s" if late else ""),

@@ -85,9 +85,7 @@ def plan(
         alert, delivery = read_alert(record), deliveries.get(record.fingerprint)
         if alert.kind == "watchdog" and not alive:
             continue
-        if record.fingerprint not in queue and not _again(
-            target, names, alert, delivery, again_before, now_unix_nano
-        ):
+        if record.fingerprint not in queue and not _again(target, names, alert, delivery, again_before, now_unix_nano):
             continue
         if delivery is not None and (retry := _retry_ahead(delivery, now_unix_nano)) is not None:
             later.append(retry)

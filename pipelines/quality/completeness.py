@@ -106,6 +106,9 @@ CHECKS: tuple[CompletenessCheck, ...] = (
 """Every check of completeness, in the order in which they are shown."""
 
 
+_MOST = 2**63 - 1
+
+
 def completeness_sql(check: CompletenessCheck) -> str:
     """The queries of a check, each ended by a semicolon."""
     return "".join(f"{sql_of(*names)};\n" for names in check.queries)
@@ -182,12 +185,23 @@ def _rows(result: CompletenessResult) -> list[dict[str, Any]]:
     """Rows of a result: one of the whole check, and one for each sender of which something is missing or nothing is known."""
     check = result.check
     about = {"check_name": check.name, "source_table": check.table, "query": completeness_hash(check)}
-    counts = {"total": result.total, "unexpected": result.missing, "allowed": 0} if result.measured else {}
+    counts = (
+        {"total": _held(result.total), "unexpected": _held(result.missing), "allowed": 0} if result.measured else {}
+    )
     rows: list[dict[str, Any]] = [about | {"outcome": result.outcome, "error": result.error} | counts]
     for each in result.findings:
         if each.missing == 0 or not each.places:
             continue
-        found: dict[str, Any] = {"sender": str(each.sender), "total": each.total, "unexpected": each.missing}
+        found: dict[str, Any] = {
+            "sender": str(each.sender),
+            "total": _held(each.total),
+            "unexpected": _held(each.missing),
+        }
         found |= {"outcome": "unmeasured" if each.missing is None else result.outcome}
         rows.append(about | found | vars(each.places[0]))
     return rows
+
+
+def _held(count: int | None) -> int | None:
+    """A count as the table holds it: what a sender says can be more than any whole number of 64 bits."""
+    return None if count is None else min(count, _MOST)

@@ -60,6 +60,14 @@ def test_alertmanager(alerting, open_, receiver, firing, resolved):
     assert second["endsAt"] == "2027-01-15T08:01:30.000Z"
 
 
+def test_alertmanager_is_told_of_nothing_that_ends_before_it_starts(alerting, open_, receiver):
+    """It refuses that: an alert of a record that was dated an hour ahead of time starts now."""
+    ahead = Notice(alerting.alert(starts_unix_nano=alerting.NOW + 3600 * alerting.SECOND))
+    open_("alertmanager", url=receiver.url).send([ahead], alerting.NOW)
+    ((sent,),) = [request.json for request in receiver.requests]
+    assert (sent["startsAt"], sent["endsAt"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:05:00.000Z")
+
+
 @pytest.mark.parametrize(
     ("secret", "header"),
     [

@@ -104,12 +104,11 @@ def next_point(
         received_before: rows received at or after this (nanoseconds since 1970) wait, and so does what came after them.
         now_unix_nano: the instant, with `received_before`: rows received long after it do not wait.
     """
-    waits = None if received_before is None else (received_before, (now_unix_nano or received_before) + CLOCK_AHEAD_NANOS)
+    waits = (
+        None if received_before is None else (received_before, (now_unix_nano or received_before) + CLOCK_AHEAD_NANOS)
+    )
     ledgered = [
-        each
-        for table in _LEDGERED
-        if table in sources
-        for each in _scan(connection, table, sources[table], waits)
+        each for table in _LEDGERED if table in sources for each in _scan(connection, table, sources[table], waits)
     ]
     metrics = _scan(connection, "metrics", sources["metrics"], waits) if "metrics" in sources else []
     indices, metric_segments = _advanced(since.indices, ledgered), _advanced(since.metrics, metrics)

@@ -2,6 +2,8 @@
 
 An Alertmanager forgets what it is not told again. So every alert that fires is sent each round with an end some minutes ahead, and with
 its true end once it has one: an Alertmanager resolves what it hears nothing more of by that time, whatever its own `resolve_timeout`.
+
+It refuses an alert that ends before it starts. What a sender dated ahead of time therefore starts now: nobody dates away an alert.
 """
 
 import base64
@@ -42,10 +44,10 @@ class AlertmanagerTarget:
         """See `Target.send`."""
         secret = read_secret(self._config, self._read_variable)
         ahead = now_unix_nano + int(self._config.resolve_timeout_seconds * NANOS_PER_SECOND)
-        body = json.dumps([self._alert(notice, ahead) for notice in notices], ensure_ascii=False)
+        body = json.dumps([self._alert(notice, now_unix_nano, ahead) for notice in notices], ensure_ascii=False)
         return self._poster.post(self._address, body.encode(), headers=_authorization(secret), secret=secret)
 
-    def _alert(self, notice: Notice, ahead_unix_nano: int) -> dict[str, Any]:
+    def _alert(self, notice: Notice, now_unix_nano: int, ahead_unix_nano: int) -> dict[str, Any]:
         alert = notice.alert
         ends = ahead_unix_nano if alert.ends_unix_nano is None else alert.ends_unix_nano
         annotations = {
@@ -65,7 +67,7 @@ class AlertmanagerTarget:
         return {
             "labels": {**{_label(name): value for name, value in alert.labels.items()}, **own},
             "annotations": {name: text for name, text in annotations.items() if text},
-            "startsAt": precise_text(alert.starts_unix_nano),
+            "startsAt": precise_text(min(alert.starts_unix_nano, now_unix_nano)),
             "endsAt": precise_text(ends),
         }
 

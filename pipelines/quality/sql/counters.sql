@@ -26,7 +26,7 @@ points as (
         meters.kind, meters.role, sent.day, sent.service_name, sent.resource, sent.attributes, sent.temporality, sent.start,
         sent.time_unix_nano as moment,
         json_extract_string(sent.resource, '$."service.instance.id"') as instance,
-        max(coalesce(sent.value_int, try_cast(sent.value as bigint))) as value,
+        max(coalesce(sent.value_int, try_cast(sent.value as bigint)))::hugeint as value,
         max(sent.recorded_by) as recorded_by,
         max(sent.shard) as shard
     from metrics as sent

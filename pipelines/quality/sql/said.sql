@@ -30,8 +30,9 @@ described as (
 
 select
     kind, role, service_name, instance, recorded_by, destination, error,
-    sum(increase)::bigint as increase,
-    coalesce(sum(level) filter (temporality = 'CUMULATIVE'), 0)::bigint as level,
+    -- what one sender counts, however much, keeps no other from being looked at
+    least(sum(increase), 9223372036854775807)::bigint as increase,
+    least(coalesce(sum(level) filter (temporality = 'CUMULATIVE'), 0), 9223372036854775807)::bigint as level,
     sum(covered) > 0 as covered,
     min(from_unix_nano) as from_unix_nano, max(to_unix_nano) as to_unix_nano,
     max(shard) as shard

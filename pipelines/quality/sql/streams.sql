@@ -2,7 +2,7 @@
 select
     stream, place.service_name as service_name, place.instance as instance, place.recorded_by as recorded_by, place.shard as shard,
     count(*)::bigint as arrived,
-    sum(missing)::bigint as missing,
+    least(sum(missing), 9223372036854775807)::bigint as missing,
     sum(extra)::bigint as extra,
     (count(*) filter (missing > 0))::bigint as gaps,
     min(number) filter (number_before is null) as begins_at,

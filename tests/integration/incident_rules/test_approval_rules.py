@@ -91,6 +91,16 @@ def test_an_approval_that_had_expired_when_it_was_used(b, checked):
     assert {row[0] for row in found} == {"spans"}
 
 
+def test_an_approval_without_an_id_expires_too_and_one_without_an_end_does_not(b, checked):
+    """Leaving the id out hides nothing; beside one that has expired, one that names no end still allows the call. The very end is in time."""
+    bad = [granted(b, 0, None, expires_unix_nano=b.noon + b.hour), b.call(b.hour + 1)]
+    fine = [
+        granted(b, 0, None, expires_unix_nano=b.noon + b.hour), b.call(b.hour),
+        granted(b, 0, "p2", "d2", expires_unix_nano=b.noon + b.hour), granted(b, 0, "p3", "d2"), b.call(2 * b.hour, digest="d2"),
+    ]  # fmt: skip
+    checked("approval-after-expiry", bad, fine, 1)
+
+
 def test_a_call_without_the_approval_that_it_needs(b, checked):
     """Asked for and not granted, or granted for other arguments; granted before the call, or never needed, is fine."""
     bad = [asked(b, 0), granted(b, b.minute, digest="other"), b.call(b.hour)]
@@ -118,6 +128,27 @@ def test_somebody_approves_their_own_request(b, checked):
     ]  # fmt: skip
     fine = [asked(b, 0, "p3", on_behalf_of="ada"), granted(b, b.hour, "p3", actor_id="grace")]
     checked("approval-self-approved", bad, fine, 2)
+
+
+def test_an_own_request_approved_by_a_detour(b, checked):
+    """Under another id or none, in other letters, for an own change of an agent, or as the agent that then acts: nobody else was asked."""
+    person = {"actor_id": "ada", "actor_type": "human"}
+    agent = {"actor_id": "a", "actor_type": "agent"}
+    bad = [
+        asked(b, 0, "p1", "d1", **person), granted(b, b.hour, "other", "d1", **person),
+        asked(b, 0, "p2", "d2", **person), granted(b, b.hour, None, "d2", **person),
+        asked(b, 0, "p3", "d3", **person), granted(b, b.hour, "p3", "d3", actor_id="Ada ", actor_type="human"),
+        granted(b, 0, "p4", None, **person), b.event(b.hour, "model.switched", approval_id="p4", **person),
+        granted(b, 0, "p5", "d5", **agent), b.call(b.hour, digest="d5"),
+    ]  # fmt: skip
+    fine = [
+        asked(b, 0, "p1", "d1", **person), granted(b, b.hour, "p1", "d1", actor_id="grace"),
+        # the same call later, the other way round: each asked the other
+        asked(b, b.day, "p2", "d1", actor_id="grace"), granted(b, b.day + b.hour, "p2", "d1", **person),
+        granted(b, 0, "p4", None, **person), b.event(b.hour, "model.switched", approval_id="p4", actor_id="grace"),
+        granted(b, 0, "p5", "d5", actor_id="supervisor", actor_type="agent"), b.call(b.hour, digest="d5"),
+    ]  # fmt: skip
+    checked("approval-self-approved", bad, fine, 5)
 
 
 def test_a_call_with_other_arguments_than_approved(b, checked):

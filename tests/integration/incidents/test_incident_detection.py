@@ -8,7 +8,7 @@ from muniment.incident_handling import acknowledge
 from muniment.incident_round import run_round
 from tests.template import copy_lake
 from warehouse.control import IncidentState
-from warehouse.errors import DeniedError, UnavailableError
+from warehouse.errors import DeniedError, QueryError, UnavailableError
 from warehouse.policies import in_force
 
 MINUTE = 60_000_000_000
@@ -145,8 +145,58 @@ def test_an_unforeseen_error_stops_no_other_tenant(lake, monkeypatch):
 
     monkeypatch.setattr("muniment.incidents.run_round", run)
     found = lake.detect(tenants=("globex", "acme"))
-    assert [(each.tenant, each.rule, each.message) for each in found.failures] == [("globex", None, "ZeroDivisionError")]
+    assert [(each.tenant, each.rule, each.message) for each in found.failures] == [
+        ("globex", None, "ZeroDivisionError")
+    ]
     assert len(found.opened) == 1
+
+
+def test_a_rule_that_fails_is_told_in_rounds_that_do_not_ask_it(lake):
+    """Rules over all rows are asked every five minutes: what fails between is told each minute, or no three rounds in a row would say so."""
+    wrong = f"select {MATCH} from all_spans where cast(status_message as bigint) > $from"
+    lake.apply(rules(("bad", "all", wrong)).replace("reads: all", "reads: all\n    look_back: P1D"))
+    lake.spans(0, status_message=["Jane Roe"])
+    told = [[failure.rule for failure in lake.detect(minute=minute).failures] for minute in (1, 2, 3)]
+    assert told == [["bad"]] * 3
+    lake.apply(rules(("good", "new", f"select {MATCH} from spans")))
+    assert lake.detect(minute=4).failures == ()
+
+
+def test_what_a_sender_numbers_stops_no_rule(lake):
+    """The widest numbers there are, in the sequence of a sender: the facts of the lake hold them, and rules beside them are asked."""
+    numbers = (-(2**63), 0, 2**63 - 1)
+    facts = (
+        "select time_unix_nano, 'lake_state' as source_table, null as shard, null as log_index, null as trace_id, null as agent_id, "
+        "detail from lake_state where fact = 'sequence_missing'"
+    )
+    numbered = rules(("facts", "all", facts)).replace("reads: all", "reads: all\n    look_back: P1D")
+    lake.apply(numbered + ERRORS_RULE)
+    lake.events(
+        *["message.sent"] * 3,
+        recorded_by=["key:k1"] * 3,
+        attributes=[json.dumps({"audit.sequence.stream": "s", "audit.sequence.number": number}) for number in numbers],
+    )
+    lake.spans(0)
+    assert lake.detect().failures == ()
+    assert {rule for rule, *_ in lake.incidents()} == {"facts", "failing"}
+
+
+def test_facts_that_cannot_be_worked_out_stop_the_rules_that_ask_them_alone(lake, monkeypatch):
+    """The others are evaluated as ever."""
+    facts = "select 1 as time_unix_nano, 'x' as source_table, null as shard, null as log_index, null as trace_id, null as agent_id, fact as detail from lake_state"
+    lake.apply(rules(("facts", "all", facts)).replace("reads: all", "reads: all\n    look_back: P1D") + ERRORS_RULE)
+    lake.spans(0)
+    monkeypatch.setattr("muniment.incident_round.lake_state", fail_query)
+    found = lake.detect()
+    assert [(failure.rule, failure.message) for failure in found.failures] == [("facts", "no facts")]
+    assert [incident.rule for incident in found.opened] == ["failing"]
+
+
+def fail_query(*_args, **_more):
+    raise QueryError("no facts")
+
+
+ERRORS_RULE = RULE.format(id="failing", reads="new", sql=f"select {MATCH} from spans where status_code = 'ERROR'")
 
 
 def test_a_new_rule_reads_what_is_there(lake):

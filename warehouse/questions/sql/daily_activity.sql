@@ -4,7 +4,7 @@ with done as (
         count(*) filter (parent_span_id is null) as runs,
         count(*) as spans,
         count(*) filter (status_code = 'ERROR') as errors,
-        sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) filter (operation in ('chat', 'generate_content', 'text_completion')) as tokens,
+        sum(coalesce(input_tokens, 0)::hugeint + coalesce(output_tokens, 0)) filter (operation in ('chat', 'generate_content', 'text_completion')) as tokens,
         sum(cost_microusd) filter (operation in ('chat', 'generate_content', 'text_completion')) as cost_microusd
     from spans
     where day >= make_timestamp($first::bigint // 1000)::date
@@ -21,8 +21,8 @@ select
     coalesce(runs, 0) as runs,
     coalesce(spans, 0) as spans,
     coalesce(errors, 0) as errors,
-    coalesce(tokens, 0)::bigint as tokens,
-    cost_microusd::bigint as cost_microusd,
+    least(coalesce(tokens, 0), 9223372036854775807)::bigint as tokens,
+    least(cost_microusd, 9223372036854775807)::bigint as cost_microusd,
     coalesce(events, 0) as events
 from done full join said on done.day = said.day
 order by 1
