@@ -1,6 +1,11 @@
-"""What incidents and their legal clocks have to say to whoever is on call."""
+"""What incidents and their legal clocks have to say to whoever is on call.
 
-from collections.abc import Sequence
+Whoever chooses agents' names can make a rule find thousands at once. So of each rule and tenant the first incidents have an alert each,
+and one more alert says how many others there are: nobody's pager drowns, and nothing is left unsaid.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from muniment.wiring import CommandContext
 from pipelines.alerts.alert import Alert, Severity
@@ -10,6 +15,8 @@ from warehouse.clock import utc_text
 from warehouse.control import IncidentClock, IncidentRecord, IncidentState
 
 _SEVERITIES: dict[str, Severity] = {"low": "info", "medium": "ticket", "high": "page", "critical": "page"}
+MOST_ALERTS = 20
+"""Incidents of one rule and tenant that have an alert of their own."""
 _RUNNING = frozenset(IncidentState) - {IncidentState.CLOSED}
 
 
@@ -17,13 +24,41 @@ def incident_alerts(context: CommandContext, tenants: Sequence[str], now_unix_na
     """An alert for every incident of these tenants that nobody took on, and for every clock that has run half its time or more."""
     running = context.control.list_incidents(tenants, states=_RUNNING)
     clocks = context.control.clocks([incident.id for incident in running])
-    alerts = [_incident_alert(incident) for incident in running if incident.state.unattended]
+    # by when they were found: one that has an alert keeps it, whatever is found later
+    unattended = sorted(
+        (incident for incident in running if incident.state.unattended),
+        key=lambda each: (each.tenant_id, each.rule, each.detected_unix_nano, each.id),
+    )
+    alerts = [
+        alert
+        for _, same in groupby(unattended, key=lambda each: (each.tenant_id, each.rule))
+        for alert in _rule_alerts(list(same))
+    ]
     for incident in running:
         for clock in clocks.get(incident.id, ()):
             share = passed_share(clock.started_unix_nano, clock.due_unix_nano, now_unix_nano)
             if share is not None and clock.stopped_unix_nano is None:
                 alerts.append(_clock_alert(incident, clock, share, now_unix_nano))
     return tuple(alerts)
+
+
+def _rule_alerts(incidents: Sequence[IncidentRecord]) -> Iterator[Alert]:
+    yield from map(_incident_alert, incidents[:MOST_ALERTS])
+    if others := incidents[MOST_ALERTS:]:
+        worst = max((_SEVERITIES[each.severity] for each in others), key=("info", "ticket", "page").index)
+        first = others[0]
+        yield Alert(
+            name=first.rule,
+            kind="incident",
+            tenant=first.tenant_id,
+            severity=worst,
+            summary=f"{first.title}: more incidents",
+            description=f"{len(others)} more of {first.rule}. `muniment incident list --open --tenant {first.tenant_id}`",
+            starts_unix_nano=min(each.opened_unix_nano for each in others),
+            labels={"incident": "others"},
+            runbook=first.runbook,
+            value=float(len(others)),
+        )
 
 
 def _incident_alert(incident: IncidentRecord) -> Alert:

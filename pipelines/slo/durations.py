@@ -17,6 +17,8 @@ _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _TEXT = re.compile(r"(\d{1,6})([smhdwMQY])")
 _MONTHS_PER_YEAR = 12
 _MOST_STEPS = 1_000_000
+MOST_DAYS = 3660
+"""Ten years: figures are worked out over every five minutes of a window, each minute."""
 
 
 def parse_duration(text: str) -> int:
@@ -28,7 +30,10 @@ def parse_duration(text: str) -> int:
     match = _TEXT.fullmatch(text)
     if match is None or match[2] in _MONTHS or not int(match[1]):
         raise ValueError(f"got {text!r}, expected a number and s, m, h, d or w, such as 5m")
-    return int(match[1]) * _SECONDS[match[2]]
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > MOST_DAYS * _SECONDS["d"]:
+        raise ValueError(f"got {text!r}, expected at most {MOST_DAYS}d")
+    return seconds
 
 
 def duration_text(seconds: int) -> str:
@@ -129,9 +134,14 @@ def parse_calendar(text: str, start: datetime, zone: str) -> Calendar:
     if match is None or match[2] not in "dwmMQY" or not int(match[1]):
         raise ValueError(f"got {text!r}, expected a number and d, w, M, Q or Y, such as 1M")
     count, unit = int(match[1]), match[2].replace("m", "M")
-    if unit in _MONTHS:
-        return Calendar(start, zone, months=count * _MONTHS[unit])
-    return Calendar(start, zone, days=count * _SECONDS[unit] // _SECONDS["d"])
+    found = (
+        Calendar(start, zone, months=count * _MONTHS[unit])
+        if unit in _MONTHS
+        else Calendar(start, zone, days=count * _SECONDS[unit] // _SECONDS["d"])
+    )
+    if found.period_seconds > MOST_DAYS * _SECONDS["d"]:
+        raise ValueError(f"got {text!r}, expected at most {MOST_DAYS}d")
+    return found
 
 
 def _nanos(at: datetime) -> int:

@@ -5,10 +5,11 @@ round that is interrupted left nothing.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, func, insert, select, update
 
 from warehouse.control.incidents import (
     IncidentChange,
@@ -23,6 +24,7 @@ from warehouse.control.incidents import (
 from warehouse.control.part import Part
 from warehouse.control.schema import (
     INCIDENT_AFFECTED,
+    INCIDENT_CHANGES,
     INCIDENT_CLOCKS,
     INCIDENT_POINTS,
     INCIDENT_ROUNDS,
@@ -64,6 +66,11 @@ class FoundIncident:
     clocks: Sequence[IncidentClock] = ()
     merged: Sequence[IncidentRecord] = ()
     """Incidents that turned out to be this one, as they were read."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing of it is there yet."""
+        return self.before is None and not self.merged
 
 
 class Detections(Part):
@@ -134,7 +141,8 @@ class Detections(Part):
             ConflictError: somebody changed one of the incidents meanwhile: nothing was written, and the next round finds the same again.
         """
         with self._database.write() as connection:
-            for each in found:
+            _store_new(connection, [each for each in found if each.is_new])
+            for each in (each for each in found if not each.is_new):
                 _store_found(connection, each, IncidentChange(self._clock(), "closed", by, f"it is {each.record.id}"))
             for rule in progress:
                 _store_progress(connection, tenant_id, rule)
@@ -142,6 +150,44 @@ class Detections(Part):
             connection.execute(insert(INCIDENT_ROUNDS).values(tenant_id=tenant_id, state=state))
             used = select(INCIDENT_RULES.c.point_id).where(INCIDENT_RULES.c.point_id.is_not(None))
             connection.execute(delete(INCIDENT_POINTS).where(INCIDENT_POINTS.c.id.not_in(used)))
+
+
+def _store_new(connection: Connection, found: Sequence[FoundIncident]) -> None:
+    """Incidents that open, in a few statements however many there are: everybody else waits for this transaction."""
+    ids = [each.record.id for each in found]
+    for at in range(0, len(ids), _CHUNK):
+        taken = connection.execute(select(INCIDENTS.c.id).where(INCIDENTS.c.id.in_(ids[at : at + _CHUNK]))).scalar()
+        if taken is not None:
+            raise ConflictError(f"incident {taken}: opened by somebody else meanwhile")
+    parts: Sequence[tuple[Table, Iterable[dict[str, Any]]]] = (
+        (INCIDENTS, (asdict(each.record) for each in found)),
+        (INCIDENT_ROWS, (_own(each, asdict(row)) for each in found for row in each.rows[:MOST_ROWS])),
+        (
+            INCIDENT_AFFECTED,
+            (
+                _own(each, {"kind": kind, "value": value})
+                for each in found
+                for kind, values in each.affected.items()
+                for value in sorted(set(values))
+            ),
+        ),
+        (
+            INCIDENT_CHANGES,
+            (
+                _own(each, {"number": at, **asdict(line)})
+                for each in found
+                for at, line in enumerate(each.changes, start=1)
+            ),
+        ),
+        (INCIDENT_CLOCKS, (_own(each, asdict(clock)) for each in found for clock in each.clocks)),
+    )
+    for table, rows in parts:
+        if made := list(rows):
+            connection.execute(insert(table), made)
+
+
+def _own(found: FoundIncident, row: dict[str, Any]) -> dict[str, Any]:
+    return {"incident_id": found.record.id, **row}
 
 
 def _store_found(connection: Connection, found: FoundIncident, merging: IncidentChange) -> None:

@@ -62,6 +62,16 @@ def test_an_agent_that_spends_far_more_than_usual(b, checked):
     assert {row[2] for row in found} == {b.noon}
 
 
+def test_counts_as_wide_as_a_sender_may_say_switch_no_rule_off(b, rule_lake):
+    """Tokens and sequence numbers at the ends of 64 bits are worked with, not stumbled over."""
+    most = 2**63 - 1
+    rule_lake.add("acme", [b.span(n, input_tokens=most, output_tokens=most, cost_microusd=most) for n in range(3)])
+    rule_lake.add("acme", [numbered(b, number, at=at) for at, number in enumerate((-most - 1, 0, most))])
+    assert len(rule_lake.found("cost-runaway", "acme", b.Seen())) == 3
+    assert rule_lake.found("drift-token-use", "acme", b.Seen()) == set()
+    assert len(rule_lake.found("sequence-gap", "acme", b.Seen())) == 1
+
+
 def test_a_handoff_that_nobody_takes(b, checked):
     """To a registered agent, unanswered for an hour; answered in time, declined, young, or to a person is fine."""
 

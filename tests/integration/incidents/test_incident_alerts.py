@@ -8,6 +8,7 @@ import pytest
 from muniment.alert_sources import SOURCES, by_tenant
 from muniment.alert_state import read_state
 from muniment.alerting import AlertWatch
+from muniment.incident_alerts import MOST_ALERTS
 from muniment.incident_handling import acknowledge
 from pipelines.alerts.config import AlertsConfig
 from warehouse.errors import ControlUnavailableError, UnavailableError
@@ -49,6 +50,22 @@ def test_an_incident_is_told_until_somebody_takes_it_on(lake, rounds):
     assert rounds()[1] == [("failing", "resolved", "page", "acme")]
     points = read_state(lake.context.lake).points["muniment.incidents.open"]
     assert [each.attributes["state"] for each in points if each.attributes["tenant"] == "acme"] == ["acknowledged"]
+
+
+def test_thousands_of_incidents_are_not_thousands_of_alerts(lake):
+    """The first of a rule have an alert each and keep it; how many others there are is one more, until they fit again."""
+    for agent in range(MOST_ALERTS):
+        lake.spans(0, agent=f"bot-{agent}")
+    first = {alert.labels["incident"] for alert in lake.detect(minute=1).alerts}
+    assert len(first) == MOST_ALERTS
+    lake.spans(*[-5] * 3, agent="early")
+    lake.spans(0, agent="late")
+    alerts = {alert.labels["incident"]: alert for alert in lake.detect(minute=2).alerts}
+    assert alerts.keys() == first | {"others"}
+    assert (alerts["others"].value, alerts["others"].severity) == (2.0, "page")
+    for incident in sorted(first)[:2]:
+        acknowledge(lake.context, incident, owner=None, note=None)
+    assert "others" not in {alert.labels["incident"] for alert in lake.detect(minute=3).alerts}
 
 
 def test_a_legal_clock_is_told_at_half_of_its_time(lake, rounds):

@@ -294,6 +294,17 @@ def test_two_events_under_one_number_are_not_complete(query_lake):
     assert (found.missing, found.details["surplus"]) == (None, 1)
 
 
+def test_numbers_as_wide_as_a_sender_may_say_are_counted(query_lake):
+    """What is missing up to the highest number there is does not keep the others from being looked at, nor from being kept."""
+    wide = [event(number, stream) for stream in ("s", "t") for number in (0, 2**63 - 1)]
+    query_lake.write("audit_events", [*wide, event(0, "u"), event(2, "u")])
+    results = find(query_lake)
+    assert results[NUMBERED].missing == 2 * (2**63 - 2) + 1
+    write_completeness(query_lake.lake, "acme", DAY, list(results.values()), query_lake.noon)
+    kept = read_results(query_lake.lake, "acme", DAY)
+    assert {row["unexpected"] for row in kept if row["check_name"] == NUMBERED and row["shard"] is None} == {2**63 - 1}
+
+
 def test_a_gap_may_close_within_the_grace_time(query_lake):
     """An event that came a moment ago is not yet what shows a gap."""
     query_lake.write("audit_events", [event(0), event(2, received_unix_nano=query_lake.noon)])

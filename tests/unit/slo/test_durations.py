@@ -28,6 +28,22 @@ def test_what_is_no_duration(text):
         parse_duration(text)
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: parse_duration("3661d"),
+        lambda: parse_rolling("999999w"),
+        lambda: parse_calendar("9000Y", datetime(2026, 1, 1), "UTC"),  # noqa: DTZ001 - local time of the zone
+        lambda: parse_calendar("999999w", datetime(2026, 1, 1), "UTC"),  # noqa: DTZ001
+    ],
+)
+def test_what_is_too_long(read):
+    """Over ten years, whose windows no memory holds and no calendar ends: refused, rather than to end whoever computes."""
+    with pytest.raises(ValueError, match="expected at most 3660d"):
+        read()
+    assert parse_duration("3660d") == 3660 * 86_400
+
+
 def test_durations_are_written_short():
     """The largest unit that gives a whole number, days at most."""
     assert [duration_text(seconds) for seconds in (90, 300, 3_600, 21_600, 86_400, 604_800)] == [
