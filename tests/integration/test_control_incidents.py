@@ -47,6 +47,21 @@ def test_an_incident_is_kept_whole(store):
     assert store.incident_row_ids(["i1"]) == {"i1": frozenset({("spans", "main", 1), ("spans", "main", 2)})}
 
 
+@pytest.mark.parametrize(
+    ("tenant", "runs", "places", "found"),
+    [
+        ("acme", ["t0", "t1"], set(), [INCIDENT]),
+        ("acme", [], {("main", 7), ("main", 2)}, [INCIDENT]),
+        ("acme", ["bot"], {("other", 1), ("main", 3)}, []),
+        ("globex", ["t1"], {("main", 1)}, []),
+        ("acme", [f"r{number}" for number in range(1200)] + ["t1"], set(), [INCIDENT]),
+    ],
+)
+def test_incidents_are_found_by_runs_and_records(store, tenant, runs, places, found):
+    """A run that one affects, or a record of it by its place, leads to it, within its tenant; however many are asked for."""
+    assert store.incidents_naming(tenant, runs, places) == found
+
+
 def test_a_change_has_its_line_and_of_two_one_is_refused(store):
     """What was read before counts: a change of something older writes nothing, and nothing is announced twice."""
     announced = []
