@@ -121,8 +121,7 @@ def _head(story: Story) -> None:
         st.subheader(f"Found as {', '.join(story.found) or 'what a case names'}")
         if story.token:
             st.text(f"Person {story.token}")
-        runs = f"{len(story.runs):,} run{'' if len(story.runs) == 1 else 's'}"
-        st.caption(f"{len(story.lines):,} lines from {runs}, as of {moment(story.as_of_unix_nano)} UTC. {looked}")
+        st.caption(f"{story.extent}. {looked}")
         _say_seals(story)
         if not story.address:
             st.caption("This word could be somebody's name: the address of the page does not hold it.")
@@ -164,7 +163,7 @@ def _reveal(story: Story) -> None:
 
 def _lines(story: Story) -> None:
     there = [entry.value for entry in Entry if any(line.entry is entry for line in story.lines)]
-    chosen = st.pills("Show", there, selection_mode="multi", default=there, key="search-entries")
+    chosen = st.pills("Show", there, selection_mode="multi", default=there, key=f"search-{'-'.join(there)}")
     shown = [line for line in story.lines if line.entry in chosen]
     show_rows(
         [_row(line) for line in shown],

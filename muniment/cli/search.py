@@ -91,10 +91,8 @@ def _read() -> str:
 
 
 def _print(story: "Story") -> None:
-    runs = f"{len(story.runs):,} run{'' if len(story.runs) == 1 else 's'}"
     console.print(
-        f"tenant {story.tenant}, found as {', '.join(story.found) or 'what a case names'}: "
-        f"{len(story.lines):,} lines from {runs}, as of {utc_text(story.as_of_unix_nano)}",
+        f"tenant {story.tenant}, found as {', '.join(story.found) or 'what a case names'}: {story.extent}",
         markup=False,
         soft_wrap=True,
     )

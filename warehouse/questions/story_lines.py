@@ -78,6 +78,15 @@ class Story:
         """How many records' seals stand how."""
         return {seal.value: count for seal in Seal if (count := sum(line.seal == seal for line in self.lines))}
 
+    @property
+    def extent(self) -> str:
+        """How much there is, and of when, in words."""
+        lines, runs = len(self.lines), len(self.runs)
+        return (
+            f"{lines:,} line{'' if lines == 1 else 's'} from {runs:,} run{'' if runs == 1 else 's'}, "
+            f"as of {utc_text(self.as_of_unix_nano)}"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The story for machines."""
         return {
