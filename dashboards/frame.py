@@ -60,10 +60,12 @@ def show_rows(
     empty: str,
     height: int | None = None,
     links: Mapping[str, Sequence[str | None]] = MappingProxyType({}),
+    wide: Sequence[str] = (),
 ) -> None:
     """Rows as a table with its export, or, where there are none, what that means.
 
-    `links` are columns of addresses of other pages, shown by what stands after their # and not exported.
+    `links` are columns of addresses of other pages, shown by what stands after their # and not exported. Columns in `wide` hold
+    long texts: they get the same, readable width.
     """
     rows = found if isinstance(found, pa.Table) else pa.Table.from_pylist(list(found))
     if not rows.num_rows:
@@ -77,7 +79,10 @@ def show_rows(
         width="stretch",
         hide_index=True,
         height=height or "auto",
-        column_config={label: st.column_config.LinkColumn(display_text=r"#(.+)$") for label in links},
+        column_config={
+            **{label: st.column_config.LinkColumn(display_text=r"#(.+)$") for label in links},
+            **{label: st.column_config.TextColumn(width="medium") for label in wide},
+        },
     )
     buffer = io.BytesIO()
     pc.write_csv(_flat(rows), buffer)

@@ -170,6 +170,7 @@ def _lines(story: Story) -> None:
         f"story-{story.tenant}",
         empty="Choose above what to show.",
         height=620,
+        wide=("what", "said"),
         links={"open": _links(shown, story.tenant)},
     )
     st.download_button(
