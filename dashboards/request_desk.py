@@ -41,12 +41,13 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What erasing a person would do now: rows that go by table, refused records, what stays and why, and whether the key goes."""
+    """What erasing a person would do now: rows that go by table, refused records, what stays and why; `packs` name the person."""
 
     going: Mapping[str, int]
     refused_records: int
     staying: tuple[str, ...]
     key_goes: bool
+    packs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Erasure:
     certificates: tuple[str, ...] = ()
     key_certificate: str | None = None
     rows_searched: int = 0
+    packs: tuple[str, ...] = ()
+    """Stored packs that went, as they held what was erased."""
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ def _confirm(person: str, texts: bool, outlook: Outlook) -> None:
         st.text(
             f"Would go: {_counts(outlook.going) or 'no records'}; {outlook.refused_records:,} refused records\n"
             + "".join(f"Stays: {each}\n" for each in outlook.staying)
+            + "".join(f"Names them: pack {each}\n" for each in outlook.packs)
             + ("Their key would be destroyed." if outlook.key_goes else "Their key stays as long as something is kept.")
         )
         with st.form("erase"):
@@ -170,6 +171,8 @@ def _show_erasure(done: Erasure) -> None:
             f"Erased: {_counts(done.erased) or 'no records'}, {done.refused_records:,} refused records. Searched {done.rows_searched:,} records again and found nothing else.",
             icon=":material/verified:",
         )
+        for each in done.packs:
+            st.text(f"Deleted: pack {each}, which held what was erased. Build it again where you need it.")
         for each in done.staying:
             st.text(f"Stays: {each}")
         certificates = [*done.certificates, *([done.key_certificate] if done.key_certificate else [])]

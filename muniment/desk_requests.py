@@ -15,7 +15,7 @@ from governance.access.asking import Question
 from muniment.desk_retention import held_cases, scope_words
 from muniment.erasing import Erased, approve_erasure, carry_out, order_erasure
 from muniment.erasure_notes import read_notes
-from muniment.erasure_plan import find_person, plan_erasure
+from muniment.erasure_plan import find_person, foresee_erasure
 from muniment.holding import approve_release, place_hold, release_hold, scope_json
 from muniment.subject_report import find_subject_of_report, report_subject
 from muniment.wiring import CommandContext
@@ -96,9 +96,11 @@ class LakeRequests:
     def foresee(self, viewer: Viewer, tenant: str, person: str, *, texts: bool) -> Outlook:
         """As `RequestDesk.foresee`."""
         context = self.context_of(viewer)
-        plan = plan_erasure(context, find_person(context, tenant, person, texts=texts))
+        plan = foresee_erasure(context, find_person(context, tenant, person, texts=texts))
         erasure = plan.erasure
-        return Outlook(erasure.rows_going, plan.quarantine, _staying(erasure.staying), not erasure.keeps_key)
+        return Outlook(
+            erasure.rows_going, plan.quarantine, _staying(erasure.staying), not erasure.keeps_key, plan.packs
+        )
 
     def erase(self, viewer: Viewer, tenant: str, person: str, reason: str, *, texts: bool) -> Erasure:
         """As `RequestDesk.erase`."""
@@ -173,6 +175,7 @@ def _erasure(done: Erased, nonce: str | None = None) -> Erasure:
         erased=erased,
         refused_records=done.quarantine,
         staying=_staying(done.staying),
+        packs=done.packs,
         certificates=tuple(each.certificate.sha256 for each in done.purges),
         key_certificate=done.key_certificate,
         rows_searched=done.absence.rows,

@@ -21,13 +21,14 @@ from muniment.draining import drain_journals
 from muniment.erasure_notes import Note, drop_note, read_notes, write_note
 from muniment.erasure_plan import ErasurePlan, Person, find_rows, holds_naming, plan_erasure, value_of
 from muniment.four_eyes import four_eyes
+from muniment.pack_erasure import erase_packs
 from muniment.purging import Step, make_ground, purge_due, say_nothing
 from muniment.retaining import read_holds, read_retention_policy
 from muniment.subjects import NONCE_BYTES, Keeper, shred_subject
 from muniment.wiring import CommandContext
 from retention.absence import Absence, search_everywhere
 from retention.doomed import Doomed, doom
-from retention.erasure import Erasure, Staying, decide
+from retention.erasure import Staying, decide
 from retention.purge import Order, Purged, finish_open, purge
 from retention.set_aside import drop_journals, journals_with
 from warehouse.control import RequestRecord
@@ -46,7 +47,7 @@ _ID_BYTES = 6
 
 @dataclass(frozen=True)
 class Erased:
-    """An erasure as far as it came. `key_certificate` is None where the key stays because of `staying`."""
+    """An erasure as far as it came. `key_certificate` is None where the key stays because of `staying`; `packs` are those that went."""
 
     note: Note
     purges: tuple[Purged, ...]
@@ -55,6 +56,7 @@ class Erased:
     absence: Absence
     key_certificate: str | None
     value_searched: bool = False
+    packs: tuple[str, ...] = ()
 
 
 def order_erasure(
@@ -171,8 +173,10 @@ def carry_out(
         )
         if absence.is_clean and not erasure.going:
             searched = len(person.words_in_texts) > 1
-            done = Erased(note, tuple(purges), erasure.staying, dropped, absence, None, value_searched=searched)
-            return _end(context, note, done, erasure)
+            packs = erase_packs(context, note, person.words_in_texts, erasure.staying)
+            staying = (*erasure.staying, *packs.staying)
+            done = Erased(note, tuple(purges), staying, dropped, absence, None, searched, packs.deleted)
+            return _end(context, note, done, keeps_key=erasure.keeps_key or packs.are_held)
         if absence.rows_found:  # in texts, where redaction missed the value
             person = replace(person, texts=True)
         drain_journals(context)  # records about this person that came in meanwhile
@@ -242,7 +246,7 @@ def _purge(context: CommandContext, note: Note, plan: ErasurePlan, step: Step) -
         yield done
 
 
-def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) -> Erased:
+def _end(context: CommandContext, note: Note, erased: Erased, *, keeps_key: bool) -> Erased:
     """Destroy the key where nothing needs it, record how far it came, and keep the note where something stays."""
     attributes = {
         "muniment.subject_ref": note.subject_ref,
@@ -250,11 +254,12 @@ def _end(context: CommandContext, note: Note, erased: Erased, erasure: Erasure) 
         "muniment.erasure.certificates": [each.certificate.sha256 for each in erased.purges],
         "muniment.erasure.staying": [f"{each.by} {each.name}: {each.rows} of {each.table}" for each in erased.staying],
         "muniment.erasure.search": erased.absence.to_json(),
+        "muniment.erasure.packs": list(erased.packs),
     }
-    if erasure.keeps_key:
+    if keeps_key:
         kept = replace(note, kept_since_unix_nano=note.kept_since_unix_nano or context.clock())
         write_note(context, kept)
-        if note.kept_since_unix_nano is None or erased.purges:
+        if note.kept_since_unix_nano is None or erased.purges or erased.packs:
             _record(context, "erasure.completed", kept, attributes=attributes)
         _close(context, note)
         return replace(erased, note=kept)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from governance.access import Action
+from muniment.pack_erasure import packs_naming
 from muniment.retaining import read_holds, read_retention_policy
 from muniment.wiring import CommandContext
 from retention.erasure import Erasure, FoundFile, Staying, decide
@@ -52,6 +53,8 @@ class ErasurePlan:
     person: Person
     erasure: Erasure
     quarantine: int
+    packs: tuple[str, ...] = ()
+    """Stored packs that name the person."""
 
     def to_json(self) -> dict[str, Any]:
         """For machines, without the person."""
@@ -61,6 +64,7 @@ class ErasurePlan:
             "files": len(self.erasure.going),
             "staying": msgspec.to_builtins(self.erasure.staying),
             "quarantine_entries": self.quarantine,
+            "packs": list(self.packs),
             "key_destroyed": not self.erasure.keeps_key,
         }
 
@@ -99,7 +103,18 @@ def plan_erasure(context: CommandContext, person: Person) -> ErasurePlan:
     policy, holds = read_retention_policy(context.control), read_holds(context.control)
     erasure = decide(context.lake, policy, holds, context.clock(), found)
     erasure = _with_holds(erasure, holds_naming(context, person.tenant, person.token))
-    return ErasurePlan(person, erasure, len(entries_with(context.lake, person.tenant, person.words_in_texts)))
+    refused = len(entries_with(context.lake, person.tenant, person.words_in_texts))
+    return ErasurePlan(person, erasure, refused)
+
+
+def foresee_erasure(context: CommandContext, person: Person) -> ErasurePlan:
+    """The same, with the stored packs that name the person.
+
+    Raises:
+        As `plan_erasure`.
+    """
+    plan = plan_erasure(context, person)
+    return replace(plan, packs=tuple(packs_naming(context, person.tenant, person.words_in_texts)))
 
 
 def holds_naming(context: CommandContext, tenant: str, token: str) -> list[str]:

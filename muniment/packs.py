@@ -5,25 +5,22 @@ A deletion is recorded before the file goes.
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from governance.access import Action
 from governance.controls.framework import Controls
 from muniment.assessing import read_controls
 from muniment.evidence import BuiltPack, build_pack
+from muniment.pack_erasure import delete_pack
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
-from warehouse.durable import make_folder, sync_folder
+from warehouse.durable import make_folder
 from warehouse.errors import SettingsError
+from warehouse.packs import FOLDER, PACK_NAME, pack_files
 from warehouse.questions.proof import list_logs
-
-FOLDER = "packs"
-_NAME = re.compile(r"([a-z0-9][a-z0-9-]{0,39})-(\d{4})-(\d{2})\.zip")
 
 
 @dataclass(frozen=True)
@@ -144,23 +141,13 @@ def _forget(context: CommandContext, tenant: str, before_unix_nano: int) -> tupl
     if due and context.control.list_holds(tenant):
         return [], [pack.name for pack in due]
     for pack in due:
-        context.record(
-            "retention.purged",
-            tenant,
-            action="delete",
-            resource_type="pack",
-            resource_id=pack.name,
-            attributes={"muniment.pack.sha256": sha256(pack.file.read_bytes()).hexdigest()},
-        )
-        pack.file.unlink()
-        sync_folder(pack.file.parent)
+        delete_pack(context, tenant, pack.file, {})
     return [pack.name for pack in due], []
 
 
 def _packs(context: CommandContext, tenant: str) -> Iterator[KeptPack]:
-    folder = _folder(context, tenant)
-    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if (found := _NAME.fullmatch(file.name)) and 1 <= int(found[3]) <= 12:  # noqa: PLR2004  months of a year
+    for file in pack_files(context.lake, tenant):
+        if found := PACK_NAME.fullmatch(file.name):
             yield KeptPack(file, tenant, found[1], Month(int(found[2]), int(found[3])))
 
 

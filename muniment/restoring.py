@@ -16,6 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from governance.access import Access, Action, local_principal
+from muniment.erasing import KIND as ERASURE
 from muniment.restore_events import restore_events
 from muniment.settings import read_settings
 from muniment.wiring import CommandContext
@@ -25,7 +26,7 @@ from warehouse.backup.keys_file import KeyBundle, write_secrets
 from warehouse.backup.lost import Lost, find_lost
 from warehouse.backup.making import ON_SERVER, Progress
 from warehouse.backup.opening import MirroredDocuments, OpenedBackup, open_backup, read_documents
-from warehouse.backup.reapply import Reapplied, drop_quarantine, reapply_certificates
+from warehouse.backup.reapply import Reapplied, drop_quarantine, named_tenants, reapply_certificates
 from warehouse.backup.staging import Staging, Step
 from warehouse.clock import Clock, utc_text
 from warehouse.control.part import check_text
@@ -35,6 +36,7 @@ from warehouse.lake import Lake, make_lake
 from warehouse.ledger.certificates import PurgeCertificate
 from warehouse.ledger.note import Ed25519Verifier
 from warehouse.ledger.signing import KEY_FILE, SigningKey, SigningKeys, parse_keys, write_keys
+from warehouse.packs import settle_packs
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,14 @@ def _settle(
         done.notes.append(
             f"quarantine of {tenant} is not restored: nobody can say which of its entries were erased since"
         )
+    erased = [
+        tenant
+        for name, each in done.certificates.items()
+        if name not in known and each.details.get("kind") == ERASURE
+        for tenant in named_tenants([each])
+    ]
+    for tenant in settle_packs(lake, [*forgotten, *erased]):
+        done.notes.append(f"packs of {tenant} are not restored: nobody can say which of them name who was erased since")
     reason = f"restored from the backup of {utc_text(done.time_unix_nano)}"
     for shard in context.control.list_shards():
         if shard.closed_unix_nano is None:

@@ -59,7 +59,7 @@ def erase(
     """Erase a person: rows, contents, refused records and their key. What a hold or a law keeps stays, and is named."""
     from muniment.erasing import finish_erasures
     from muniment.erasure_notes import read_notes
-    from muniment.erasure_plan import find_person, plan_erasure
+    from muniment.erasure_plan import find_person, foresee_erasure
     from muniment.wiring import command_context
 
     context = command_context(lake)
@@ -78,7 +78,7 @@ def erase(
         if yes:
             _order(context, person, reason, json_=json_)
         else:
-            _show_plan(plan_erasure(context, person), json_=json_)
+            _show_plan(foresee_erasure(context, person), json_=json_)
 
 
 def _approve(context: "CommandContext", request: str, *, json_: bool) -> None:
@@ -134,6 +134,8 @@ def _show_plan(plan: "ErasurePlan", *, json_: bool) -> None:
         f"would go: {rows}, in {len(plan.erasure.going)} files; {plan.quarantine} refused records", markup=False
     )
     _show_staying(plan.erasure.staying)
+    for pack in plan.packs:
+        console.print(plain_text(f"names the person: pack {pack}"), soft_wrap=True)
     console.print("the person's key stays as long as something above is kept" if plan.erasure.keeps_key else
                   "the person's key would be destroyed")  # fmt: skip
     console.print("nothing was deleted; --yes carries it out, --reason TEXT says why", style="dim")
@@ -162,6 +164,8 @@ def _show_erased(done: "Erased", *, json_: bool, nonce: str | None = None) -> No
         console.print(plain_text(f"erased {rows}; certificate {each.certificate.sha256}"), soft_wrap=True)
     if done.quarantine:
         console.print(f"erased {done.quarantine} refused records")
+    for pack in done.packs:
+        console.print(plain_text(f"deleted pack {pack}: it held what was erased"), soft_wrap=True)
     _show_staying(done.staying)
     if done.key_certificate:
         console.print(f"the person's key is destroyed; certificate {done.key_certificate}", soft_wrap=True)
@@ -191,6 +195,7 @@ def _erased_json(done: "Erased") -> dict[str, Any]:
         "certificates": [each.certificate.sha256 for each in done.purges],
         "rows": [dict(each.rows) for each in done.purges],
         "quarantine_entries": done.quarantine,
+        "packs": list(done.packs),
         "staying": msgspec.to_builtins(done.staying),
         "key_certificate": done.key_certificate,
         "search": done.absence.to_json(),

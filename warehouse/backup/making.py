@@ -1,7 +1,7 @@
 """Makes a backup: one view of the lake, copied into a target beside running collectors, queries and compaction.
 
 In it: tables (live files and a log of one entry), logs with their tiles, certificates, control database where it is a file, settings,
-policies in their files, quarantine, the shards' marks. Not in it: signing keys, the lake's secret, the vault of subjects
+policies in their files, quarantine, evidence packs, the shards' marks. Not in it: signing keys, the lake's secret, the vault of subjects
 (`keys_file`), journals, sockets, spill. What was acknowledged and stands only in a journal yet is in the next backup.
 """
 
@@ -31,6 +31,7 @@ from warehouse.ledger.tiles import TILE_LEVELS, TILE_WIDTH, TilePlace, content_b
 from warehouse.locks import locked
 from warehouse.maintenance.partition import cleanup_lock_in_time
 from warehouse.marks import MARK_FILE, mark_text
+from warehouse.packs import FOLDER, PACK_DIGITS, pack_files
 from warehouse.tables import TABLES
 
 CONTROL_FILE = "control.db"
@@ -188,6 +189,8 @@ class _Run:
             for path, size in table.files
         ]
         writer.copy(files, done=self._counting("tables", sum(size for _, _, size in files)))
+        packs = list(_packs(self.lake))
+        writer.copy(packs, done=self._counting("packs", sum(size for _, _, size in packs)))
         for log in snapshot.logs:
             writer.add(_log_tiles(_tiles(self.lake, log), log), done=self._counting("logs", 0))
         writer.put(_state(self.lake, snapshot))
@@ -223,6 +226,17 @@ class _Run:
             self.progress(what, done, of_all)
 
         return count
+
+
+def _packs(lake: Lake) -> Iterator[tuple[Path, str, int]]:
+    """The evidence packs, under names that hold a digest: one that was built anew is another file, however large it is."""
+    for folder in sorted((lake.path / FOLDER).glob("*")):
+        for file in pack_files(lake, folder.name):
+            try:
+                content = file.read_bytes()
+            except FileNotFoundError as exc:  # deleted meanwhile, by age or by an erasure
+                raise SourceGoneError(str(file)) from exc
+            yield file, f"{FOLDER}/{folder.name}/{sha256(content).hexdigest()[:PACK_DIGITS]}.{file.name}", len(content)
 
 
 def _log_tiles(tiles: LogTiles, log: LogView) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
