@@ -5,6 +5,7 @@ from typing import Any
 from governance.controls.evaluating import Outcome
 from governance.evidence.assessment import Assessed, Assessment
 from governance.evidence.decisions import Disposition, exception_ids
+from governance.evidence.difference import Difference
 from warehouse.clock import utc_text
 
 _SHOWN = 20
@@ -41,17 +42,14 @@ def changes(assessment: Assessment) -> dict[str, Any]:
     named = zip(exception_ids(assessment.control, gone), gone.column("exception").to_pylist(), strict=True)
     return {
         "before": f"The period before: {_figure(difference.before)}. This period: {_figure(assessment.outcome)}.",
-        "exceptions_now": (
-            f"Of the exceptions of this period {difference.new:,} are new and {difference.continuing:,} go on; "
-            f"{difference.gone.num_rows:,} of the period before are gone. {_disposed_words(assessment)}"
-        ),
+        "exceptions_now": _moved(assessment, difference),
         "gone": [f"{each.table} {each.shard}/{each.index}: {why or 'could not be judged'}" for each, why in named],
         "gone_more": difference.gone.num_rows - gone.num_rows,
         "decided_more": max(0, len(assessment.disposed) - _SHOWN),
         "review": (
             "Nobody has marked this control as reviewed for this period."
             if review is None
-            else f"Reviewed by {review.by} on {moment(review.time_unix_nano)}: {review.note} {_seen(assessment)}"
+            else f"Reviewed by {review.by} on {moment(review.time_unix_nano)}: “{review.note}”. {_seen(assessment)}"
         ),
     }
 
@@ -88,6 +86,16 @@ def _row(assessment: Assessment) -> dict[str, Any]:
         "open": f"{assessment.dispositions[Disposition.OPEN.value]:,}",
         "reviewed": "no" if assessment.review is None else utc_text(assessment.review.time_unix_nano)[:10],
     }
+
+
+def _moved(assessment: Assessment, difference: Difference) -> str:
+    """What became of the exceptions of both periods."""
+    if not assessment.outcome.exceptions and not difference.before.exceptions:
+        return "Neither has exceptions."
+    return (
+        f"Of the exceptions of this period {difference.new:,} are new and {difference.continuing:,} go on; "
+        f"{difference.gone.num_rows:,} of the period before are gone. {_disposed_words(assessment)}"
+    )
 
 
 def _figure(outcome: Outcome) -> str:

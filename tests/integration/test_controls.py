@@ -126,3 +126,15 @@ def test_no_control_is_satisfied_by_nothing(lake, framework):
             for control in default_controls().frameworks[framework].controls
         }
     assert states <= {State.INSUFFICIENT, State.MAPPING_ONLY}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reasons"), [("success", []), ("allowed", []), ("denied", []), ("maybe", ["no decision is named"])]
+)
+def test_a_decision_on_access_is_said_in_senders_words_or_in_this_systems_own(lake, outcome, reasons):
+    """Applications say success or denied, this system allowed or denied of those who use it; anything else is no decision."""
+    command_context(lake).record(
+        "access.decided", "acme", action="records.export", resource_type="tenant", resource_id="acme", outcome=outcome,
+        policy_id="officer-may", policy_version="1",
+    )  # fmt: skip
+    assert found(lake, "CC6.2")[1] == reasons

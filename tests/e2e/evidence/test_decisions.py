@@ -133,6 +133,17 @@ def test_a_pack_proves_its_decisions(decided, vkey):
     assert figures["reviewed"] is True
 
 
+def test_the_same_decisions_make_the_same_bytes(decided, made, tmp_path):
+    """Two copies of the lake in which was decided, the same arguments: the same pack."""
+    packs = []
+    for name in ("one", "other"):
+        lake = shutil.copytree(decided.lake, tmp_path / name)
+        assert made.build(lake, tmp_path / f"{name}.zip") == 0
+        packs.append((tmp_path / f"{name}.zip").read_bytes())
+    assert packs[0] == packs[1]
+    assert packs[0].count(b"remediated") > 2
+
+
 def test_its_oscal_names_decisions_and_is_valid(decided):
     """Each decision is an observation of its own that the finding is related to."""
     text = contents(decided.pack)["assessment-results.json"]
