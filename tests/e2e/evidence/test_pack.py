@@ -51,6 +51,8 @@ def test_a_pack_says_what_was_found(made):
         "CC6.1-revoked": "insufficient evidence",
         "CC6.2": "satisfied",
         "CC6.3": "insufficient evidence",
+        "CC6.3-unused": "insufficient evidence",
+        "CC7.2": "insufficient evidence",
         "CC7.3": "insufficient evidence",
         "CC7.5": "insufficient evidence",
         "CC8.1": "not satisfied",
