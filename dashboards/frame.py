@@ -23,6 +23,7 @@ from warehouse.clock import system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
 
 MOST_SHOWN = 5_000
+_ROW_PIXELS = 35
 
 
 def begin(title: str, lead: str, tenant: str) -> None:
@@ -78,12 +79,14 @@ def show_rows(
         shown.slice(0, MOST_SHOWN),
         width="stretch",
         hide_index=True,
-        height=height or "auto",
+        height=height if height is not None and rows.num_rows * _ROW_PIXELS > height else "auto",
         column_config={
             **{label: st.column_config.LinkColumn(display_text=r"#(.+)$") for label in links},
             **{label: st.column_config.TextColumn(width="medium") for label in wide},
         },
     )
+    if rows.num_rows > MOST_SHOWN:
+        st.caption(f"The first {MOST_SHOWN:,} of {rows.num_rows:,} rows; the export has all.")
     buffer = io.BytesIO()
     pc.write_csv(_flat(rows), buffer)
     st.download_button(

@@ -6,6 +6,7 @@ from dashboards.frame import begin, choice, desk_of, explained, go_to, moment, s
 from warehouse.control.incidents import IncidentDetails
 
 _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+_COLORS = {"critical": "red", "high": "red", "medium": "orange", "low": "blue"}
 _OPEN, _ALL = "open", "all"
 _SHOWN = 20
 
@@ -34,6 +35,13 @@ def show() -> None:
         if chosen:
             st.query_params["incident"] = chosen
             st.rerun()
+    for each in rows[:_SHOWN]:
+        with st.container(border=True):
+            st.markdown(f":{_COLORS.get(each.severity, 'gray')}[**{each.severity}**] · {each.state.value}")
+            st.text(f"{each.title}\nSince {moment(each.opened_unix_nano)} UTC, {_whose(each.owner)}")
+            if st.button("Open", key=f"open-{each.id}"):
+                st.query_params["incident"] = each.id
+                st.rerun()
     show_rows(
         [
             {
@@ -52,6 +60,10 @@ def show() -> None:
         empty="No incident is open. `muniment up` looks every minute.",
         height=420,
     )
+
+
+def _whose(owner: str | None) -> str:
+    return f"with {owner}" if owner else "with nobody yet"
 
 
 def _one(details: IncidentDetails) -> None:
@@ -122,12 +134,12 @@ def _handle(incident: str, state: str) -> None:
     }
     with st.form("handle"):
         note = st.text_area("Note: what was done and why", max_chars=2_000)
-        columns = st.columns(4)
-        pressed = [
-            step
-            for column, (step, possible) in zip(columns, steps.items(), strict=True)
-            if column.form_submit_button(step.capitalize(), disabled=not possible)
-        ]
+        with st.container(horizontal=True, gap="small"):
+            pressed = [
+                step
+                for step, possible in steps.items()
+                if st.form_submit_button(step.capitalize(), disabled=not possible)
+            ]
     if pressed:
         with explained():
             desk.handle_incident(viewer, incident, pressed[0], note)

@@ -10,6 +10,7 @@ _SHOWN = {
     "bad": (":material/error:", "red", "needs attention"),
     "unknown": (":material/help:", "orange", "not established"),
 }
+_COLORS = {"runs": "#2f79c7", "events": "#3c9d8f", "errors": "#c8443c"}
 _DAYS = {"14 days": 14, "30 days": 30, "90 days": 90}
 
 
@@ -24,10 +25,10 @@ def show() -> None:
     with explained(), st.spinner("Reading the lake…"):
         facts = desk.overview(viewer, tenant)
     counts = {state: sum(fact.state == state for fact in facts) for state in _SHOWN}
-    columns = st.columns(3)
-    for column, (state, (_, color, words)) in zip(columns, _SHOWN.items(), strict=True):
-        with column, st.container(border=True):
-            st.markdown(f":{color}[**{counts[state]}**] {words}")
+    with st.container(horizontal=True, gap="small"):  # on a narrow screen they go on in the next line
+        for state, (_, color, words) in _SHOWN.items():
+            with st.container(border=True, width="content"):
+                st.markdown(f":{color}[**{counts[state]}**] {words}", width="content")
     for fact in facts:
         icon, color, words = _SHOWN[fact.state]
         with st.container(border=True):
@@ -42,7 +43,7 @@ def show() -> None:
             [
                 {"day": row["day"].isoformat(), "count": row[name], "what": name}
                 for row in activity.to_pylist()
-                for name in ("runs", "errors", "events")
+                for name in _COLORS
             ]
         )
         st.altair_chart(
@@ -51,7 +52,12 @@ def show() -> None:
             .encode(
                 x=alt.X("day:T", title=None),
                 y=alt.Y("count:Q", title=None),
-                color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top")),
+                color=alt.Color(
+                    "what:N",
+                    title=None,
+                    legend=alt.Legend(orient="top"),
+                    scale=alt.Scale(domain=list(_COLORS), range=list(_COLORS.values())),
+                ),
                 tooltip=["day:T", "what:N", "count:Q"],
             )
             .properties(height=220),

@@ -21,10 +21,9 @@ from dashboards import (
 from dashboards.desk import Desk, open_desk
 from dashboards.entrance import identify, sign_out
 from dashboards.frame import explained
-from dashboards.landing import GOES_TO
+from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
 
-_FIRST = "overview"
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
 
 
@@ -39,7 +38,7 @@ def main(lake: str) -> None:
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
     found = st.Page(search.show, title="Search", icon=":material/search:", url_path="search")
     pages = [
-        st.Page(overview.show, title="Overview", icon=":material/home:", url_path=_FIRST, default=True),
+        st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview"),
         found,
         st.Page(evidence.show, title="Evidence", icon=":material/fact_check:", url_path="evidence"),
         st.Page(audit.show, title="Audit explorer", icon=":material/manage_search:", url_path="audit"),
@@ -54,8 +53,8 @@ def main(lake: str) -> None:
     with explained():
         desk = desk_at(lake)
         viewer = identify(desk)
-    page = st.navigation(pages)
-    _land(pages)
+    page = st.navigation([st.Page(_first, title="Muniment", default=True, visibility="hidden"), *pages])
+    _land(pages, at_door=page.url_path == "")
     st.session_state["desk"], st.session_state["viewer"] = desk, viewer
     st.session_state["tenant"] = _tenant(viewer)
     with st.sidebar:
@@ -65,12 +64,18 @@ def main(lake: str) -> None:
     page.run()
 
 
-def _land(pages: list[st.Page]) -> None:
+def _first() -> None:
+    """What the bare address names: never drawn, since it leads to the first page, which has an address of its own."""
+
+
+def _land(pages: list[st.Page], *, at_door: bool) -> None:
     """Lead to the page that was opened before signing in, or that another page leads to, with its filters."""
     wanted = st.session_state.pop(GOES_TO, None)
-    named = {page.url_path or _FIRST: page for page in pages}
-    if wanted is not None and (page := named.get(wanted.page or _FIRST)) is not None:
-        st.switch_page(page, query_params=wanted.filters)
+    if wanted is None and at_door:
+        wanted = Landing("", {name: st.query_params.get_all(name) for name in st.query_params})
+    named = {page.url_path: page for page in pages}
+    if wanted is not None:
+        st.switch_page(named.get(wanted.page, pages[0]), query_params=wanted.filters)
 
 
 def _tenant(viewer: Viewer) -> str:

@@ -11,6 +11,7 @@ _STATES = {
     "unmeasured": (":material/help:", "orange", "not measured"),
     "watched": (":material/visibility:", "blue", "watched, without a target"),
 }
+_WORST_FIRST = ("spent", "few", "unmeasured", "met", "watched")
 
 
 def show() -> None:
@@ -35,23 +36,21 @@ def show() -> None:
             "error budget, which is the share of events that may be bad; below zero it is overspent. **Measured**: the share of five-minute "
             "windows in which there was anything to measure. **Burn rate**: how many times faster than allowed the budget is being used up."
         )
-    for each in objectives:
+    for each in sorted(objectives, key=lambda each: _WORST_FIRST.index(each.state)):
         icon, color, words = _STATES[each.state]
         with st.container(border=True):
             st.markdown(f"{icon} :{color}[**{words}**]")
             st.text(f"{each.title} ({each.objective})")
-            for column, (label, value) in zip(
-                st.columns(5),
-                (
-                    ("Target", f"{each.target:.2%}"),
-                    ("Kept", "-" if each.attainment is None else f"{each.attainment:.2%}"),
-                    ("Left", "-" if each.budget_remaining is None else f"{each.budget_remaining:.0%}"),
-                    ("Measured", f"{each.coverage:.0%}"),
-                    ("Events", f"{each.total:,}"),
-                ),
-                strict=True,
-            ):
-                column.metric(label, value)
+            measured = {
+                "Target": f"{each.target:.2%}",
+                "Kept": "-" if each.attainment is None else f"{each.attainment:.2%}",
+                "Left": "-" if each.budget_remaining is None else f"{each.budget_remaining:.0%}",
+                "Measured": f"{each.coverage:.0%}",
+                "Events": f"{each.total:,}",
+            }
+            with st.container(horizontal=True, gap="medium"):  # on a narrow screen they go on in the next line
+                for label, value in measured.items():
+                    st.metric(label, value, width="content")
             if each.burns:
                 st.caption(f"{each.window}; burn rates: {each.burns}")
     show_rows(
