@@ -9,6 +9,9 @@ _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 _COLORS = {"critical": "red", "high": "red", "medium": "orange", "low": "blue"}
 _OPEN, _ALL = "open", "all"
 _SHOWN = 20
+_NAMED = {"run": 4}
+"""Of these fewer are named: a list below has all."""
+_PLURALS = {"agent": "Agents", "data_class": "Classes of data", "run": "Runs"}
 
 
 def show() -> None:
@@ -79,7 +82,9 @@ def _one(details: IncidentDetails) -> None:
             f"Legal clock {clock.clock}: due {moment(clock.due_unix_nano)} UTC, {state}", icon=":material/timer:"
         )
     for kind, names in sorted(details.affected.items()):
-        st.text(f"Affected {kind}s: {', '.join(names[:_SHOWN])}{' …' if len(names) > _SHOWN else ''}")
+        most = _NAMED.get(kind, _SHOWN)
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        st.text(f"{_PLURALS.get(kind, kind.capitalize())}: {', '.join(names[:most])}{more}")
     st.caption(f"Runbook: docs/runbooks/{record.runbook}")
     _handle(record.id, record.state.value)
     st.subheader("Timeline")

@@ -9,12 +9,18 @@ from typing import Any
 from dashboards.desk import Fact
 from governance.access import Action
 from muniment.certificates import list_documents
+from muniment.incident_handling import list_incidents
 from muniment.lake_status import read_status
+from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_SECOND, utc_text
+from warehouse.control import IncidentState
+from warehouse.errors import DeniedError
 from warehouse.names import LAKE_TENANT
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
+_SERIOUS = {"critical", "high"}
+_NAMED = 5
 _LATE_SECONDS = 26 * 3600
 _STALE_WITNESS_SECONDS = 3600
 
@@ -29,6 +35,7 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
         *_witnessed(context, status),
         *_ingest(context, status, tenant),
     ]
+    found += [*_incidents(context, tenant), *_objectives(context, tenant)]
     found += [*_retention(context, status, tenant), *_holds(context, tenant), *_policies(status)]
     return sorted(found, key=lambda fact: order[fact.state])
 
@@ -119,6 +126,41 @@ def _ingest(context: CommandContext, status: Mapping[str, Any], tenant: str) -> 
         yield Fact("Collector", BAD, said, advice, "integrity")
     elif running:
         yield Fact("Collector", GOOD, f"{len(running)} listening", page="integrity")
+
+
+def _incidents(context: CommandContext, tenant: str) -> Iterator[Fact]:
+    if tenant == LAKE_TENANT:
+        return
+    try:
+        running = list_incidents(context, tenant, states=set(IncidentState) - {IncidentState.CLOSED})
+    except DeniedError:
+        return
+    serious = [each for each in running if each.severity in _SERIOUS and each.state.unattended]
+    if serious:
+        said = f"{len(running)} open, {len(serious)} of them serious and with nobody yet"
+        yield Fact("Incidents", BAD, said, "the page about incidents has them", "incidents")
+    else:
+        said = f"{len(running)} open, nothing serious waits for somebody" if running else "none is open"
+        yield Fact("Incidents", GOOD, said, page="incidents")
+
+
+def _objectives(context: CommandContext, tenant: str) -> Iterator[Fact]:
+    if tenant == LAKE_TENANT:
+        return
+    try:
+        figures = slo_figures(context, tenants=[tenant]).figures
+    except DeniedError:
+        return
+    spent = [each.title for each in figures if each.state == "spent"]
+    kept = sum(each.state == "met" for each in figures)
+    if spent:
+        said = f"the error budget of {len(spent)} of {len(figures)} is spent: {', '.join(spent[:_NAMED])}"
+        yield Fact("Objectives", BAD, said, "the page about SLOs has the figures", "slos")
+    elif kept:
+        said = f"{kept} of {len(figures)} are kept; the others have too few events, or nothing was measured"
+        yield Fact("Objectives", GOOD if kept == len(figures) else UNKNOWN, said, page="slos")
+    else:
+        yield Fact("Objectives", UNKNOWN, "none has been measured yet", "`muniment up` computes them", "slos")
 
 
 def _retention(context: CommandContext, status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:

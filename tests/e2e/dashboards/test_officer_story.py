@@ -143,3 +143,54 @@ def test_an_officer_gets_from_a_link_to_a_verified_pack(tab, demo, tmp_path, cap
         check=False,
     )
     assert (done.returncode, "proved" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+NARROW, WIDE = 390, 1280
+SCROLLS = """[document.documentElement, document.querySelector('[data-testid=stMain]')]
+    .map(each => [each.scrollWidth, each.clientWidth])"""
+LOOK = """
+const controls = 'a[href], button, input:not([type=hidden]), textarea, [role=spinbutton]';
+const look = each => { const seen = []; for (let at = each, up = 0; at && up < 4; at = at.parentElement, up++) {
+    const { outline, boxShadow, borderColor, backgroundColor, color } = getComputedStyle(at);
+    seen.push(outline, boxShadow, borderColor, backgroundColor, color); } return seen.join('|'); };
+const style = document.createElement('style');
+style.textContent = '* { transition: none !important; animation: none !important }';
+document.head.append(style);
+window.before = new Map([...document.querySelectorAll(controls)]
+    .filter(each => !each.disabled && each.tabIndex >= 0 && each.checkVisibility({ visibilityProperty: true }))
+    .map(each => [each, look(each)]));
+window.reached = new Set(); window.unseen = [];
+document.addEventListener('focusin', ({ target }) => { window.reached.add(target);
+    if (window.before.has(target) && look(target) === window.before.get(target)) window.unseen.push(target.outerHTML.slice(0, 200)); });
+"""
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_pages_fit_narrow_and_wide_screens(browser, demo, width):
+    """No page scrolls sideways, with incidents, figures and tables on it: wide tables scroll within themselves."""
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    sign_in(tab, f"{demo.address}/overview?tenant={BANK}", "olga")
+    for place in ("overview", "slos", "incidents?show=all"):
+        tab.goto(f"{demo.address}/{place}{'&' if '?' in place else '?'}tenant={BANK}")
+        settled(tab)
+        for content, room in tab.evaluate(SCROLLS):
+            assert 0 < content <= room, place
+        picture(tab, f"{place.split('?')[0]}-{width}")
+    context.close()
+
+
+def test_every_control_is_reached_by_the_tab_key_and_shows_it(tab, demo):
+    """From the first to the last control of the queue by one key, each looking different while it has the focus."""
+    sign_in(tab, f"{demo.address}/incidents?tenant={BANK}&show=all", "olga")
+    tab.evaluate(f"() => {{ {LOOK} }}")
+    count = tab.evaluate("window.before.size")
+    assert count > len(("tenant", "search", "sign out", "show", "open one"))
+    for _ in range(2 * count):
+        tab.keyboard.press("Tab")
+    left = tab.evaluate(
+        "[...window.before.keys()].filter(each => each.isConnected && !window.reached.has(each)).map(each => each.outerHTML.slice(0, 200))"
+    )
+    assert left == []
+    assert tab.evaluate("window.unseen") == []
