@@ -9,7 +9,7 @@ LAKE ?= demo-lake
 WORKERS ?= 3
 PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence bench-ui lock docs clean
+.PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence bench-ui lock docs pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,10 @@ bench-ui: .venv/.dev ## the pages over 5 million spans, in a browser: first usef
 
 docs: .venv/.runtime ## write the reference pages that are read off the code
 	@$(BIN)/python docs/generate.py
+
+pictures: .venv/.dev ## take the pictures of the pages that stand in docs, from the demo lake
+	@bash tests/install_system.sh
+	@LAKE=$(LAKE) $(BIN)/python docs/pictures.py
 
 lock: .venv/.uv ## resolve the locks anew from pyproject.toml
 	@bash requirements/lock.sh

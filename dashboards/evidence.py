@@ -25,11 +25,13 @@ def show() -> None:
     framework = names[choice("Framework", list(names), "framework")]
     first, last = _dates()
     period = (_nanos(first), _nanos(last, days=1))
-    seeing, building, _ = st.columns([1, 1, 3])
-    if seeing.button("Show the findings"):
+    with st.container(horizontal=True):
+        seeing = st.button("Show the findings")
+        building = st.button("Build the pack", type="primary")
+    if seeing:
         with explained(), st.spinner("Evaluating controls, this period and the one before…"):
             _keep(framework, period, desk.evidence.findings(viewer, tenant, framework, period))
-    if building.button("Build the pack", type="primary"):
+    if building:
         with (
             explained(),
             st.spinner("Evaluating controls, checking every record, proving samples… this can take a minute."),

@@ -10,6 +10,8 @@ from dashboards.frame import begin, chart_data, desk_of, explained, line, moment
 from warehouse.questions.trace import Node, Place, Trace
 
 _MOST_BARS = 400
+_LABEL_PIXELS = 240
+_AXIS_PIXELS = 60
 _NANOS_PER_MILLI = 1_000_000
 _COLORS = ["#1f5fa8", "#5aa0d8", "#6b7a8f", "#8e6bb0", "#3c9d8f", "#b08a3c", "#9aa5b1"]
 """None is red: red bars are errors."""
@@ -72,18 +74,16 @@ def _totals(trace: Trace) -> None:
     seconds = "-" if totals.duration_ns is None else f"{totals.duration_ns / 1e9:,.2f} s"
     cost = "-" if totals.cost_microusd is None else f"${totals.cost_microusd / 1e6:,.4f}"
     tokens = (totals.input_tokens or 0) + (totals.output_tokens or 0)
-    for column, (label, value) in zip(
-        st.columns(5),
-        (
-            ("Spans", f"{totals.spans:,}"),
-            ("Errors", f"{totals.errors:,}"),
-            ("Duration", seconds),
-            ("Tokens", f"{tokens:,}"),
-            ("Cost", cost),
-        ),
-        strict=True,
-    ):
-        column.metric(label, value)
+    told = {
+        "Spans": f"{totals.spans:,}",
+        "Errors": f"{totals.errors:,}",
+        "Duration": seconds,
+        "Tokens": f"{tokens:,}",
+        "Cost": cost,
+    }
+    with st.container(horizontal=True, gap="large"):
+        for label, value in told.items():
+            st.metric(label, value, width="content")
 
 
 def _waterfall(nodes: list[Node]) -> alt.Chart:
@@ -111,7 +111,13 @@ def _waterfall(nodes: list[Node]) -> alt.Chart:
                 "what:N",
                 sort=alt.EncodingSortField("number"),
                 title=None,
-                axis=alt.Axis(labelLimit=420, labelOverlap=False),
+                axis=alt.Axis(
+                    labelAlign="left",
+                    labelPadding=_LABEL_PIXELS,
+                    labelLimit=_LABEL_PIXELS - 10,
+                    labelOverlap=False,
+                    labelExpr="split(datum.label, ' [')[0]",  # ids tell bars apart; they stand in the table
+                ),
             ),
             x=alt.X("begins:Q", title="milliseconds since the run began"),
             x2="ends:Q",
@@ -122,7 +128,7 @@ def _waterfall(nodes: list[Node]) -> alt.Chart:
             ),
             tooltip=["what:N", "agent:N", "kind:N", "status:N", "begins:Q", "ends:Q"],
         )
-        .properties(height=max(120, 20 * len(nodes)))
+        .properties(height=_AXIS_PIXELS + 22 * len(nodes))
     )
     return chart
 
