@@ -38,7 +38,6 @@ from muniment.desk_search import LakeSearch
 from muniment.desk_sessions import Session, Sessions
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
-from muniment.lake_status import read_status
 from muniment.overview import facts
 from muniment.proving import log_states, prove_one, public_keys
 from muniment.registering import list_agents
@@ -126,11 +125,12 @@ class LakeDesk:
         return Viewer(session.ticket, session.name, tuple(sorted(role.value for role in held)), readable)
 
     def warm(self) -> None:
-        """As `Desk.warm`: decides something and reads the lake's own log, for nobody."""
-        context = self._context
+        """As `Desk.warm`: decides, states and reads of the lake itself what pages ask for of its tenants, for nobody."""
         with suppress(MunimentError):
-            context.access.decide(context.principal, Action.RECORDS_READ, LAKE_TENANT)
-            read_status(context, senders=False, tenant=LAKE_TENANT)
+            context = self._context_of(self._context.principal)
+            context.access.decide_all(context.principal, [Question(Action.RECORDS_READ, LAKE_TENANT)])
+            facts(context, LAKE_TENANT)
+            slo_figures(context, tenants=[LAKE_TENANT])
             with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
                 find_events(session, EventFilter(limit=1))
 

@@ -95,3 +95,13 @@ def test_somebody_else_never_gets_what_was_read_for_another(desk):
         for each in (context, desk._context_of(bound), context)
     ]
     assert given == [mine, bound, mine]
+
+
+def test_warming_up_shows_and_records_nothing(lake, desk):
+    """What a server does before anybody asks leaves no record that somebody looked, and no answer."""
+    before = [names(desk, tenant) for tenant in ("acme", "globex")]
+    cold = open_desk(lake)
+    cold.warm()
+    assert not cold._viewed
+    assert not cold._answers._kept
+    assert [names(desk, tenant) for tenant in ("acme", "globex")] == before
