@@ -227,7 +227,7 @@ class Killed(BaseException):
     """The end of the process, as far as a test can have it in its own."""
 
 
-@pytest.mark.parametrize("step", strided(range(1, 16, 2), 3, 9, 13))
+@pytest.mark.parametrize("step", strided(range(1, 16, 2), 3, 13))
 def test_a_crash_is_carried_on(context, step):
     """Cut off after any durable step, the erasure ends as an undisturbed one: one certificate a purge, nothing left."""
     person, note, _, _ = order(context)
@@ -308,7 +308,12 @@ def test_short_values_are_not_looked_for_in_texts_unless_ordered():
 
 
 @pytest.mark.parametrize(
-    "left", ["ZOË@EXAMPLE.ORG", "zoe\u0308@example.org", '{"to": "zo\\u00eb@example.org"}', "ZOE\u0308@example.org"]
+    "left",
+    strided(
+        ("ZOË@EXAMPLE.ORG", "zoe\u0308@example.org", '{"to": "zo\\u00eb@example.org"}', "ZOE\u0308@example.org"),
+        '{"to": "zo\\u00eb@example.org"}',
+        "ZOE\u0308@example.org",
+    ),
 )
 def test_a_person_is_looked_for_in_every_spelling(context, left):
     """In upper case, decomposed, or as JSON escapes it: wherever the value stands, an erasure does not end."""

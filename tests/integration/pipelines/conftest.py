@@ -17,6 +17,7 @@ from pipelines.lake import LakeResource
 from tests.template import copy_lake, init_lake
 
 SECOND = 1_000_000_000
+RULES = {"agent-in-a-loop.yaml", "lake.yaml", "slo-budget-burn.yaml", "tool-failing.yaml"}
 
 
 @pytest.fixture(scope="session")
@@ -98,9 +99,16 @@ class DayLake:
 
 @pytest.fixture(scope="session")
 def first_lake(tmp_path_factory):
-    """A lake with the tenants acme and beta, and three spans of acme of yesterday."""
+    """A lake with the tenants acme and beta, three spans of acme of yesterday, and a few of the shipped incident rules.
+
+    Each rule is asked over each day; that all of them work is tested where each is.
+    """
     made = DayLake(tmp_path_factory.mktemp("first") / "lake")
     init_lake(made.path, "acme", "beta")
+    for file in (made.path / "policies" / "incidents").glob("*.yaml"):
+        if file.name not in RULES:
+            file.unlink()
+    assert made.muniment("policy", "apply", "incidents", "--yes")[0] == 0
     made.add("acme", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
     return made
 
