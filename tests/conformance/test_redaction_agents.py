@@ -63,7 +63,7 @@ def decoded():
 
 @pytest.fixture(scope="module")
 def engine(redacting):
-    return PolicyRedactor(strict_policy(BY_NAME), redacting.MemoryVault())
+    return PolicyRedactor(strict_policy(BY_NAME), redacting.MemoryVault(), text_seconds=redacting.PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def test_keys_are_given_as_text_or_file(tmp_path):
         (b"\xff\xfe\x00garbage", "expected a file of keys, one a line, got bytes that are no text"),
         (b"", "got one without a key"),
         (b"# nothing else\n", "got one without a key"),
-        (KEY.encode() + b"\nnonsense\n", r"keys, line 2: expected a key name\+id\+key"),
+        (KEY.encode() + b"\nnonsense\n", r"line 2: expected a key name\+id\+key"),
         (KEY.replace("foo", "bar").encode(), "line 1: .*expected key id .*got '530d903a'"),
     ],
     ids=["no text", "empty", "comments alone", "a line that is no key", "a key under another name"],
