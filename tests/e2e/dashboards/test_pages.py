@@ -41,6 +41,7 @@ def open_page(page, address):
     ("name", "says"),
     [
         ("", "Whether these records are sealed"),
+        ("search", "Everything that belongs to"),
         ("audit", "Who did what"),
         ("trace", "One run from its beginning"),
         ("agents", "The registry beside what was seen"),
