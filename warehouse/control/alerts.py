@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from warehouse.control.part import Part
 from warehouse.control.records import AlertRecord, DeliveryRecord
@@ -28,11 +28,10 @@ class Alerts(Part):
         if not alerts and not forget:
             return
         with self._database.write() as connection:
-            for fingerprint in forget:
-                connection.execute(delete(ALERTS).where(ALERTS.c.fingerprint == fingerprint))
-                connection.execute(delete(ALERT_DELIVERIES).where(ALERT_DELIVERIES.c.fingerprint == fingerprint))
-            for alert in alerts:
-                _replace(connection, ALERTS, asdict(alert))
+            if gone := [{"gone": fingerprint} for fingerprint in forget]:
+                for table in (ALERTS, ALERT_DELIVERIES):
+                    connection.execute(delete(table).where(table.c.fingerprint == bindparam("gone")), gone)
+            _replace(connection, ALERTS, [asdict(alert) for alert in alerts])
 
     def list_deliveries(self, target: str | None = None) -> list[DeliveryRecord]:
         """What one target, or each, was told."""
@@ -47,8 +46,7 @@ class Alerts(Part):
         if not deliveries:
             return
         with self._database.write() as connection:
-            for delivery in deliveries:
-                _replace(connection, ALERT_DELIVERIES, asdict(delivery))
+            _replace(connection, ALERT_DELIVERIES, [asdict(delivery) for delivery in deliveries])
 
     def add_deliveries(self, deliveries: Sequence[DeliveryRecord]) -> None:
         """Put these in where their target was told nothing of their alert yet; what is there stays as it is."""
@@ -67,10 +65,11 @@ class Alerts(Part):
             connection.execute(delete(ALERT_DELIVERIES).where(ALERT_DELIVERIES.c.target.not_in(sorted(known))))
 
 
-def _replace(connection: Connection, table: Table, values: dict[str, Any]) -> None:
-    # In a transaction that holds the write lock from its beginning: nobody sees the row missing.
-    same = delete(table)
-    for column in table.primary_key.columns:
-        same = same.where(column == values[column.name])
-    connection.execute(same)
-    connection.execute(insert(table).values(values))
+def _replace(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    # In a transaction that holds the write lock from its beginning: nobody sees a row missing. Two statements, however many rows.
+    if not rows:
+        return
+    names = [column.name for column in table.primary_key.columns]
+    same = delete(table).where(*(table.c[name] == bindparam(f"same_{name}") for name in names))
+    connection.execute(same, [{f"same_{name}": row[name] for name in names} for row in rows])
+    connection.execute(insert(table), list(rows))
