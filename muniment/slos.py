@@ -3,7 +3,7 @@
 The loop that pages, Dagster's assets and the commands all call `compute_slos`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,12 +34,14 @@ class SloRun:
         counted: by tenant that has records, what was added.
         figures: every objective of every SLO in every tenant, as it stands now.
         alerts: all that are due now.
+        unknown_tenants: by SLO, what it names that is no tenant of the lake, so that a slip of the pen is no SLO that nobody looks at.
     """
 
     counted: tuple[Counted, ...] = ()
     figures: tuple[Figure, ...] = ()
     alerts: tuple[Alert, ...] = ()
     policy: SloPolicy = field(default_factory=lambda: SloPolicy(""))
+    unknown_tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -117,7 +119,8 @@ def compute_slos(
         if done.caught_up:
             _caught_up[context.lake.path, tenant] = seen
     figures = measure_tenants(context, policy, chosen, now)
-    return SloRun(tuple(counted), figures, find_alerts(policy.slos, figures), policy)
+    unknown = _unknown_tenants(context, policy) if tenants is None else {}
+    return SloRun(tuple(counted), figures, find_alerts(policy.slos, figures), policy, unknown)
 
 
 def slo_figures(
@@ -140,7 +143,8 @@ def slo_figures(
     if slo is not None:
         find_slo(policy, slo)
     figures = tuple(figure for figure in measure_tenants(context, policy, chosen, now) if slo in {None, figure.slo})
-    return SloRun((), figures, find_alerts(policy.slos, figures), policy)
+    unknown = _unknown_tenants(context, policy) if tenants is None else {}
+    return SloRun((), figures, find_alerts(policy.slos, figures), policy, unknown)
 
 
 def find_slo(policy: SloPolicy, name: str) -> Slo:
@@ -185,6 +189,11 @@ _caught_up: dict[tuple[Path, str], tuple[str, int]] = {}
 def _reader(lake: Path) -> WindowReader:
     """One reader a lake and process, which keeps what it read."""
     return WindowReader(Lake(lake))
+
+
+def _unknown_tenants(context: CommandContext, policy: SloPolicy) -> dict[str, tuple[str, ...]]:
+    known = frozenset(lake_tenants(context.control))
+    return {slo.name: tuple(sorted(slo.tenants - known)) for slo in policy.slos if slo.tenants - known}
 
 
 def _tenants(context: CommandContext, policy: SloPolicy, given: Sequence[str] | None, action: Action) -> list[str]:

@@ -201,6 +201,7 @@ def compute(
             console.print("no tenant has records")
         for name, why in run.problems.items():
             notes.print(plain_text(f"{name}: not counted: {why}"), soft_wrap=True)
+        _print_unknown(run)
         _print_alerts(run)
     if run.problems:
         raise typer.Exit(EXIT_NO)
@@ -226,9 +227,16 @@ def status(
         print_json({"figures": [each.to_json() for each in run.figures], "alerts": _alerts_json(run)})
     else:
         _print_figures(run.figures)
+        _print_unknown(run)
         _print_alerts(run)
     if any(figure.state == "spent" for figure in run.figures):
         raise typer.Exit(EXIT_NO)
+
+
+def _print_unknown(run: "SloRun") -> None:
+    for name, tenants in run.unknown_tenants.items():
+        text = f"{name}: expected tenants of this lake, got {', '.join(tenants)}: nothing is counted there"
+        notes.print(plain_text(text), soft_wrap=True)
 
 
 def _print_figures(figures: "Sequence[Figure]") -> None:

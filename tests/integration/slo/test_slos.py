@@ -2,13 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from governance.access import Access
 from muniment import slos as slos_module
 from muniment.cli.app import run
-from muniment.slos import compute_slos
+from muniment.slos import compute_slos, slo_figures
 from muniment.wiring import command_context
 from pipelines.slo import compute as compute_module
 from tests.template import init_lake
@@ -82,6 +83,15 @@ def test_tenants_are_measured_apart(context):
     assert {figure.tenant for figure in figures} == {"acme", "globex"}
     totals = {figure.tenant: figure.total for figure in figures if figure.slo == "task-success"}
     assert totals == {"acme": 40, "globex": 0}
+
+
+def test_a_tenant_that_there_is_not_is_told(context, monkeypatch):
+    """An SLO that names a tenant by a slip of the pen says so, rather than to be one that nobody looks at."""
+    policy = slos_module.read_slo_policy(context.control)
+    slip = replace(policy.slos[0], tenants=frozenset({"acme", "amce"}))
+    monkeypatch.setattr(slos_module, "read_slo_policy", lambda _control: replace(policy, slos=(slip,)))
+    assert slo_figures(context).unknown_tenants == {slip.name: ("amce",)}
+    assert slo_figures(context, tenants=["acme"]).unknown_tenants == {}
 
 
 def test_who_may_not_is_refused(context):
