@@ -31,6 +31,7 @@ def windows(lake):
     return lake.rows("acme", query)
 
 
+@pytest.mark.slow
 def test_a_month_is_one_command(day_lake):
     """Each day with records has its run in the instance that `up` shows; again it keeps them; a late record brings back its own day."""
     day_lake.add("acme", *DAYS)
