@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -133,6 +134,14 @@ def postgres_binaries():
     )
     found = packaged[-1] if packaged else shutil.which("postgres")
     return None if found is None else Path(found).resolve().parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rooms():
+    """Remove the lakes that others were copied from; workers of xdist end without `atexit`."""
+    yield
+    if "tests.template" in sys.modules:
+        sys.modules["tests.template"].clear_rooms()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 All copies of a lake share its keys: a test of two lakes that must not know each other makes one of them itself.
 """
 
-import atexit
 import functools
 import json
 import shutil
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from muniment.cli.app import run
 from warehouse.birth import birth_unix_nano
+
+_ROOMS = []
 
 
 def init_lake(folder, *tenants):
@@ -55,7 +56,12 @@ def _made(make):
 
 
 def room():
-    """Make a folder that goes with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="muniment-lake-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    """Make a folder that goes when the tests have ended."""
+    _ROOMS.append(Path(tempfile.mkdtemp(prefix="muniment-lake-")))
+    return _ROOMS[-1]
+
+
+def clear_rooms():
+    """Remove all of them."""
+    while _ROOMS:
+        shutil.rmtree(_ROOMS.pop(), ignore_errors=True)
