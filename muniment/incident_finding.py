@@ -125,7 +125,7 @@ def find_incidents(
     finder = _Finder(context, tenant, rule, policy_hash, now_unix_nano)
     hashes = [key_hash(key) for key in pc.unique(matches.column("key")).to_pylist()]
     there = {incident.id: incident for incident in context.control.incidents_of_keys(tenant, rule.id, hashes)}
-    for group in group_matches(matches, _known(context, there), cooldown=rule.cooldown):
+    for group in group_matches(matches, _known(context, there, matches), cooldown=rule.cooldown):
         if group.id is None:
             found, event = finder.open(group)
             yield found, [event]
@@ -147,8 +147,14 @@ def event_attributes(incident: IncidentRecord) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _known(context: CommandContext, there: Mapping[str, IncidentRecord]) -> dict[str, list[Known]]:
-    rows = context.control.incident_row_ids(list(there))
+def _known(context: CommandContext, there: Mapping[str, IncidentRecord], matches: pa.Table) -> dict[str, list[Known]]:
+    """The incidents that are there, by key hash, each with those of its records that these matches could be."""
+    bounds = pc.min_max(matches.column("log_index")).as_py()
+    rows = (
+        {}
+        if bounds["min"] is None
+        else context.control.incident_row_ids(list(there), lowest=bounds["min"], highest=bounds["max"])
+    )
     found: dict[str, list[Known]] = {}
     for incident in there.values():
         ended = incident.closed_unix_nano or incident.mitigated_unix_nano

@@ -16,7 +16,7 @@ from muniment.lake_facts import lake_state
 from muniment.wiring import CommandContext
 from pipelines.incidents.columns import LAKE_STATE, REGISTRY
 from pipelines.incidents.derived import derive_events
-from pipelines.incidents.evaluation import add_classes, evaluate, first_record
+from pipelines.incidents.evaluation import add_classes, evaluate, first_record, read_views
 from pipelines.incidents.rules import Reads, Rule, RuleSet
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.control import FoundIncident, IncidentRecord, RuleProgress
@@ -29,11 +29,16 @@ from warehouse.names import LAKE_TENANT
 from warehouse.own_events import OwnEvent
 from warehouse.query import QuerySession, ReadPoint, open_session
 from warehouse.query.read_point import CLOCK_AHEAD_NANOS
+from warehouse.query.views import VIEWS
+from warehouse.tables import TABLES
 
 _WAIT_SECONDS = 600.0
 _ALL_EVERY = 300 * NANOS_PER_SECOND
 """How often rules over all rows are evaluated, and rules that fail are tried again."""
 _EVENTS_AT_ONCE = 100
+_KEEP_BYTES = 8 * 1024**2
+"""Files of a view, in bytes: less is held in memory while its rules run, one after another."""
+_TABLE_NAMES = frozenset(TABLES)
 _QUOTED = re.compile(r"'[^']*'")
 
 
@@ -84,7 +89,7 @@ def run_round(
     lock = context.lake.run / f"incidents-{tenant}.lock"
     with locked(lock, holder=context.principal.recorded_by, timeout_seconds=_WAIT_SECONDS):
         before = _read_state(context, tenant)
-        came = heads.touched(tenant, before.versions)
+        came = heads.touched(tenant, before.versions, _read_tables(rules))
         state = replace(before, changed=now_unix_nano) if came else before
         every = everything or before.rules != rules.content_hash
         # a state from the future was left under a clock that has gone back since
@@ -102,7 +107,7 @@ def run_round(
         due, stuck = _derive(context, tenant, due)
         progress = context.control.rule_progress(tenant)
         evaluation = _Evaluation(context, tenant, now_unix_nano, progress, rules.content_hash, settled=settled)
-        for group in _groups(due, progress):
+        for group in _groups(due, progress, settled=settled):
             evaluation.run(group)
         state = replace(
             state,
@@ -140,6 +145,12 @@ def _read_state(context: CommandContext, tenant: str) -> _State:
     return _State(**{name: known[name] for name in _State.__dataclass_fields__ if name in known})
 
 
+def _read_tables(rules: RuleSet) -> frozenset[str]:
+    """The tables that rules over new rows name, be it in a comment: what comes into others is none of theirs."""
+    texts = [rule.sql.casefold() for rule in rules.rules if rule.reads is Reads.NEW]
+    return frozenset(table for table in VIEWS if any(table in text for text in texts))
+
+
 def _failing(context: CommandContext, tenant: str) -> frozenset[str]:
     return frozenset(rule for rule, each in context.control.rule_progress(tenant).items() if each.problem is not None)
 
@@ -157,14 +168,33 @@ def _has_settled(rule: Rule, before: _State, now: int) -> bool:
     return any(before.evaluated <= settled + ahead < now for ahead in (0, CLOCK_AHEAD_NANOS))
 
 
-def _groups(due: Sequence[Rule], progress: Mapping[str, RuleProgress]) -> list[list[Rule]]:
-    """Rules that can share a session: those over all rows, and those over new ones that begin at one point and settle alike."""
-    groups: dict[tuple[object, ...], list[Rule]] = {}
+@dataclass(frozen=True)
+class _Group:
+    """Rules that share a session. `point` is where it begins, None for one over all rows; `settle` how long its rows wait."""
+
+    rules: tuple[Rule, ...]
+    point: ReadPoint | None
+    settle: int = 0
+
+
+def _groups(due: Sequence[Rule], progress: Mapping[str, RuleProgress], *, settled: bool) -> list[_Group]:
+    """Rules over new rows that begin at one point and settle alike, and those over all rows with whichever session comes first.
+
+    Where the latter ask for new rows by name, which then would be fewer, they get a session of their own.
+    """
+    groups: dict[tuple[str | None, int], list[Rule]] = {}
     for rule in due:
-        point = progress[rule.id].point if rule.id in progress else None
-        key = (rule.reads,) if rule.reads is Reads.ALL else (rule.reads, point, rule.settle)
-        groups.setdefault(key, []).append(rule)
-    return list(groups.values())
+        if rule.reads is Reads.NEW:
+            point = progress[rule.id].point if rule.id in progress else None
+            groups.setdefault((point, 0 if settled else rule.settle), []).append(rule)
+    over_all = [rule for rule in due if rule.reads is Reads.ALL]
+    alike = [rule for rule in over_all if groups and not _TABLE_NAMES & read_views(rule)]
+    found = []
+    for at, ((point, settle), rules) in enumerate(groups.items()):
+        begin = ReadPoint() if point is None else ReadPoint.from_json(json.loads(point))
+        found.append(_Group((*rules, *alike) if at == 0 else tuple(rules), begin, settle))
+    apart = tuple(rule for rule in over_all if rule not in alike)
+    return [*found, _Group(apart, None)] if apart else found
 
 
 class _Evaluation:
@@ -191,36 +221,33 @@ class _Evaluation:
         self._settled = settled
         self._extra: dict[str, pa.Table] = {}
 
-    def run(self, group: Sequence[Rule]) -> None:
+    def run(self, group: _Group) -> None:
         """Evaluate rules in one session; one that fails leaves the others alone."""
         try:
-            views = self._views(group)
+            views = self._views(group.rules)
         except QueryError as exc:
             # what the lake knows of itself cannot be worked out: rules that do not ask it do not wait for it
-            for rule in group:
+            for rule in group.rules:
                 if _names([rule], LAKE_STATE):
                     self._fail(rule, exc)
-            if others := [rule for rule in group if not _names([rule], LAKE_STATE)]:
-                self.run(others)
+            if others := tuple(rule for rule in group.rules if not _names([rule], LAKE_STATE)):
+                self.run(replace(group, rules=others))
             return
-        first = group[0]
-        before = self._before.get(first.id)
-        point = ReadPoint() if before is None or before.point is None else ReadPoint.from_json(json.loads(before.point))
-        over_all = first.reads is Reads.ALL
         with open_session(
             self._context.lake.path,
             tenants=[self._tenant],
             principal=self._context.principal,
             settings=self._context.settings.query,
-            since=None if over_all else point,
-            received_before=None if over_all or self._settled or not first.settle else self._now - first.settle,
+            since=group.point,
+            received_before=self._now - group.settle if group.settle else None,
             now_unix_nano=self._now,
-            also_all=over_all,
+            also_all=group.point is None,
             extra=views,
+            keep_bytes=_KEEP_BYTES,
         ) as session:
-            reached = None if over_all else json.dumps(session.read_point().to_json(), sort_keys=True)
-            for rule in group:
-                self._evaluate(session, rule, reached)
+            reached = None if group.point is None else json.dumps(session.read_point().to_json(), sort_keys=True)
+            for rule in group.rules:
+                self._evaluate(session, rule, reached if rule.reads is Reads.NEW else None)
 
     def outcome(self) -> RoundOutcome:
         """What became of the tenant."""
@@ -233,7 +260,12 @@ class _Evaluation:
 
     def _evaluate(self, session: QuerySession, rule: Rule, reached: str | None) -> None:
         try:
-            start = self._from(session, rule, self._before.get(rule.id))
+            # one that failed runs: only that shows whether it works again
+            before = self._before.get(rule.id)
+            if (before is None or before.problem is None) and session.finds_nothing(rule.sql):
+                self.progress.append(RuleProgress(rule.id, self._now, reached))
+                return
+            start = self._from(session, rule, before)
             matches = evaluate(session, rule, tenant=self._tenant, now_unix_nano=self._now, from_unix_nano=start)
             matches = add_classes(session, matches)
         except QueryError as exc:

@@ -23,12 +23,12 @@ class LogHeads:
     versions: Mapping[str, int]
     _owners: dict[tuple[str, int], frozenset[str] | None] = field(default_factory=dict, repr=False)
 
-    def touched(self, tenant: str, since: Mapping[str, int]) -> bool:
-        """Whether files of a tenant came, or may have come, after the versions `since`."""
+    def touched(self, tenant: str, since: Mapping[str, int], tables: Collection[str]) -> bool:
+        """Whether files of a tenant came, or may have come, into any of `tables` after the versions `since`."""
         return any(
             (owners := self._owners_after(table, since.get(table, -1), version)) is None or tenant in owners
             for table, version in self.versions.items()
-            if version > since.get(table, -1)
+            if table in tables and version > since.get(table, -1)
         )
 
     def _owners_after(self, table: str, after: int, last: int) -> frozenset[str] | None:

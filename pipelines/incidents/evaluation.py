@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from pipelines.incidents.columns import FROM, MATCH_SCHEMA, NOW, RESULT_COLUMNS, TENANT
+from pipelines.incidents.columns import FROM, LAKE_STATE, MATCH_SCHEMA, NOW, REGISTRY, RESULT_COLUMNS, TENANT
 from pipelines.incidents.rules import Rule
 from warehouse.errors import QueryError
 from warehouse.query import QuerySession, check_query
-from warehouse.query.views import ALL_PREFIX
+from warehouse.query.views import ALL_PREFIX, VIEWS
+from warehouse.tables import TABLES
 from warehouse.tables.columns import DATA_CLASSES
 
 _LEDGERED = ("spans", "audit_events", "logs")
@@ -22,6 +23,7 @@ _CLASS_ROWS = pa.schema([("shard", pa.string()), ("log_index", pa.int64()), ("da
 _NO_CLASSES = pl.DataFrame(
     schema={"source_table": pl.String, "shard": pl.String, "log_index": pl.Int64, "data_class": pl.String}
 )
+_RULE_VIEWS = frozenset({*VIEWS, REGISTRY, LAKE_STATE, *(f"{ALL_PREFIX}{name}" for name in TABLES)})
 MOST_MATCHES = 100_000
 """Most rows that one evaluation of a rule may return."""
 
@@ -51,6 +53,14 @@ def evaluate(session: QuerySession, rule: Rule, *, tenant: str, now_unix_nano: i
         return _matches(rule, result)
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
         raise QueryError(f"its result cannot be brought into the form of matches: {exc}") from exc
+
+
+def read_views(rule: Rule) -> frozenset[str]:
+    """The views that a rule asks; all that there are where its SQL may not run."""
+    try:
+        return check_query(rule.sql, _RULE_VIEWS).views
+    except QueryError:
+        return _RULE_VIEWS
 
 
 def add_classes(session: QuerySession, matches: pa.Table) -> pa.Table:

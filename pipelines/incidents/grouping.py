@@ -30,7 +30,7 @@ class Known:
         id: the incident's.
         first: when its first match happened.
         last: when its last match happened.
-        rows: the records that it holds.
+        rows: the records that it holds, or those of them that a match could be.
         ended_unix_nano: when somebody mitigated or closed it; None while it is open. A later match opens it again.
         closed: whether it is closed.
     """

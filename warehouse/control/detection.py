@@ -117,8 +117,13 @@ class Detections(Part):
                 found += [record_of(row) for row in connection.execute(wanted).mappings()]
         return found
 
-    def incident_row_ids(self, incident_ids: Sequence[str]) -> dict[str, frozenset[tuple[str, str, int]]]:
-        """Table, shard and log index of the records of each of these incidents."""
+    def incident_row_ids(
+        self, incident_ids: Sequence[str], *, lowest: int, highest: int
+    ) -> dict[str, frozenset[tuple[str, str, int]]]:
+        """Table, shard and log index of the records of each of these incidents that have an index from `lowest` to `highest`.
+
+        An incident may hold thousands; what is new lies at the end of its log, so that its bounds leave few to compare it with.
+        """
         found: dict[str, set[tuple[str, str, int]]] = {}
         with self._database.read() as connection:
             for at in range(0, len(incident_ids), _CHUNK):
@@ -127,7 +132,10 @@ class Detections(Part):
                     INCIDENT_ROWS.c.source_table,
                     INCIDENT_ROWS.c.shard,
                     INCIDENT_ROWS.c.log_index,
-                ).where(INCIDENT_ROWS.c.incident_id.in_(incident_ids[at : at + _CHUNK]))
+                ).where(
+                    INCIDENT_ROWS.c.incident_id.in_(incident_ids[at : at + _CHUNK]),
+                    INCIDENT_ROWS.c.log_index.between(lowest, highest),
+                )
                 for incident, table, shard, index in connection.execute(wanted):
                     found.setdefault(incident, set()).add((table, shard, index))
         return {incident: frozenset(rows) for incident, rows in found.items()}
@@ -144,8 +152,7 @@ class Detections(Part):
             _store_new(connection, [each for each in found if each.is_new])
             for each in (each for each in found if not each.is_new):
                 _store_found(connection, each, IncidentChange(self._clock(), "closed", by, f"it is {each.record.id}"))
-            for rule in progress:
-                _store_progress(connection, tenant_id, rule)
+            _store_progress(connection, tenant_id, progress)
             connection.execute(delete(INCIDENT_ROUNDS).where(INCIDENT_ROUNDS.c.tenant_id == tenant_id))
             connection.execute(insert(INCIDENT_ROUNDS).values(tenant_id=tenant_id, state=state))
             used = select(INCIDENT_RULES.c.point_id).where(INCIDENT_RULES.c.point_id.is_not(None))
@@ -253,30 +260,47 @@ def _move_clocks(connection: Connection, source: str, target: str) -> None:
         )
 
 
-def _add_affected(connection: Connection, incident: str, pairs: Sequence[tuple[str, str]]) -> None:
-    known = {
-        (kind, value)
-        for kind, value in connection.execute(
-            select(INCIDENT_AFFECTED.c.kind, INCIDENT_AFFECTED.c.value).where(
-                INCIDENT_AFFECTED.c.incident_id == incident
-            )
-        )
-    }
-    new = [{"incident_id": incident, "kind": kind, "value": value} for kind, value in sorted(set(pairs) - known)]
+def _add_affected(connection: Connection, incident: str, pairs: Iterable[tuple[str, str]]) -> None:
+    by_kind: dict[str, set[str]] = {}
+    for kind, value in pairs:
+        by_kind.setdefault(kind, set()).add(value)
+    of = INCIDENT_AFFECTED.c
+    new = []
+    for kind, values in sorted(by_kind.items()):
+        wanted = sorted(values)
+        for at in range(0, len(wanted), _CHUNK):
+            some = wanted[at : at + _CHUNK]
+            found = select(of.value).where(of.incident_id == incident, of.kind == kind, of.value.in_(some))
+            known = set(connection.execute(found).scalars())
+            new += [{"incident_id": incident, "kind": kind, "value": value} for value in some if value not in known]
     if new:
         connection.execute(insert(INCIDENT_AFFECTED), new)
 
 
-def _store_progress(connection: Connection, tenant_id: str, rule: RuleProgress) -> None:
-    point_id = None
-    if rule.point is not None:
-        point_id = hashlib.sha256(rule.point.encode()).hexdigest()[:32]
-        if connection.execute(select(INCIDENT_POINTS.c.id).where(INCIDENT_POINTS.c.id == point_id)).first() is None:
-            connection.execute(insert(INCIDENT_POINTS).values(id=point_id, point=rule.point))
-    where = (INCIDENT_RULES.c.tenant_id == tenant_id, INCIDENT_RULES.c.rule == rule.rule)
-    connection.execute(delete(INCIDENT_RULES).where(*where))
+def _store_progress(connection: Connection, tenant_id: str, progress: Sequence[RuleProgress]) -> None:
+    if not progress:
+        return
+    points = {_point_id(rule.point): rule.point for rule in progress if rule.point is not None}
+    known = set(connection.execute(select(INCIDENT_POINTS.c.id).where(INCIDENT_POINTS.c.id.in_(points))).scalars())
+    if new := [{"id": each, "point": point} for each, point in points.items() if each not in known]:
+        connection.execute(insert(INCIDENT_POINTS), new)
+    names = [rule.rule for rule in progress]
+    for at in range(0, len(names), _CHUNK):
+        connection.execute(
+            delete(INCIDENT_RULES).where(
+                INCIDENT_RULES.c.tenant_id == tenant_id, INCIDENT_RULES.c.rule.in_(names[at : at + _CHUNK])
+            )
+        )
+    connection.execute(insert(INCIDENT_RULES), [_progress_row(tenant_id, rule) for rule in progress])
+
+
+def _progress_row(tenant_id: str, rule: RuleProgress) -> dict[str, object]:
     values = {key: value for key, value in asdict(rule).items() if key != "point"}
-    connection.execute(insert(INCIDENT_RULES).values(tenant_id=tenant_id, point_id=point_id, **values))
+    return {"tenant_id": tenant_id, "point_id": None if rule.point is None else _point_id(rule.point), **values}
+
+
+def _point_id(point: str) -> str:
+    return hashlib.sha256(point.encode()).hexdigest()[:32]
 
 
 def _progress_of(row: RowMapping) -> RuleProgress:

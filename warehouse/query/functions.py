@@ -127,5 +127,10 @@ SCALAR_FUNCTIONS: frozenset[str] = frozenset((_ARITHMETIC + _AGGREGATES + _JSON 
 )
 """Names, in lower case, that may stand where a value is computed."""
 
+AGGREGATES: frozenset[str] = frozenset(_AGGREGATES.split()) | {
+    "geomean", "geometric_mean", "json_group_array", "json_group_object", "json_group_structure", "wavg", "weighted_avg",
+}  # fmt: skip
+"""Those of them that make one value of many rows, or of none: also the macros that hold one."""
+
 TABLE_FUNCTIONS: frozenset[str] = frozenset({"range", "generate_series", "unnest"})
 """Names that may stand where a table is expected."""

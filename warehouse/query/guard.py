@@ -8,7 +8,7 @@ not know is refused: what a later DuckDB adds has to be read here first.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from warehouse.errors import QueryError
+from warehouse.query.emptiness import Causes, causes_of_emptiness
 from warehouse.query.functions import SCALAR_FUNCTIONS, TABLE_FUNCTIONS
 from warehouse.query.syntax import parse_select
 
@@ -44,10 +45,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 @dataclass(frozen=True)
 class CheckedQuery:
-    """A statement that passed, and the views that it reads."""
+    """A statement that passed, and the views that it reads.
+
+    `empty_without` are sets of these views: where all views of one are without rows, the statement finds none.
+    """
 
     statement: duckdb.Statement
     views: frozenset[str]
+    empty_without: Causes
 
 
 def check_query(sql: str, views: Collection[str]) -> CheckedQuery:
@@ -56,32 +61,42 @@ def check_query(sql: str, views: Collection[str]) -> CheckedQuery:
     Raises:
         QueryError: it is not; the message names what is refused.
     """
-    return _checked(sql, frozenset(name.casefold() for name in views))
+    checked, named = _checked(sql)
+    known = frozenset(name.casefold() for name in views)
+    for name, written in named.items():
+        if name not in known:
+            raise _refused(f"table {written}", f"the tables are {', '.join(sorted(known))}")
+    return checked
 
 
 @lru_cache(maxsize=512)
-def _checked(sql: str, allowed: frozenset[str]) -> CheckedQuery:
-    """The answer depends on the text and the names alone, and rules ask with the same text each minute; refusals are not kept."""
+def _checked(sql: str) -> tuple[CheckedQuery, Mapping[str, str]]:
+    """Everything but whether its views are there, and these as they are written.
+
+    It depends on the text alone, and rules ask with the same text each minute; refusals are not kept.
+    """
     statement, tree = parse_select(sql)
-    read: set[str] = set()
+    named: dict[str, str] = {}
     # An explicit stack: a tree may be nested deeper than Python's own.
     stack: list[tuple[Any, Scope]] = [(tree["statements"], frozenset())]
     while stack:
         value, scope = stack.pop()
         if isinstance(value, list):
-            stack.extend((item, scope) for item in value)
+            # most of a tree are plain values, of which nothing is to be checked
+            stack.extend([(item, scope) for item in value if isinstance(item, (dict, list))])
         elif isinstance(value, dict):
-            _check_node(value, scope, allowed, read)
-            stack.extend(_children(value, scope))
-    return CheckedQuery(statement, frozenset(read))
+            _check_node(value, scope, named)
+            stack.extend([child for child in _children(value, scope) if isinstance(child[0], (dict, list))])
+    views = frozenset(named)
+    return CheckedQuery(statement, views, causes_of_emptiness(tree["statements"][0]["node"], views)), named
 
 
-def _check_node(node: Node, scope: Scope, views: frozenset[str], read: set[str]) -> None:
+def _check_node(node: Node, scope: Scope, named: dict[str, str]) -> None:
     if "class" in node:
         _check_expression(node)
     elif isinstance(kind := node.get("type"), str):
         if kind == "BASE_TABLE":
-            _check_table(node, scope, views, read)
+            _check_table(node, scope, named)
         elif kind == "TABLE_FUNCTION":
             _check_function(node["function"], TABLE_FUNCTIONS, "table function")
         elif kind == "SHOW_REF":
@@ -91,18 +106,15 @@ def _check_node(node: Node, scope: Scope, views: frozenset[str], read: set[str])
             raise _refused(f"a part of kind {kind}")
 
 
-def _check_table(node: Node, scope: Scope, views: frozenset[str], read: set[str]) -> None:
+def _check_table(node: Node, scope: Scope, named: dict[str, str]) -> None:
     path = node["qualified_name"]["path"]
     name = str(node["table_name"]).casefold()
     if len(path) != 1 or node.get("schema_name") or node.get("catalog_name") or str(path[0]).casefold() != name:
         raise _refused(f"table {_path_of(node)}", "a name may not have a schema or catalogue before it")
     if node.get("at_clause"):
         raise _refused(f"AT on table {path[0]}")
-    if name in scope:
-        return
-    if name not in views:
-        raise _refused(f"table {path[0]}", f"the tables are {', '.join(sorted(views))}")
-    read.add(name)
+    if name not in scope:
+        named.setdefault(name, str(path[0]))
 
 
 def _check_expression(node: Node) -> None:

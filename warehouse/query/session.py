@@ -56,8 +56,10 @@ class QuerySession:
         principal: Principal,
         timeout_seconds: float,
         read_point: ReadPoint | None = None,
+        empty: frozenset[str] = frozenset(),
     ) -> None:
         self._read_point = read_point
+        self._empty = empty
         self.tables = tables
         self.tenants = tenants
         self.principal = principal
@@ -85,6 +87,16 @@ class QuerySession:
         statement = check_query(sql, self.tables).statement
         with self._run(statement, params, timeout_seconds) as reader:
             yield reader
+
+    def finds_nothing(self, sql: str) -> bool:
+        """Whether a query that anybody may have written is certain to have no row here, as too many of its views have none.
+
+        Told from its text, without running it. False where that cannot be told.
+
+        Raises:
+            QueryError: it may not run.
+        """
+        return any(views <= self._empty for views in check_query(sql, self.tables).empty_without)
 
     def read_point(self) -> ReadPoint:
         """Where this session ends: what the next one begins at to see what this one did not.
@@ -178,6 +190,7 @@ def open_session(
     also_all: bool = False,
     extra: Mapping[str, pa.Table] = _NO_ROWS,
     limits: ReadLimits | None = None,
+    keep_bytes: int = 0,
 ) -> Iterator[QuerySession]:
     """Open a session over what is committed now and belongs to `tenants`.
 
@@ -197,6 +210,7 @@ def open_session(
         extra: rows of the caller's own, as tables under these names.
         limits: what of the rows and columns the principal may read. Rows that may not be read are not there, columns are NULL.
             Tables that may not be read are left away where `tables` are all, and refused where it names them. None: no limits.
+        keep_bytes: views with files of at most so many bytes together are read once, into memory; for sessions of many queries.
 
     Raises:
         QueryError: no tenant was named.
@@ -212,12 +226,12 @@ def open_session(
     listing = list_files(lake, tenants, tables)
     files = listing.files
     with spill_folder(lake) as spill, contextlib.closing(connect(settings, spill)) as connection:
-        until = None
-        if since is None:
-            _create_views(connection, files, limits=limits, also_all=also_all)
-        else:
-            until = _until(connection, since, listing, received_before, now_unix_nano)
-            create_new_views(connection, files, since, until, limits=limits)
+        until = None if since is None else _until(connection, since, listing, received_before, now_unix_nano)
+        with _opening():
+            if since is None or until is None:
+                empty = create_views(connection, files, limits=limits, also_all=also_all, keep_bytes=keep_bytes)
+            else:
+                empty = create_new_views(connection, files, since, until, limits=limits, keep_bytes=keep_bytes)
         create_tables(connection, extra)
         lock(connection, [file for paths in files.values() for file in paths])
         yield QuerySession(
@@ -227,18 +241,14 @@ def open_session(
             principal=principal,
             timeout_seconds=settings.timeout_seconds,
             read_point=until,
+            empty=empty | {name for name, rows in extra.items() if not rows.num_rows},
         )
 
 
-def _create_views(
-    connection: duckdb.DuckDBPyConnection,
-    files: Mapping[str, Sequence[str]],
-    *,
-    limits: ReadLimits | None,
-    also_all: bool,
-) -> None:
+@contextmanager
+def _opening() -> Iterator[None]:
     try:
-        create_views(connection, files, limits=limits, also_all=also_all)
+        yield
     except duckdb.Error as exc:
         raise UnavailableError(
             f"a table cannot be opened: {exc}",

@@ -1,9 +1,11 @@
 """The views that a session's queries see: one a table, over exactly the files that were listed for it.
 
-A session that begins at a read point sees the new rows of a table under its name, and all of them as `all_<name>`.
+A session that begins at a read point sees the new rows of a table under its name, and all of them as `all_<name>`. One that will be
+asked many queries keeps what is small in memory; it then is a table, of the same name, columns and rows.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -38,6 +40,8 @@ _TYPES: Mapping[pa.DataType, str] = {
 
 
 _SEPARATOR = "\x1f"  # ASCII unit separator
+_MOST_KEPT_FILES = 256
+"""More are not asked for their sizes, nor kept in memory."""
 
 
 def create_views(
@@ -46,16 +50,21 @@ def create_views(
     *,
     limits: ReadLimits | None,
     also_all: bool = False,
-) -> None:
+    keep_bytes: int = 0,
+) -> frozenset[str]:
     """Create the view of each table named in `files`; one without files has the same columns and no rows.
 
     With `limits` the views hold only the rows that may be read, and NULL in columns that may not. With `also_all` each stored table
-    has a second one, `all_<name>`, that holds the same.
+    has a second one, `all_<name>`, that holds the same. What has files of at most `keep_bytes` together is read now and kept in
+    memory, where each query takes half the time to plan. Returns the names of those that are found to have no row.
     """
+    empty = set()
     for name, paths in files.items():
-        connection.execute(_view_sql(name, READ_TABLES[name], paths, limits=limits))
+        empty |= _create(connection, name, _rows_sql(READ_TABLES[name], paths, limits=limits), paths, keep_bytes)
         if also_all and name in TABLES:
-            connection.execute(_view_sql(f"{ALL_PREFIX}{name}", READ_TABLES[name], paths, limits=limits))
+            connection.execute(f'create view "{ALL_PREFIX}{name}" as from "{name}"')
+            empty |= {f"{ALL_PREFIX}{name}"} if name in empty else set()
+    return frozenset(empty)
 
 
 def create_new_views(
@@ -65,19 +74,44 @@ def create_new_views(
     until: ReadPoint,
     *,
     limits: ReadLimits | None,
-) -> None:
+    keep_bytes: int = 0,
+) -> frozenset[str]:
     """Create two views of each stored table: `<name>` of the rows above `since` and up to `until`, `all_<name>` of all.
 
-    `limits` as in `create_views`, for both.
+    `limits`, `keep_bytes` and what is returned as in `create_views`, for both.
     """
+    empty = set()
     for name, paths in files.items():
         table = READ_TABLES[name]
         if name in DERIVED:
-            connection.execute(_view_sql(name, table, paths, limits=limits))
+            empty |= _create(connection, name, _rows_sql(table, paths, limits=limits), paths, keep_bytes)
             continue
+        everything = _rows_sql(table, paths, limits=limits)
+        empty |= _create(connection, f"{ALL_PREFIX}{name}", everything, paths, keep_bytes)
         new = [path for path in paths if since.may_hold_new(path)]
-        connection.execute(_view_sql(f"{ALL_PREFIX}{name}", table, paths, limits=limits))
-        connection.execute(_view_sql(name, table, new, limits=limits, where=since.condition(name, until)))
+        rows = _rows_sql(table, new, limits=limits, where=since.condition(name, until))
+        empty |= _create(connection, name, rows, new, keep_bytes)
+    return frozenset(empty)
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: str, files: Sequence[str], keep_bytes: int
+) -> set[str]:
+    """Create a view of rows, or a table where their files are few and small; the name where it has no row."""
+    if not files or not _are_small(files, keep_bytes):
+        connection.execute(f'create view "{name}" as {rows}')
+        return set() if files else {name}
+    connection.execute(f'create table "{name}" as {rows}')
+    return set() if connection.execute(f'from "{name}" limit 1').fetchall() else {name}
+
+
+def _are_small(files: Sequence[str], keep_bytes: int) -> bool:
+    if not keep_bytes or len(files) > _MOST_KEPT_FILES:
+        return False
+    try:
+        return sum(Path(file).stat().st_size for file in files) <= keep_bytes
+    except OSError:
+        return False  # one that is gone is told of by the first query that misses it
 
 
 def new_sources(files: Mapping[str, Sequence[str]], since: ReadPoint) -> dict[str, str]:
@@ -112,7 +146,7 @@ def paths_sql(paths: Sequence[str]) -> str:
     return f"string_split('{text}', '{_SEPARATOR}')"
 
 
-def _view_sql(name: str, table: Table, files: Sequence[str], *, limits: ReadLimits | None, where: str = "true") -> str:
+def _rows_sql(table: Table, files: Sequence[str], *, limits: ReadLimits | None, where: str = "true") -> str:
     # A view's definition takes no bound parameters: names are the schema's own, paths are quoted.
     source = _files_sql(table, files) if files else _empty_sql(table)
     columns = [_shown_sql(table, column, limits) for column in table.columns if column.name not in PARTITION_COLUMNS]
@@ -122,7 +156,7 @@ def _view_sql(name: str, table: Table, files: Sequence[str], *, limits: ReadLimi
         where = f"({where}) and {limits.rows_sql(table)}"
     # the conditions are on the file's columns, not on what is shown of them
     inner = f"(select * from {source} where {where})"  # noqa: S608  nothing in it comes from a user
-    return f'create view "{name}" as select {", ".join(first + columns)} from {inner}'  # noqa: S608  as above
+    return f"select {', '.join(first + columns)} from {inner}"  # noqa: S608  as above
 
 
 def _shown_sql(table: Table, column: Column, limits: ReadLimits | None) -> str:
