@@ -8,6 +8,7 @@ Invariants:
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from governance.access import Action
@@ -25,6 +26,8 @@ from warehouse.names import LAKE_TENANT
 from warehouse.policies import in_force
 from warehouse.query.views import VIEWS
 
+_AT_ONCE = 2
+"""Tenants looked at side by side: most of a round is the planning of small queries, which one processor does."""
 _COMPILED: dict[str, RuleSet] = {}
 """The rules compiled last, by the hash of their files: a loop need not read them each minute."""
 
@@ -88,21 +91,25 @@ def detect_incidents(
     heads = read_heads(context.lake, VIEWS)
     outcomes: list[RoundOutcome] = []
     failures: list[RuleFailure] = []
-    for tenant in names:
+
+    def detect(tenant: str) -> RoundOutcome | RuleFailure:
         try:
-            outcome = run_round(
+            return run_round(
                 context, rules, tenant, heads=heads, now_unix_nano=now, everything=everything, settled=settled
             )
         except ControlUnavailableError:
             raise
         except Exception as exc:  # noqa: BLE001 - said of this tenant; the others are looked at all the same
             # what an unforeseen error says may quote a record
-            failures.append(
-                RuleFailure(tenant, None, str(exc) if isinstance(exc, MunimentError) else type(exc).__name__)
-            )
-            continue
-        outcomes.append(outcome)
-        failures += [RuleFailure(tenant, rule, message) for rule, message in outcome.problems.items()]
+            return RuleFailure(tenant, None, str(exc) if isinstance(exc, MunimentError) else type(exc).__name__)
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        for tenant, found in zip(names, pool.map(detect, names), strict=True):
+            if isinstance(found, RuleFailure):
+                failures.append(found)
+                continue
+            outcomes.append(found)
+            failures += [RuleFailure(tenant, rule, message) for rule, message in found.problems.items()]
     failures += _standing(context, rules, names, failures)
     return Detection(
         opened=tuple(incident for outcome in outcomes for incident in outcome.opened),

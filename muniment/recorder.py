@@ -4,6 +4,7 @@ What cannot be recorded is refused: callers record first and act afterwards, and
 """
 
 import json
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Recorder:
         self._config = config
         self._lake_name = lake_name
         self._clock = clock
+        self._own_shard = threading.Lock()
 
     def record(self, events: Sequence[OwnEvent]) -> None:
         """Make `events` durable, within five seconds.
@@ -61,7 +63,8 @@ class Recorder:
             if answer.get("ok"):
                 return
             problems.append(f"{socket.name}: {answer.get('error')}")
-        self._through_own_shard(events, problems)
+        with self._own_shard:
+            self._through_own_shard(events, problems)
 
     def _through_own_shard(self, events: Sequence[OwnEvent], problems: list[str]) -> None:
         from warehouse.commit import open_stores

@@ -44,7 +44,9 @@ def test_an_incident_is_kept_whole(store):
     assert details.clocks == (IncidentClock("gdpr-33", 30, 90),)
     assert store.list_incidents(["acme"]) == store.list_incidents() == [INCIDENT]
     assert store.list_incidents(["globex"]) == store.list_incidents(states=[IncidentState.CLOSED]) == []
-    assert store.incident_row_ids(["i1"], lowest=1, highest=2) == {"i1": frozenset({("spans", "main", 1), ("spans", "main", 2)})}
+    assert store.incident_row_ids(["i1"], lowest=1, highest=2) == {
+        "i1": frozenset({("spans", "main", 1), ("spans", "main", 2)})
+    }
     assert store.incident_row_ids(["i1"], lowest=2, highest=9) == {"i1": frozenset({("spans", "main", 2)})}
 
 

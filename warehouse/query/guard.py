@@ -8,7 +8,7 @@ not know is refused: what a later DuckDB adds has to be read here first.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,6 +39,7 @@ _EXPRESSIONS = frozenset(
 _SHOWS = frozenset({"DESCRIBE", "SUMMARY"})
 # `name.lower()` is written like a function of schema `name`: only the schemas that exist are refused.
 _SCHEMAS = frozenset({"main", "temp", "system", "memory", "pg_catalog", "information_schema"})
+_READ_APART = frozenset({"cte_map", "qualified_name"})
 _COLLATIONS = frozenset({"nocase", "noaccent", "binary", "posix", "c", "nfc"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -82,11 +83,10 @@ def _checked(sql: str) -> tuple[CheckedQuery, Mapping[str, str]]:
     while stack:
         value, scope = stack.pop()
         if isinstance(value, list):
-            # most of a tree are plain values, of which nothing is to be checked
-            stack.extend([(item, scope) for item in value if isinstance(item, (dict, list))])
+            stack.extend([(item, scope) for item in value if item])
         elif isinstance(value, dict):
             _check_node(value, scope, named)
-            stack.extend([child for child in _children(value, scope) if isinstance(child[0], (dict, list))])
+            stack.extend(_children(value, scope))
     views = frozenset(named)
     return CheckedQuery(statement, views, causes_of_emptiness(tree["statements"][0]["node"], views)), named
 
@@ -144,21 +144,28 @@ def _check_function(node: Node, allowed: frozenset[str], what: str) -> None:
         raise _refused(f"EXPORT_STATE of {what} {name}")
 
 
-def _children(node: Node, scope: Scope) -> Iterator[tuple[Any, Scope]]:
+def _children(node: Node, scope: Scope) -> list[tuple[Any, Scope]]:
+    """The parts of a node that hold others, with what is in scope there; most are plain values, of which nothing is to be checked."""
     if node.get("type") == "TABLE_FUNCTION" and "class" not in node:
         # Checked by its own list; its arguments are expressions like any other.
-        function = node["function"]
-        yield from ((value, scope) for key, value in function.items() if key != "qualified_name")
-        yield from ((value, scope) for key, value in node.items() if key != "function")
-        return
+        function = {key: value for key, value in node["function"].items() if key != "qualified_name"}
+        return [*_parts(function, scope), *_parts({**node, "function": None}, scope)]
     if node.get("type") == "RECURSIVE_CTE_NODE":
         scope |= {_cte_name(node["cte_name"])}
-    entries = (node.get("cte_map") or {}).get("map", ())
-    for entry in entries:
+    found = []
+    for entry in (node.get("cte_map") or {}).get("map", ()):
         # Visible to those that follow and, below RECURSIVE, to itself.
-        yield entry["value"], scope
+        found.append((entry["value"], scope))
         scope |= {_cte_name(entry["key"])}
-    yield from ((value, scope) for key, value in node.items() if key not in {"cte_map", "qualified_name"})
+    return [*found, *_parts(node, scope)]
+
+
+def _parts(node: Node, scope: Scope) -> list[tuple[Any, Scope]]:
+    return [
+        (value, scope)
+        for key, value in node.items()
+        if value and isinstance(value, (dict, list)) and key not in _READ_APART
+    ]
 
 
 def _cte_name(name: str) -> str:

@@ -7,34 +7,52 @@ with base as (
 ),
 -- Something is new to an agent when it used something else in the seven days before, and not this.
 uses as (
-  select 'model_changed' as kind, '' as series, request_model as value, * from base
-  where request_model is not null and operation in ('chat', 'generate_content', 'text_completion')
+  select 'model_changed' as kind, '' as series, request_model as value, agent_id, day, time_unix_nano, received_unix_nano, shard,
+         log_index, trace_id, span_id
+  from base where request_model is not null and operation in ('chat', 'generate_content', 'text_completion')
   union all
-  select 'prompt_changed', prompt_name, prompt_version, * from base where prompt_name is not null and prompt_version is not null
+  select 'prompt_changed', prompt_name, prompt_version, agent_id, day, time_unix_nano, received_unix_nano, shard, log_index, trace_id,
+         span_id
+  from base where prompt_name is not null and prompt_version is not null
   union all
-  select 'tool_set_changed', '', tool_name, * from base where tool_name is not null and operation = 'execute_tool'
+  select 'tool_set_changed', '', tool_name, agent_id, day, time_unix_nano, received_unix_nano, shard, log_index, trace_id, span_id
+  from base where tool_name is not null and operation = 'execute_tool'
+),
+-- Of the days before the first of $days the last use of each thing decides: one row for thousands.
+last_uses as (
+  select kind, agent_id, series, value, max(time_unix_nano) as time_unix_nano from uses where day < $days[1] group by all
+),
+deciding as (
+  select * from uses where day >= $days[1]
+  union all
+  select u.* from uses u semi join last_uses using (kind, agent_id, series, value, time_unix_nano) where u.day < $days[1]
 ),
 ordered as (
   select *, lag(time_unix_nano) over same as last_same, lag(value) over everything as before_value,
          lag(time_unix_nano) over everything as before_time, lag(received_unix_nano) over everything as before_received,
          lag(trace_id) over everything as before_trace_id, lag(shard) over everything as before_shard,
-         lag(log_index) over everything as before_index,
-         min(time_unix_nano) over (partition by kind, agent_id order by time_unix_nano
-                                   range between $memory preceding and current row) as known_since
-  from uses
+         lag(log_index) over everything as before_index
+  from deciding
   window same as (partition by kind, agent_id, series, value order by time_unix_nano, shard, log_index),
          everything as (partition by kind, agent_id, series order by time_unix_nano, shard, log_index)
+),
+changed as (
+  select * from ordered
+  where day in (select unnest($days))
+    and before_time >= time_unix_nano - $memory
+    and (last_same is null or last_same < time_unix_nano - $memory)
 ),
 changes as (
   select time_unix_nano, greatest(received_unix_nano, before_received) as received_unix_nano, kind, agent_id,
          null::varchar as to_agent_id, nullif(series, '') as series, before_value, value as after_value, null::bigint as waited_ns,
          trace_id, span_id, shard, log_index, before_trace_id, before_shard, before_index, day
-  from ordered
-  where day in (select unnest($days))
-    and before_time >= time_unix_nano - $memory
-    and (last_same is null or last_same < time_unix_nano - $memory)
-    -- which tools an agent has shows over its first day
-    and (kind <> 'tool_set_changed' or known_since <= time_unix_nano - 86400000000000)
+  from changed c
+  -- which tools an agent has shows over its first day
+  where kind <> 'tool_set_changed' or exists (
+    select 1 from uses u
+    where u.kind = c.kind and u.agent_id = c.agent_id
+      and u.time_unix_nano between c.time_unix_nano - $memory and c.time_unix_nano - 86400000000000
+  )
 ),
 -- A span of one agent under, or linked to, one of another is work handed over.
 below as (

@@ -22,6 +22,7 @@ FACTS = pa.schema(
      ("detail", pa.string())]
 )  # fmt: skip
 SETTINGS = QuerySettings(memory_limit_mib=256)
+KEEP_BYTES = 1024**2
 JOB = Principal(PrincipalKind.JOB, "incidents")
 
 
@@ -85,11 +86,12 @@ class RuleLake:
         given = {**rule.get("parameters", {}), **seen.parameters, "now": seen.now, "from": seen.first, "tenant": tenant}
         with open_session(
             self.lake.path, tenants=[tenant], principal=JOB, settings=SETTINGS, since=since or ReadPoint(),
-            extra=seen.extra(tenant),
+            extra=seen.extra(tenant), keep_bytes=KEEP_BYTES,
         ) as session:  # fmt: skip
             names = duckdb.extract_statements(rule["sql"])[0].named_parameters
             found = session.query(rule["sql"], {name: given[name] for name in names} or None).to_pylist()
             point = session.read_point()
+            assert not (found and session.finds_nothing(rule["sql"]))
         for row in found:
             assert row["time_unix_nano"] is not None
             assert row.keys() >= {

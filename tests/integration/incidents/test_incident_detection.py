@@ -1,13 +1,18 @@
 """Detection over a real lake: each row once, however rounds are cut, killed, or raced; rules that fail; what is recorded and alerted."""
 
+import datetime as dt
 import json
 
+import pyarrow as pa
 import pytest
 
+from muniment import incident_round
 from muniment.incident_handling import acknowledge
 from muniment.incident_round import run_round
 from tests.template import copy_lake
 from warehouse.control import IncidentState
+from warehouse.derived.quality_results import QUALITY_RESULTS
+from warehouse.derived.store import DerivedStore
 from warehouse.errors import DeniedError, QueryError, UnavailableError
 from warehouse.policies import in_force
 
@@ -317,7 +322,7 @@ def test_what_is_found_is_an_event_and_an_alert(lake):
 
 
 def test_a_quiet_tenant_is_not_opened(lake, monkeypatch):
-    """Where the Delta logs name no new file of a tenant, no session is opened; another tenant's records change nothing."""
+    """Where the Delta logs name no new file of a tenant, no session is opened; nor where one came into a table that no rule reads."""
     lake.control.add_tenant("globex")
     lake.spans(0)
     lake.detect()
@@ -325,9 +330,45 @@ def test_a_quiet_tenant_is_not_opened(lake, monkeypatch):
     monkeypatch.setattr("muniment.incident_round.open_session", fail)
     assert lake.detect().failures == ()
     lake.spans(1, tenant="globex")
+    lake.events("message.sent")
+    with DerivedStore(lake.context.lake, QUALITY_RESULTS).updating("acme") as update:
+        row = dict.fromkeys(QUALITY_RESULTS.schema.names) | {"tenant_id": "acme", "day": dt.date(2026, 11, 20)}
+        update.commit({row["day"]: pa.Table.from_pylist([row], schema=QUALITY_RESULTS.schema)}, state=b"{}")
     assert lake.detect().failures == ()
     lake.spans(2)
     assert [each.message for each in lake.detect().failures] == ["the disk is full"]
+
+
+def test_a_rule_with_nothing_to_read_is_not_run_but_where_it_failed(lake, monkeypatch):
+    """It is looked at all the same, so that it goes on where the others do; one that failed runs, which alone shows whether it works."""
+    asked = []
+
+    def tell(session, rule, **more):
+        asked.append(rule.id)
+        return evaluate(session, rule, **more)
+
+    evaluate = incident_round.evaluate
+    monkeypatch.setattr(incident_round, "evaluate", tell)
+    over_all = ("all", "all", f"select {MATCH} from all_spans")
+    some = ("some", "new", f"select {MATCH} from spans")
+    no_agent = MATCH.replace("agent_id", "null as agent_id")
+    logged = [
+        ("logged", "new", f"select {no_agent} from logs"),
+        ("bad", "new", f"select {no_agent}, none_such from logs"),
+    ]
+    lake.apply(rules(over_all, some, *logged).replace("reads: all", "reads: all\n    look_back: PT30M"))
+    lake.spans(0)
+    assert lake.detect().failures == ()
+    assert asked == ["some", "all"]
+    points = {name: each.point for name, each in lake.control.rule_progress("acme").items()}
+    assert points["some"] == points["logged"] == points["bad"]
+    assert points["all"] is None
+    lake._write("main", logs=lake.rows.ledgered("logs", 1, "b0"))
+    assert [each.rule for each in lake.detect().failures] == ["bad"]
+    asked.clear()
+    lake.spans(1)
+    assert [each.rule for each in lake.detect().failures] == ["bad"]
+    assert asked == ["some", "bad"]
 
 
 def test_who_may_not_detect_is_refused(lake):
