@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from muniment.cli.output import JsonOption, LakeOption, TenantOption, console, notes, plain_text, print_json
-from muniment.cli.table import wide_enough
 from warehouse.clock import utc_text
 from warehouse.errors import InputError
 
@@ -91,6 +90,8 @@ def _read() -> str:
 
 
 def _print(story: "Story") -> None:
+    from muniment.cli.table import wide_enough
+
     console.print(
         f"tenant {story.tenant}, found as {', '.join(story.found) or 'what a case names'}: {story.extent}",
         markup=False,
