@@ -15,7 +15,7 @@ from muniment.incident_finding import find_incidents
 from muniment.lake_facts import lake_state
 from muniment.wiring import CommandContext
 from pipelines.incidents.columns import LAKE_STATE, REGISTRY
-from pipelines.incidents.derived import derive_events
+from pipelines.incidents.derived import SOURCE_TABLE, derive_events
 from pipelines.incidents.evaluation import add_classes, evaluate, first_record, read_views
 from pipelines.incidents.rules import Reads, Rule, RuleSet
 from warehouse.clock import NANOS_PER_SECOND
@@ -148,7 +148,8 @@ def _read_state(context: CommandContext, tenant: str) -> _State:
 def _read_tables(rules: RuleSet) -> frozenset[str]:
     """The tables that rules over new rows name, be it in a comment: what comes into others is none of theirs."""
     texts = [rule.sql.casefold() for rule in rules.rules if rule.reads is Reads.NEW]
-    return frozenset(table for table in VIEWS if any(table in text for text in texts))
+    named = {table for table in VIEWS if any(table in text for text in texts)}
+    return frozenset(named | ({SOURCE_TABLE} if DERIVED_EVENTS.name in named else set()))
 
 
 def _failing(context: CommandContext, tenant: str) -> frozenset[str]:

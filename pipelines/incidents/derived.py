@@ -25,6 +25,8 @@ from warehouse.query import QuerySettings, ReadPoint, open_session
 
 MEMORY_DAYS = 7
 """How far back an event looks: what an agent did not use for so long is new to it, and work is taken up within it."""
+SOURCE_TABLE = "spans"
+"""What they are read off: where it grows, they may."""
 _NEW_DAYS = "select distinct day from spans where agent_id is not null"
 
 

@@ -339,6 +339,16 @@ def test_a_quiet_tenant_is_not_opened(lake, monkeypatch):
     assert [each.message for each in lake.detect().failures] == ["the disk is full"]
 
 
+def test_what_spans_show_is_asked_for_when_spans_come(lake):
+    """A rule that names `derived_events` alone is due when the spans came of which these are made."""
+    match = "time_unix_nano, source_table, shard, log_index, trace_id, agent_id, after_value as detail"
+    lake.apply(rules(("changed", "new", f"select {match} from derived_events where kind = 'model_changed'")))
+    lake.spans(0, operation=["chat"], request_model=["one"])
+    assert [lake.detect().opened for _ in range(3)] == [()] * 3
+    lake.spans(1, operation=["chat"], request_model=["two"])
+    assert [each.rule for each in lake.detect().opened] == ["changed"]
+
+
 def test_a_rule_with_nothing_to_read_is_not_run_but_where_it_failed(lake, monkeypatch):
     """It is looked at all the same, so that it goes on where the others do; one that failed runs, which alone shows whether it works."""
     asked = []
