@@ -2,7 +2,8 @@
 
 The lake is the one that evidence packs are measured on, with SLOs computed and incidents detected. *Useful* is the page's lead and
 the first of its figures, tables, charts or messages. Cold is the first visit to a page of a server that was just started, by a
-browser that has nothing cached; warm is the next visit in the same browser. Times are the clock's, as a reader feels them.
+browser that has nothing cached; warm is the next visit in the same browser, which loads Streamlit's own program again; turned to is
+the page behind a link of the sidebar, whole, in a session that is open. Times are the clock's, as a reader feels them.
 """
 
 import contextlib
@@ -42,6 +43,9 @@ _USEFUL = ", ".join(
     f"[data-testid=stMain] [data-testid={each}]:not([data-stale=true] *)"
     for each in ("stDataFrame", "stMetric", "stVegaLiteChart", "stAlert", "stForm", "stTable", "stText", "stTextInput")
 )
+_IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+_LINKS = (PAGES[0], "search", *PAGES[1:])
+"""The pages in the order of the sidebar."""
 _WAIT_MS = 120_000
 _WARM_VISITS = 5
 _START_SECONDS = 60
@@ -68,9 +72,12 @@ def run(*, quick: bool) -> list[Figure]:
                     tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
                     tab.set_default_timeout(_WAIT_MS)
                     times = _visits(tab, f"{address}/{name}?tenant={TENANTS[0]}")
+                    turns = _turns(tab, name)
                 figures.append(Figure("pages", f"{name}, cold", times[0], "ms", BAR_COLD_MS, note=note))
                 figures.append(Figure("pages", f"{name}, warm", statistics.median(times[1:]), "ms", BAR_WARM_MS))
-                print(f"{name}: {', '.join(f'{each:,.0f}' for each in times)} ms", flush=True)
+                figures.append(Figure("pages", f"{name}, turned to", statistics.median(turns), "ms", BAR_WARM_MS))
+                both = "; turned to: ".join(", ".join(f"{each:,.0f}" for each in some) for some in (times, turns))
+                print(f"{name}: {both} ms", flush=True)
     finally:
         shutil.rmtree(lake.path)
     return figures
@@ -85,8 +92,29 @@ def _visits(tab: "Page", address: str) -> list[float]:
         tab.wait_for_selector("h1")
         tab.wait_for_selector(_USEFUL)
         times.append((time.perf_counter() - started) * 1000)
-        tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        tab.wait_for_selector(_IDLE)
     return times
+
+
+def _turns(tab: "Page", name: str) -> list[float]:
+    """Milliseconds from a click on the page's link in the sidebar, on another page, until the page is drawn whole."""
+    title = tab.inner_text("h1")
+    other = PAGES[-1] if name != PAGES[-1] else PAGES[0]
+    times = []
+    for _ in range(_WARM_VISITS):
+        _turn(tab, other)
+        tab.wait_for_selector(f'h1:not(:has-text("{title}"))')
+        tab.wait_for_selector(_IDLE)
+        started = time.perf_counter()
+        _turn(tab, name)
+        tab.wait_for_selector(f'h1:has-text("{title}")')
+        tab.wait_for_selector(_IDLE)
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+def _turn(tab: "Page", name: str) -> None:
+    tab.locator("[data-testid=stSidebarNavLink]").nth(_LINKS.index(name)).click()
 
 
 def _ready(made: EvidenceLake) -> Lake:

@@ -36,6 +36,9 @@ _TRUNK_REGIONS = ("GB", "DE", "FR", "NL", "IT", "AU", "CH", "AT", "BE", "SE", "Z
 _DATE = re.compile(
     r"(?:19|20)\d\d[\-./ ]\d\d?[\-./ ]\d\d?|\d\d?[\-./ ]\d\d?[\-./ ](?:19|20)\d\d|(?:19|20)\d\d ?[\-/] ?(?:19|20)\d\d"
 )
+_YEAR = re.compile(r"(?:19|20)\d\d(?=[ (])")
+_BEFORE_DATE = re.compile(rf"[ (]+(?=(?:{_DATE.pattern}|(?:19|20)\d\d)(?!\d))")
+_BEFORE_MORE = re.compile(r"[ (]+")
 _OTHER = re.compile(
     r"\d{3}-\d{2}-\d{4}|(?:\d{1,3}\.){3}\d{1,3}|\d{4}([ -])\d{4}\1\d{4}\1.*|\d{4}[ -]\d{6}[ -]\d{4,5}|\d{2,3}\.\d+"
 )
@@ -65,14 +68,30 @@ _MOST_DIGITS = 15
 
 
 def _find(text: str) -> Iterator[Match]:
-    for candidate in _CANDIDATE.finditer(text):
+    """Numbers among the candidates; a date that stands beside one does not hide it."""
+    candidate = _CANDIDATE.search(text)
+    while candidate is not None:
         number = candidate["number"]
-        start = candidate.start()
+        start, resume = candidate.span()
         if number[0] == "(" and ")" not in number:
             number = number[1:]
             start += 1
-        if _is_phone(text, start, candidate.end("number"), number):
+        if date := _DATE.match(number):
+            resume = start + date.end()
+        elif _is_phone(text, start, candidate.end("number"), number):
             yield Match(start, candidate.end())
+        elif stop := next((stop for stop in _ends(number) if _is_phone(text, start, start + stop, number[:stop])), 0):
+            resume = start + stop
+            yield Match(start, resume)
+        elif year := _YEAR.match(number):
+            resume = start + year.end()
+        candidate = _CANDIDATE.search(text, resume)
+
+
+def _ends(number: str) -> Iterator[int]:
+    """Where a number may end within its digits: before a date or year, and what begins with `+` before any space; longest first."""
+    gap = _BEFORE_MORE if number.startswith(("+", "(+")) else _BEFORE_DATE
+    yield from reversed([each.start() for each in gap.finditer(number)])
 
 
 def _is_phone(text: str, start: int, end: int, number: str) -> bool:

@@ -36,3 +36,17 @@ CASES = [
 def test_finds_numbers_by_plan_form_or_word(text, expected):
     """International numbers, national forms, and other digits only behind a word such as `phone`."""
     assert found(PHONE, text) == expected
+
+
+@pytest.mark.parametrize("date", ["2026-11-23", "23.11.2026", "2026/11/23", "1999"])
+@pytest.mark.parametrize(
+    "number", ["+49 30 901820", "+1 415 555 2671", "(415) 555-2671", "089/63648018", "020 7946 0958"]
+)
+def test_a_date_beside_a_number_does_not_hide_it(number, date):
+    """Before it or after it, digits of a date are groups of their own."""
+    for text in (f"{number} {date}", f"{date} {number}", f"{number} {date} 10:22", f"{date} {number} {date}"):
+        left = text
+        for value in found(PHONE, text):
+            left = left.replace(value, "")
+        assert not any(part in left for part in number.split()[1:]), (text, found(PHONE, text))
+    assert found(PHONE, f"{date} {date}") == []
