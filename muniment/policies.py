@@ -33,6 +33,10 @@ from warehouse.principals import Principal
 EXAMPLES = "examples"
 """Folder beside the policies of a kind, with files to choose from."""
 
+_MOST_PROBLEMS = 64
+_PROBLEMS: dict[tuple[str, str], str | None] = {}
+"""What is wrong with bundles by kind and hash, asked once a process: the same files have the same problems."""
+
 
 @dataclass(frozen=True)
 class Pending:
@@ -188,7 +192,14 @@ def _problem(kind: PolicyKind, bundle: Bundle) -> str | None:
     """Why a bundle in force cannot be used. What comes with the package can, and compiling it takes as long as all else that is shown."""
     if bundle.content_hash == kind.defaults().content_hash:
         return None
-    return "; ".join(map(str, find_problems(kind, bundle))) or None
+    asked = (kind.name, bundle.content_hash)
+    if asked in _PROBLEMS:
+        return _PROBLEMS[asked]
+    if len(_PROBLEMS) >= _MOST_PROBLEMS:
+        _PROBLEMS.clear()
+    problem = "; ".join(map(str, find_problems(kind, bundle))) or None
+    _PROBLEMS[asked] = problem
+    return problem
 
 
 def _differs(lake: Lake, kind: PolicyKind, bundle: Bundle) -> bool:
