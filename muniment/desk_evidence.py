@@ -10,16 +10,15 @@ from typing import Any
 from dashboards.evidence_desk import CheckedPack, DecisionForm, ExceptionLine, Finding, Period, Right
 from dashboards.viewer import Viewer
 from governance.access import Action
-from governance.access.asking import Question
 from governance.controls.evaluating import REQUIRED
 from governance.evidence.assessment import Assessed, Assessment, Listed
 from governance.evidence.decisions import Disposed, Disposition, ExceptionId
 from governance.evidence.report_changes import moment
 from governance.evidence.standalone import verify_pack
 from muniment.assessing import Decision, dispose, read_controls, read_findings, review
+from muniment.desk_rights import rights_of
 from muniment.evidence import build_pack
 from muniment.wiring import CommandContext
-from warehouse.names import LAKE_TENANT
 
 MOST_LISTED = 500
 """Exceptions of one control that a page lists; the pack and the command have all."""
@@ -42,12 +41,7 @@ class LakeEvidence:
 
     def rights(self, viewer: Viewer, tenant: str) -> frozenset[Right]:
         """As `EvidenceDesk.rights`. Nobody decides on the lake's own log: no framework is about it."""
-        context = self.context_of(viewer)
-        if tenant == LAKE_TENANT:
-            return frozenset()
-        asked = [Question(action, tenant) for action in _ACTIONS.values()]
-        decisions = context.access.decide_all(context.principal, asked)
-        return frozenset(right for right, each in zip(_ACTIONS, decisions, strict=True) if each.allowed)
+        return rights_of(self.context_of(viewer), tenant, _ACTIONS)
 
     def findings(self, viewer: Viewer, tenant: str, framework: str, period: Period) -> list[Finding]:
         """As `EvidenceDesk.findings`."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from dashboards.request_desk import Erasure, HeldCase, HoldForm, Matter, Outlook, Placed, Report, Right, Waiting
 from dashboards.viewer import Viewer
 from governance.access import Action
-from governance.access.asking import Question
 from muniment.desk_retention import held_cases, scope_words
+from muniment.desk_rights import rights_of
 from muniment.erasing import Erased, approve_erasure, carry_out, order_erasure
 from muniment.erasure_notes import read_notes
 from muniment.erasure_plan import find_person, foresee_erasure
@@ -23,7 +23,6 @@ from retention.erasure import Staying
 from retention.holds import HoldScope, read_scope
 from warehouse.clock import utc_text
 from warehouse.errors import NotFoundError
-from warehouse.names import LAKE_TENANT
 from warehouse.subjects import is_token
 
 _ACTIONS = {
@@ -42,12 +41,7 @@ class LakeRequests:
 
     def rights(self, viewer: Viewer, tenant: str) -> frozenset[Right]:
         """As `RequestDesk.rights`. The lake's own log is about no person and has no holds."""
-        context = self.context_of(viewer)
-        if tenant == LAKE_TENANT:
-            return frozenset()
-        asked = [Question(action, tenant) for action in _ACTIONS.values()]
-        decisions = context.access.decide_all(context.principal, asked)
-        return frozenset(right for right, each in zip(_ACTIONS, decisions, strict=True) if each.allowed)
+        return rights_of(self.context_of(viewer), tenant, _ACTIONS)
 
     def waiting(self, viewer: Viewer, tenant: str) -> list[Waiting]:
         """As `RequestDesk.waiting`."""

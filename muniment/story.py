@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from governance.access import Action
-from governance.access.asking import Question
 from muniment.proving import public_keys
 from muniment.story_cases import Cases, read_cases
 from muniment.wiring import CommandContext
@@ -114,8 +113,7 @@ def _find_person(context: CommandContext, tenant: str, sought: Sought) -> _Perso
 
 
 def _may(context: CommandContext, action: Action, tenant: str) -> bool:
-    (decision,) = context.access.decide_all(context.principal, [Question(action, tenant)])
-    return decision.allowed
+    return context.access.decide(context.principal, action, tenant).allowed
 
 
 def _may_read_contents(context: CommandContext, tenant: str, limits: ReadLimits) -> bool:
