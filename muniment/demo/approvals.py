@@ -1,6 +1,7 @@
 """Approvals by humans: asked in one trace, decided minutes or hours later, acted upon in another that links back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +11,7 @@ from muniment.demo.audit import Actor, Event, call_attributes
 from muniment.demo.calendar import HOUR, MINUTE, SECOND, next_office_time
 from muniment.demo.calls import ToolUse
 from muniment.demo.fleet import Agent, tenant_of
-from muniment.demo.run import Run
+from muniment.demo.run import Run, start_run
 from muniment.demo.world import World
 
 
@@ -131,3 +132,19 @@ def workflow_event(
             extra={"gen_ai.workflow.name": run.task.workflow},
         )
     )
+
+
+@contextmanager
+def resume_run(world: World, approval: Approval, text: str, at: int) -> Iterator[Run]:
+    """Start the run that goes on with what was decided: a trace of its own, linked to the one that asked."""
+    with start_run(
+        world, approval.agent, at, workflow=approval.workflow, text=text, user=approval.user,
+        links=(approval.asked_in,), conversation=approval.conversation,
+    ) as run:  # fmt: skip
+        workflow_event(run, "resumed", approval_id=approval.id)
+        yield run
+
+
+def end_workflow(run: Run, *, done: bool) -> None:
+    """Record that a workflow ended, as its last tool call did."""
+    workflow_event(run, "completed" if done else "failed", outcome="success" if done else "failure")

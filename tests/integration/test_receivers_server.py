@@ -214,6 +214,8 @@ def test_stop_without_start_and_twice(make_harness):
     harness = make_harness()
     harness.receivers.stop(1)
     harness.receivers.stop(1)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", harness.receivers.http_port), timeout=10)
 
 
 def test_a_stop_answers_what_is_in_hand(make_harness):

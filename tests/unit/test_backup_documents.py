@@ -171,7 +171,10 @@ def test_an_altered_list_is_refused(lake, targets, tmp_path):
 
 def test_without_targets_nothing_is_done(lake):
     """A lake without targets mirrors nothing and fails at nothing."""
-    mirror(lake, [], [document(lake, "x")])
+    files = [document(lake, "x")]
+    before = sorted(lake.path.rglob("*"))
+    mirror(lake, [], files)
+    assert sorted(lake.path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(("targets", "error"), [(["backup"], "absolute"), (["/a", "/a"], "each folder once")])

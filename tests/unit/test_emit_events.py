@@ -332,10 +332,11 @@ def test_settings_are_checked_at_the_start(settings, message):
 
 def test_plain_http_to_another_machine_has_to_be_allowed():
     """Sending the key in clear text is possible only under the name that says so."""
-    emitter = Emitter(
-        api_key="k", service_name="s", endpoint="http://lake.example:4318", unsafe_plain_http=True, agent_id="a"
-    )
-    emitter.close()
+    where = {"api_key": "k", "service_name": "s", "endpoint": "http://lake.example:4318", "agent_id": "a"}
+    with pytest.raises(ValueError, match="unsafe_plain_http=True"):
+        Emitter(**where)
+    with Emitter(**where, unsafe_plain_http=True) as emitter:
+        assert not emitter._address.tls
 
 
 def test_key_is_not_shown(spooling):

@@ -115,6 +115,7 @@ def test_waiting_has_an_end(start):
     for number in (1, 2):
         intake.submit(request(number))
         pipeline.wait_for_groups(number)
+    assert [len(group) for group in pipeline.groups] == [1, 1]
 
 
 def test_nothing_is_answered_before_it_is_durable(start):

@@ -4,8 +4,10 @@ from muniment.demo.approvals import (
     Approval,
     Decision,
     decide_later,
+    end_workflow,
     record_decision,
     request_approval,
+    resume_run,
     workflow_event,
 )  # fmt: skip
 from muniment.demo.audit import Event
@@ -112,15 +114,11 @@ def _route(run: Run, region: str | None) -> None:
 
 def _after_decision(world: World, approval: Approval, decision: Decision, at: int) -> None:
     text = f"Payout of {approval.resource[1]}: {decision.value}"
-    with start_run(
-        world, approval.agent, at, workflow=approval.workflow, text=text, user=approval.user,
-        links=(approval.asked_in,), conversation=approval.conversation,
-    ) as run:  # fmt: skip
-        workflow_event(run, "resumed", approval_id=approval.id)
+    with resume_run(world, approval, text, at) as run:
         if decision is Decision.GRANTED:
             done = run.call(approval.use)
             run.chat(text, f"{approval.resource[1]} is {'paid' if done else 'delayed'}.")
-            workflow_event(run, "completed" if done else "failed", outcome="success" if done else "failure")
+            end_workflow(run, done=done)
         else:
             run.chat(text, "I ask the patient for more documents.")
             workflow_event(run, "compensated", reason=f"approval {decision.value}")

@@ -2,7 +2,15 @@
 
 from opentelemetry.trace import SpanContext
 
-from muniment.demo.approvals import Approval, Decision, decide_later, request_approval, workflow_event
+from muniment.demo.approvals import (
+    Approval,
+    Decision,
+    decide_later,
+    end_workflow,
+    request_approval,
+    resume_run,
+    workflow_event,
+)
 from muniment.demo.calls import ToolUse
 from muniment.demo.fleet import PROCUREMENT, Agent
 from muniment.demo.run import start_run
@@ -52,15 +60,11 @@ def settle_invoice(world: World, agent: Agent, at: int) -> None:
 
 def _after_decision(world: World, approval: Approval, decision: Decision, at: int) -> None:
     text = f"Payment of {approval.resource[1]}: {decision.value}"
-    with start_run(
-        world, approval.agent, at, workflow=approval.workflow, text=text, user=approval.user,
-        links=(approval.asked_in,), conversation=approval.conversation,
-    ) as run:  # fmt: skip
-        workflow_event(run, "resumed", approval_id=approval.id)
+    with resume_run(world, approval, text, at) as run:
         if decision is Decision.GRANTED:
             paid = run.call(approval.use)
             run.chat(text, f"{approval.resource[1]} is {'paid' if paid else 'on hold'}.")
-            workflow_event(run, "completed" if paid else "failed", outcome="success" if paid else "failure")
+            end_workflow(run, done=paid)
         else:
             run.chat(text, "I put the invoice on hold and tell the buyer.")
             workflow_event(run, "failed", outcome="failure", reason=f"approval {decision.value}")

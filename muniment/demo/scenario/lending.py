@@ -1,6 +1,14 @@
 """Loans and fraud alerts of the bank; the loan officer asks the fraud agent inside its own trace."""
 
-from muniment.demo.approvals import Approval, Decision, decide_later, request_approval, workflow_event
+from muniment.demo.approvals import (
+    Approval,
+    Decision,
+    decide_later,
+    end_workflow,
+    request_approval,
+    resume_run,
+    workflow_event,
+)
 from muniment.demo.fleet import FRAUD, Agent
 from muniment.demo.run import Run, start_run
 from muniment.demo.world import World
@@ -61,15 +69,11 @@ def _ask_fraud(run: Run, client: str, application: str) -> None:
 
 def _after_decision(world: World, approval: Approval, decision: Decision, at: int) -> None:
     text = f"Payout of {approval.resource[1]}: {decision.value}"
-    with start_run(
-        world, approval.agent, at, workflow=approval.workflow, text=text, user=approval.user,
-        links=(approval.asked_in,), conversation=approval.conversation,
-    ) as run:  # fmt: skip
-        workflow_event(run, "resumed", approval_id=approval.id)
+    with resume_run(world, approval, text, at) as run:
         if decision is Decision.GRANTED:
             done = run.call(approval.use)
             run.chat(text, f"{approval.resource[1]} is {'paid out' if done else 'delayed'}.")
-            workflow_event(run, "completed" if done else "failed", outcome="success" if done else "failure")
+            end_workflow(run, done=done)
         else:
             run.chat(text, "I tell the client that we need more time.")
             workflow_event(run, "failed", outcome="failure", reason=f"approval {decision.value}")

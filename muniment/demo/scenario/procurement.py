@@ -2,7 +2,15 @@
 
 from functools import partial
 
-from muniment.demo.approvals import Approval, Decision, decide_later, request_approval, workflow_event
+from muniment.demo.approvals import (
+    Approval,
+    Decision,
+    decide_later,
+    end_workflow,
+    request_approval,
+    resume_run,
+    workflow_event,
+)
 from muniment.demo.calendar import MINUTE, SECOND
 from muniment.demo.calls import ToolUse
 from muniment.demo.fleet import FINANCE, Agent
@@ -77,14 +85,10 @@ def _order(run: Run, use: ToolUse) -> bool:
 
 def _after_decision(world: World, approval: Approval, decision: Decision, at: int) -> None:
     text = f"Purchase {approval.resource[1]}: {decision.value}"
-    with start_run(
-        world, approval.agent, at, workflow=approval.workflow, text=text, user=approval.user,
-        links=(approval.asked_in,), conversation=approval.conversation,
-    ) as run:  # fmt: skip
-        workflow_event(run, "resumed", approval_id=approval.id)
+    with resume_run(world, approval, text, at) as run:
         if decision is Decision.GRANTED:
             ordered = _order(run, approval.use)
-            workflow_event(run, "completed" if ordered else "failed", outcome="success" if ordered else "failure")
+            end_workflow(run, done=ordered)
         else:
             run.chat(text, "The order was not approved; I tell the store.")
             workflow_event(run, "failed", outcome="failure", reason=f"approval {decision.value}")

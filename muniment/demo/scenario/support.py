@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from muniment.demo.approvals import Approval, Decision, decide_later, request_approval, workflow_event
+from muniment.demo.approvals import (
+    Approval,
+    Decision,
+    decide_later,
+    end_workflow,
+    request_approval,
+    resume_run,
+    workflow_event,
+)
 from muniment.demo.fleet import Agent
 from muniment.demo.people import Subject
 from muniment.demo.run import Run, start_run
@@ -82,15 +90,11 @@ def _refund(run: Run, customer: Subject, order: str, goods: str) -> None:
 
 def _after_decision(world: World, approval: Approval, decision: Decision, at: int) -> None:
     text = f"Refund {approval.resource[1]}: {decision.value}"
-    with start_run(
-        world, approval.agent, at, workflow=approval.workflow, text=text, user=approval.user,
-        links=(approval.asked_in,), conversation=approval.conversation,
-    ) as run:  # fmt: skip
-        workflow_event(run, "resumed", approval_id=approval.id)
+    with resume_run(world, approval, text, at) as run:
         if decision is Decision.GRANTED:
             done = run.call(approval.use)
             run.chat(text, "Your refund is on its way." if done else "There is a delay, a colleague takes over.")
-            workflow_event(run, "completed" if done else "failed", outcome="success" if done else "failure")
+            end_workflow(run, done=done)
         else:
             run.chat(text, "I am sorry: we cannot refund this order, but I can offer you a replacement.")
             workflow_event(run, "compensated", reason=f"approval {decision.value}")

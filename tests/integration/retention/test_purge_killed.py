@@ -101,4 +101,6 @@ def test_a_purge_killed_while_it_is_finished_is_finished(
     purging, open_copy, apply_in_process, undisturbed, first, second
 ):
     """Killed, and killed again at steps of its resumption, twice: what the next one leaves is what one would have."""
-    kill_at(purging, apply_in_process, open_copy(), undisturbed, first, second, second + 1)
+    steps = undisturbed[0]
+    died = kill_at(purging, apply_in_process, open_copy(), undisturbed, first, second, second + 1)
+    assert died[0] == steps[first - 1]

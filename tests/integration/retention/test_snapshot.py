@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import random
 
 import numpy as np
 import pyarrow as pa
@@ -20,70 +19,24 @@ from warehouse.errors import UnavailableError
 from warehouse.policies import Bundle
 
 DAY, HOUR = 86_400_000_000_000, 3_600_000_000_000
-POLICY = compile_policy(
-    Bundle(
-        "retention",
-        {
-            "a.yaml": """
-retention:
-  - {name: base, tables: ["*"], keep: 40}
-  - {name: parts, tables: [contents], keep: 10}
-  - {name: secret, tables: [spans, logs], classes: [restricted], keep: 20}
-  - {name: bot, tables: [spans, audit_events], agents: [bot-1], keep: 60}
-  - {name: debug, tables: [logs], events: ["debug.*"], keep: 12}
-  - {name: dumps, tables: [logs], events: ["debug.*"], keep: 2, action: contents}
-  - {name: floor, tables: [spans], agents: [bot-1], minimum: 60, citation: a law}
-"""
-        },
-    )
-)
+
+
+@pytest.fixture(scope="session")
+def policy(purging):
+    """The policy that `tests/purging.py` counts by, compiled."""
+    return compile_policy(Bundle("retention", {"a.yaml": purging.POLICY}))
 
 
 def append(writer, batch):
     writer.append(batch).result(60)
 
 
-def batch(rows, seed, time):
-    """A few rows of every table around `time`, received up to three days apart from their own time."""
-    pick = random.Random(seed)
-
-    def owned(table, count):
-        times = [time + pick.randrange(-6 * HOUR, 6 * HOUR) for _ in range(count)]
-        more = {
-            "received_unix_nano": [each + pick.randrange(-3 * DAY, 3 * DAY) for each in times],
-            "data_class": [pick.choice([None, "internal", "restricted"]) for _ in range(count)],
-        }
-        if table == "spans":
-            more["agent_id"] = [pick.choice([None, "bot-1", "bot-2"]) for _ in range(count)]
-        if table == "audit_events":
-            more["actor_id"] = [pick.choice(["bot-1", "alice"]) for _ in range(count)]
-            more["actor_type"] = [pick.choice(["agent", "human"]) for _ in range(count)]
-            more["event_name"] = [pick.choice(["approval.granted", "key.rotated"]) for _ in range(count)]
-        if table == "logs":
-            more["event_name"] = [pick.choice([None, "debug.dump", "started"]) for _ in range(count)]
-        return rows.ledgered(table, count, f"b{seed}", time=times, **more)
-
-    spans, logs = owned("spans", 5), owned("logs", 5)
-    parts = []
-    for table, owner in (("spans", spans), ("logs", logs)):
-        for number in (0, 2, 3):
-            own = owner.column("time_unix_nano")[number].as_py()
-            parts.append(rows.contents([number], [f"p{number}"], owner_table=table, time=own, tag=f"b{seed}"))
-    return rows.treated(
-        spans=spans,
-        logs=logs,
-        audit_events=owned("audit_events", 5),
-        metrics=rows.metrics(3, f"b{seed}", time=time),
-        contents=pa.Table.from_batches(parts).combine_chunks().to_batches()[0],
-    )
-
-
 @pytest.fixture
-def filled(writers, lake, rows):
+def filled(writers, purging, rows):
     """A lake with 45 days of everything, most days in several files."""
     writer = writers()
     for seed in range(16):
-        append(writer, batch(rows, seed, rows.NOW - seed * 3 * DAY - 7 * HOUR))
+        append(writer, purging.batch(seed, rows.NOW - seed * 3 * DAY - 7 * HOUR))
         if seed % 6 == 0:
             writer.flush()
     writer.flush()
@@ -131,10 +84,10 @@ def planned_due(found):
 
 
 @pytest.mark.parametrize("days", [-30, 0, 5, 11, 40, 400])
-def test_a_plan_counts_what_counting_row_by_row_counts(filled, lake, rows, days):
+def test_a_plan_counts_what_counting_row_by_row_counts(policy, filled, lake, rows, days):
     """Rules by class, agent and event, minimums, records of the future, contents by their records: exact to the row."""
     now = rows.NOW + days * DAY + 5 * HOUR + 1
-    found = plan(read_snapshot(lake, POLICY, NoHolds(), now, tenants=["acme"]), POLICY, NoHolds(), now, tenant="acme")
+    found = plan(read_snapshot(lake, policy, NoHolds(), now, tenants=["acme"]), policy, NoHolds(), now, tenant="acme")
     expected = {table: count for table, count in expected_due(lake, rows, now).items() if count}
     assert planned_due(found) == expected
     assert expected
@@ -147,13 +100,13 @@ def test_a_plan_counts_what_counting_row_by_row_counts(filled, lake, rows, days)
             assert sum(file.rows for file in partition.drop) == rows_there.num_rows
 
 
-def test_what_a_hold_keeps_is_not_due(filled, lake, rows):
+def test_what_a_hold_keeps_is_not_due(policy, filled, lake, rows):
     """A hold on an agent keeps its spans and their contents, to the row, and nothing of another tenant or agent."""
     now = rows.NOW + 400 * DAY
 
     def planned(*holds):
         held = HoldsInForce(holds)
-        return plan(read_snapshot(lake, POLICY, held, now, tenants=["acme"]), POLICY, held, now, tenant="acme")
+        return plan(read_snapshot(lake, policy, held, now, tenants=["acme"]), policy, held, now, tenant="acme")
 
     free = planned()
     spans = rows.read_table(lake, "spans").filter(pa.compute.field("tenant_id") == "acme")
@@ -198,23 +151,23 @@ def test_only_what_matters_is_read(filled, lake, rows, monkeypatch):
     assert read == []
 
 
-def test_what_is_not_committed_yet_is_not_for_a_plan(filled, lake, rows):
+def test_what_is_not_committed_yet_is_not_for_a_plan(policy, filled, lake, rows):
     """Files above their shard's mark are left alone, and a new file does not make a plan stale; a replaced one does."""
     later = rows.NOW + 400 * DAY
-    found = plan(read_snapshot(lake, POLICY, NoHolds(), later), POLICY, NoHolds(), later)
+    found = plan(read_snapshot(lake, policy, NoHolds(), later), policy, NoHolds(), later)
     append(filled, rows.whole_batch("new", time=rows.NOW - 3 * DAY))
     filled.flush()
     live = {table: rows.live_files(lake, table) for table in ("spans", "audit_events", "logs", "contents", "metrics")}
-    inputs = {"policy_hash": POLICY.content_hash, "holds_hash": NoHolds().content_hash}
+    inputs = {"policy_hash": policy.content_hash, "holds_hash": NoHolds().content_hash}
     assert stale_reasons(found, **inputs, live=live) == []
     assert stale_reasons(found, **inputs, live=live | {"metrics": []}) != []
     mark = next((lake.journal / filled.shard).glob("committed"))
     mark.write_text(json.dumps({"segment": -1}))
-    unsettled = plan(read_snapshot(lake, POLICY, NoHolds(), later), POLICY, NoHolds(), later)
+    unsettled = plan(read_snapshot(lake, policy, NoHolds(), later), policy, NoHolds(), later)
     assert unsettled.is_empty
 
 
-def test_quarantine_goes_by_whole_days(lake, rows):
+def test_quarantine_goes_by_whole_days(lake, policy, rows):
     """Refused records are due when the last moment of their day is."""
     folder = lake.quarantine / "acme" / "2026-11-01"
     folder.mkdir(parents=True)
@@ -222,7 +175,7 @@ def test_quarantine_goes_by_whole_days(lake, rows):
     ends = int(dt.datetime(2026, 11, 2, tzinfo=dt.UTC).timestamp()) * 1_000_000_000 - 1
     due = Duration(0, 40).deadline(ends)
     for now, partitions in ((due - 1, 0), (due, 1)):
-        found = plan(read_snapshot(lake, POLICY, NoHolds(), now), POLICY, NoHolds(), now)
+        found = plan(read_snapshot(lake, policy, NoHolds(), now), policy, NoHolds(), now)
         assert len(found.partitions) == partitions
     (partition,) = found.partitions
     assert (partition.table, partition.whole, partition.drop[0].path) == (
@@ -258,10 +211,10 @@ class HoldSpans:
         return {"half": (mask, of_parts)}
 
 
-def test_what_a_hold_keeps_is_counted_by_row(filled, lake, rows):
+def test_what_a_hold_keeps_is_counted_by_row(policy, filled, lake, rows):
     """Held records and their contents stay, are told with their number, and nothing else is kept for them."""
     now = rows.NOW + 400 * DAY
-    found = plan(read_snapshot(lake, POLICY, HoldSpans(), now, tenants=["acme"]), POLICY, HoldSpans(), now)
+    found = plan(read_snapshot(lake, policy, HoldSpans(), now, tenants=["acme"]), policy, HoldSpans(), now)
     spans = rows.read_table(lake, "spans").to_pylist()
     held = [row for row in spans if row["log_index"] % 2 == 0 and row["tenant_id"] == "acme"]
     parts = [
@@ -277,9 +230,9 @@ def test_what_a_hold_keeps_is_counted_by_row(filled, lake, rows):
     assert planned_due(found)["logs"] == rows.read_table(lake, "logs").num_rows
 
 
-def test_a_damaged_file_is_reported(lake, filled, rows):
+def test_a_damaged_file_is_reported(lake, policy, filled, rows):
     """A file that cannot be read ends the planning; it is not passed over."""
     victim = lake.table("spans") / rows.live_files(lake, "spans")[0]
     victim.write_bytes(b"nothing")
     with pytest.raises(UnavailableError, match="retention: the lake cannot be read"):
-        read_snapshot(lake, POLICY, NoHolds(), rows.NOW)
+        read_snapshot(lake, policy, NoHolds(), rows.NOW)
