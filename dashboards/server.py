@@ -1,8 +1,11 @@
 """What serves the pages: `python -m dashboards.server [OPTION of streamlit run …] -- LAKE`.
 
 Everything that a first visitor would wait for is brought in before the port answers: pages, charts, the desk and what it reads with.
+What was brought in stays: it is taken out of what Python's garbage collector looks through, which Streamlit calls after every run of a
+page, and which would keep the process from sending that page for a tenth of a second.
 """
 
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +22,8 @@ def main(words: list[str]) -> None:
     desk_at(words[-1]).warm()
     from streamlit.web.cli import main as streamlit
 
+    gc.collect()
+    gc.freeze()
     sys.argv = ["streamlit", "run", str(Path(__file__).parent / "entry" / "app.py"), *words]
     streamlit()
 
