@@ -46,6 +46,7 @@ from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
 from pipelines.slo.figures import Burn
+from retention.remembered import Remembered
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
 from warehouse.control.agents import AgentRecord
 from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
@@ -75,6 +76,7 @@ class LakeDesk:
     _context: CommandContext
     _sessions: Sessions
     _answers: Answers = field(default_factory=Answers)
+    _remembered: Remembered = field(default_factory=Remembered)
     _viewed: dict[tuple[str, ...], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -218,7 +220,7 @@ class LakeDesk:
 
     def retention(self, viewer: Viewer, tenant: str) -> Retention:
         """As `Desk.retention`."""
-        return read_retention(self._reading(viewer, tenant, "page", "retention"), tenant)
+        return read_retention(self._reading(viewer, tenant, "page", "retention"), tenant, self._remembered)
 
     def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
         """As `Desk.objectives`."""

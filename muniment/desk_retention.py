@@ -11,15 +11,16 @@ from muniment.holding import scope_json
 from muniment.retaining import make_plan, read_retention_policy
 from muniment.wiring import CommandContext
 from retention.holds import read_scope
+from retention.remembered import Remembered
 
 
-def read_retention(context: CommandContext, tenant: str) -> Retention:
-    """What will go of a tenant, what is held, and what went.
+def read_retention(context: CommandContext, tenant: str, remembered: Remembered) -> Retention:
+    """What will go of a tenant, what is held, and what went; `remembered` is what earlier plans have read.
 
     Raises:
         DeniedError: the principal may not plan, or not see holds.
     """
-    plan = make_plan(context, tenant)
+    plan = make_plan(context, tenant, remembered=remembered)
     due = tuple(
         Due(
             part.table,

@@ -12,6 +12,7 @@ from retention.holds import holds_of
 from retention.plan import Plan, plan
 from retention.policy import AUDIT_TABLE, EVERY, OWNER_TABLES, RETAINED_TABLES, RetentionPolicy
 from retention.policy_compiler import KIND, compile_policy, default_policy
+from retention.remembered import Remembered
 from retention.snapshot import read_snapshot
 from warehouse.control import ControlStore
 from warehouse.errors import InputError, NotFoundError
@@ -56,8 +57,8 @@ def read_holds(control: ControlStore) -> Holding:
     return HoldsInForce(holds_of(control.list_holds()))
 
 
-def make_plan(context: CommandContext, tenant: str | None) -> Plan:
-    """What is due now, of a tenant or of all.
+def make_plan(context: CommandContext, tenant: str | None, *, remembered: Remembered | None = None) -> Plan:
+    """What is due now, of a tenant or of all; `remembered` is what earlier plans of this lake have read.
 
     Raises:
         DeniedError: the principal may not plan.
@@ -68,7 +69,8 @@ def make_plan(context: CommandContext, tenant: str | None) -> Plan:
     check_tenant(context, tenant)
     policy, holds, now = read_retention_policy(context.control), read_holds(context.control), context.clock()
     tenants = None if tenant is None else [tenant]
-    return plan(read_snapshot(context.lake, policy, holds, now, tenants=tenants), policy, holds, now, tenant=tenant)
+    snapshot = read_snapshot(context.lake, policy, holds, now, tenants=tenants, remembered=remembered)
+    return plan(snapshot, policy, holds, now, tenant=tenant)
 
 
 def explain_kind(context: CommandContext, kind: KindOfRecord) -> Explanation:

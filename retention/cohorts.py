@@ -24,7 +24,8 @@ from retention.policy import (
     Combination,
     RetentionPolicy,
 )
-from retention.verdict import CONTENTS, Due, foresee, horizons_of, judge
+from retention.remembered import Remembered, family_key
+from retention.verdict import CONTENTS, Due, due_of, foresee, horizons_of, judge
 from warehouse.lake import Lake
 
 _FAMILY_TABLES = (*OWNER_TABLES, CONTENTS)
@@ -44,7 +45,16 @@ _KEYS = ("file", "code", "owner_code", "held", "age_span", "received_span", "own
 class FamilyReader:
     """Reads families of files for one plan: `policy`, `holds` and the clock say which columns and instants matter."""
 
-    def __init__(self, lake: Lake, policy: RetentionPolicy, holds: Holding, now_unix_nano: int) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        policy: RetentionPolicy,
+        holds: Holding,
+        now_unix_nano: int,
+        *,
+        remembered: Remembered | None = None,
+    ) -> None:
+        self._remembered = remembered
         self._lake = lake
         self._policy = policy
         self._holds = holds
@@ -52,7 +62,18 @@ class FamilyReader:
 
     def read(self, family: Sequence[FileState]) -> list[FileState]:
         """The files of one tenant and day, with the cohorts of those that could not be decided without."""
-        counted = self._count(self._wanted(family))
+        tables = self._tables(family)
+        key = family_key(self._policy.content_hash, self._holds.content_hash, tables, family)
+        known = None if self._remembered is None else self._remembered.family(key)
+        if known is not None and self._is_whole(known):
+            return list(known)
+        read = self._read_family(family, tables)
+        if self._remembered is not None:
+            self._remembered.keep_family(key, read)
+        return read
+
+    def _read_family(self, family: Sequence[FileState], tables: frozenset[str]) -> list[FileState]:
+        counted = self._count(self._rows(family, tables))
         cohorts: dict[tuple[str, str], list[Cohort]] = {}
         for each in counted:
             for number, cohort in zip(each.keys["file"].to_list(), each.cohorts, strict=True):
@@ -73,7 +94,7 @@ class FamilyReader:
     def due_rows(self, family: Sequence[FileState]) -> dict[tuple[str, str], Mask]:
         """Which rows of the files that could not be decided without are due and kept by no hold, by (table, path)."""
         found: dict[tuple[str, str], Mask] = {}
-        for each in self._count(self._wanted(family)):
+        for each in self._count(self._rows(family, self._tables(family))):
             going = [
                 not cohort.holds and judge(cohort, self._policy, self._now).due is Due.ALL for cohort in each.cohorts
             ]
@@ -83,7 +104,7 @@ class FamilyReader:
     def kept_back(self, family: Sequence[FileState], tables: Collection[str]) -> "dict[tuple[str, str], KeptRows]":
         """What keeps each row of the files of some tables from being deleted today, whatever its rule says, by (table, path)."""
         found = {}
-        for each in self._count(self._read(family, set(tables))):
+        for each in self._count(self._rows(family, self._matched(family, set(tables)))):
             reasons: list[Reason | None] = [None]
             codes = []
             for cohort in each.cohorts:
@@ -108,17 +129,37 @@ class FamilyReader:
             return None
         return Reason("minimum", floor.name, floor.citation)
 
-    def _wanted(self, family: Sequence[FileState]) -> dict[str, FamilyRows]:
-        """Rows of the tables that have a file which could not be decided, and of those that these are matched with."""
-        due = self.foresee(family)
-        return self._read(family, {table for (table, _), each in due.items() if each is Due.SOME})
+    def _is_whole(self, family: Sequence[FileState]) -> bool:
+        """Whether each cohort lies on one side of all instants of this plan, so that all of its rows have one answer."""
+        read = {file.table for file in family if file.cohorts is not None}
+        for file in family:
+            tables = sorted(read & set(_FAMILY_TABLES)) if file.table in _FAMILY_TABLES else [file.table]
+            ages = horizons_of(self._policy, tables, file.tenant_id, self._now)
+            floors = self._floors(tables, file.tenant_id)
+            for cohort in file.cohorts or ():
+                aged = [cohort.age, *([] if cohort.owner is None else [cohort.owner.age])]
+                if any(due_of(bounds, each) is Due.SOME for bounds in aged for each in ages):
+                    return False
+                if any(due_of(cohort.received, each) is Due.SOME for each in floors):
+                    return False
+        return True
 
-    def _read(self, family: Sequence[FileState], wanted: set[str]) -> dict[str, FamilyRows]:
+    def _tables(self, family: Sequence[FileState]) -> frozenset[str]:
+        """The tables that have a file which could not be decided, and those that these are matched with."""
+        due = self.foresee(family)
+        return self._matched(family, {table for (table, _), each in due.items() if each is Due.SOME})
+
+    def _matched(self, family: Sequence[FileState], wanted: set[str]) -> frozenset[str]:
+        """These tables, and those whose rows have to be read with theirs."""
         tenant_id, day = family[0].tenant_id, family[0].day
         held = any(self._holds.may_keep(table, tenant_id, day) for table in wanted)
         if CONTENTS in wanted or (held and wanted & set(_FAMILY_TABLES)):
             # Contents are matched with their records, and a hold on one of the two is a hold on both.
-            wanted |= set(OWNER_TABLES) | ({CONTENTS} if held else set())
+            return frozenset({*wanted, *OWNER_TABLES, *([CONTENTS] if held else [])})
+        return frozenset(wanted)
+
+    def _rows(self, family: Sequence[FileState], wanted: frozenset[str]) -> dict[str, FamilyRows]:
+        tenant_id = family[0].tenant_id
         files = [file for file in family if file.table in wanted and file.settled]
         by_table = {table: [file for file in files if file.table == table] for table in sorted(wanted)}
         return {

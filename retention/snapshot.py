@@ -20,6 +20,7 @@ from retention.cohorts import FamilyReader
 from retention.holding import Holding
 from retention.lake_state import Bounds, FileState, LakeSnapshot
 from retention.policy import QUARANTINE, RetentionPolicy
+from retention.remembered import Remembered
 from retention.verdict import CONTENTS, Due, foresee
 from warehouse.clock import NANOS_PER_DAY
 from warehouse.errors import UnavailableError
@@ -38,17 +39,20 @@ def read_snapshot(
     now_unix_nano: int,
     *,
     tenants: Collection[str] | None = None,
+    remembered: Remembered | None = None,
 ) -> LakeSnapshot:
     """What a plan of now needs to know of the lake, of some tenants or of all; changes nothing.
+
+    What is `remembered` of an earlier snapshot is not read again, and what is read is remembered.
 
     Raises:
         UnavailableError: a Delta log or a file cannot be read.
     """
     with reading():
         files, versions = _list_files(lake, tenants)
-        reader = FamilyReader(lake, policy, holds, now_unix_nano)
-        found = []
-        for family in LakeSnapshot(tuple(_with_receipts(lake, files))).families.values():
+        reader = FamilyReader(lake, policy, holds, now_unix_nano, remembered=remembered)
+        found: list[FileState] = []
+        for family in LakeSnapshot(tuple(_with_receipts(lake, files, remembered))).families.values():
             family = _with_owners_receipts(family)  # noqa: PLW2901 - the same files, knowing more
             due = foresee(family, policy, holds, now_unix_nano)
             found += reader.read(family) if Due.SOME in due.values() else family
@@ -181,10 +185,20 @@ def _day_end(day: str) -> int:
     return (int(days) + 1) * NANOS_PER_DAY - 1
 
 
-def _with_receipts(lake: Lake, files: Iterable[FileState]) -> list[FileState]:
-    """The files with the bounds of their receipt, out of their footers."""
+def _with_receipts(lake: Lake, files: Iterable[FileState], remembered: Remembered | None = None) -> Iterator[FileState]:
+    """The files with the bounds of their receipt, out of their footers, where these are not remembered."""
+    unread = []
+    for file in files:
+        known = None if remembered is None or not file.settled else remembered.receipt(file.table, file.path)
+        if known is None:
+            unread.append(file)
+        else:
+            yield replace(file, received=known)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(lambda file: _with_receipt(lake.table(file.table), file), files))
+        for file in pool.map(lambda file: _with_receipt(lake.table(file.table), file), unread):
+            if remembered is not None and file.received is not None and file.table != QUARANTINE:
+                remembered.keep_receipt(file.table, file.path, file.received)
+            yield file
 
 
 def _with_receipt(folder: Path, file: FileState) -> FileState:

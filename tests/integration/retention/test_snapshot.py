@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retention import family_rows
+from retention import family_rows, snapshot
 from retention.durations import Duration
 from retention.holding import HoldsInForce, NoHolds
 from retention.holds import Hold, HoldScope
 from retention.plan import plan, stale_reasons
 from retention.policy_compiler import compile_policy
+from retention.remembered import Remembered
 from retention.snapshot import read_snapshot
 from warehouse.errors import UnavailableError
 from warehouse.policies import Bundle
@@ -149,6 +150,38 @@ def test_only_what_matters_is_read(filled, lake, rows, monkeypatch):
     young = rows.NOW - 400 * DAY
     assert plan(read_snapshot(lake, simple, NoHolds(), young), simple, NoHolds(), young).is_empty
     assert read == []
+
+
+def test_what_is_remembered_makes_the_same_plan(policy, filled, lake, rows, monkeypatch):
+    """With what earlier plans read, each later or earlier one is the one made without; what did not change is not read again."""
+    read = []
+    real = pq.ParquetFile
+
+    class Spy(real):
+        def read(self, columns=None, **more):
+            read.append(tuple(columns))
+            return super().read(columns=columns, **more)
+
+    remembered = Remembered()
+    nobody, held = NoHolds(), HoldsInForce([Hold("h1", "acme", HoldScope(agents=("bot-2",)))])
+    moments = [
+        rows.NOW + hours * HOUR for hours in (-24, 9 * 24, 12 * 24, 12 * 24 + 1, 39 * 24 + 3, 40 * 24, 61 * 24, 12 * 24)
+    ]
+    for now in moments:
+        for holds in (nobody, held, nobody):
+            fresh = plan(read_snapshot(lake, policy, holds, now), policy, holds, now)
+            again = plan(read_snapshot(lake, policy, holds, now, remembered=remembered), policy, holds, now)
+            assert again == fresh
+    monkeypatch.setattr(family_rows.pq, "ParquetFile", Spy)
+    monkeypatch.setattr(snapshot.pq, "read_metadata", None)
+    now = moments[-1]
+    assert plan(read_snapshot(lake, policy, nobody, now, remembered=remembered), policy, nobody, now).partitions
+    assert read == []
+    monkeypatch.undo()
+    append(filled, rows.whole_batch("later", time=rows.NOW - 30 * DAY))
+    filled.flush()
+    fresh = plan(read_snapshot(lake, policy, nobody, now), policy, nobody, now)
+    assert plan(read_snapshot(lake, policy, nobody, now, remembered=remembered), policy, nobody, now) == fresh
 
 
 def test_what_is_not_committed_yet_is_not_for_a_plan(policy, filled, lake, rows):
