@@ -6,8 +6,6 @@ along are used, so that every machine makes the same bytes.
 
 import datetime as dt
 import html
-import json
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +14,7 @@ import pyarrow.compute as pc
 from governance.controls.evaluating import REQUIRED, Outcome, State
 from governance.evidence.assessment import Assessed, Assessment
 from governance.evidence.report_changes import changes, comparison, decided, mark, moment
+from governance.evidence.typeset import typeset
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND, utc_text
 
 if TYPE_CHECKING:
@@ -30,19 +29,12 @@ _BARS = 31
 
 
 def pdf_report(assessed: Assessed, ground: "Ground") -> bytes:
-    """The report as PDF/A-2b."""
-    import typst
+    """The report as PDF/A-2b.
 
-    source = resources.files("governance.evidence").joinpath("report.typ").read_bytes()
-    found: bytes = typst.compile(
-        source,
-        format="pdf",
-        ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(report_data(assessed, ground), ensure_ascii=False)},
-        pdf_standards=["a-2b"],
-        timestamp=ground.as_of_unix_nano // NANOS_PER_SECOND,
-    )
-    return found
+    Raises:
+        UnavailableError: the template cannot be set.
+    """
+    return typeset(report_data(assessed, ground), ground.as_of_unix_nano // NANOS_PER_SECOND)
 
 
 def html_report(assessed: Assessed, ground: "Ground") -> str:

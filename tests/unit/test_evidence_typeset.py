@@ -1,0 +1,50 @@
+"""A report becomes a PDF whatever characters a record holds."""
+
+import pytest
+
+from governance.evidence.typeset import typeset
+from warehouse.errors import UnavailableError
+
+AT = 1_790_812_800
+
+
+def data(text):
+    """A report whose every text is this one."""
+    comparison = {"before": text, "changed": text, "rows": []}
+    plain = dict.fromkeys(("title", "note", "tenant", "lake", "from", "to", "as_of", "fingerprint", "trust"), text)
+    return plain | {"completeness": [text], "holds": 0, "certificates": 0, "comparison": comparison, "controls": []}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("提示词变更 日本語 한국어", id="letters that no font has"),
+        pytest.param("\U0001f525 launch \U0001f680", id="pictures"),
+        pytest.param("ภาษาไทย", id="marks that join"),
+        pytest.param("a\0b\x01c\x1b[31m\x7f", id="control characters"),
+        pytest.param("\ue000\uf8ff\ufffe", id="private and no characters"),
+        pytest.param('the text `"x"` could not be displayed \\u{41} "`', id="what the setter itself says"),
+        pytest.param("a" + "\u0301" * 200 + "\u200d\ufeff", id="marks on marks"),
+        pytest.param("العربية שלום हिन्दी Ελληνικά Кириллица", id="letters that there are"),
+    ],
+)
+def test_any_text_can_be_set(text):
+    """Characters without a glyph stand by their number; nothing that a sender writes keeps a pack from being built."""
+    assert typeset(data(text), AT).startswith(b"%PDF-1.7")
+
+
+def test_the_same_text_makes_the_same_bytes():
+    """Also where characters are numbered; and another text, or one that looks like its number, makes others."""
+    assert typeset(data("提"), AT) == typeset(data("提"), AT)
+    assert typeset(data("提"), AT) != typeset(data("[U+63D0]"), AT)
+
+
+def test_a_text_cannot_turn_the_direction_of_a_line():
+    """Marks that turn it stand by their number, so that no text passes for another: more is drawn than the letters beside them."""
+    assert len(typeset(data("\u202egnp.exe"), AT)) > len(typeset(data("gnp.exe"), AT))
+
+
+def test_a_template_that_cannot_be_set_is_said():
+    """What is not about characters is not tried again: it is an error of this system's own."""
+    with pytest.raises(UnavailableError, match="cannot be set as PDF"):
+        typeset({}, AT)
