@@ -23,6 +23,14 @@ def show() -> None:
         frameworks = desk.evidence.frameworks(viewer, tenant)
     names = {title: name for name, title in frameworks.items()}
     framework = names[choice("Framework", list(names), "framework")]
+    differing = ""
+    with explained(goes_on=True):
+        differing = desk.evidence.differing(viewer, tenant, framework)
+    if differing:
+        st.caption(
+            f"{differing[0].upper()}{differing[1:]}. `muniment evidence controls` names them; what is new or changed is taken over "
+            "by `muniment evidence adopt`, which keeps your own."
+        )
     first, last = _dates()
     period = (_nanos(first), _nanos(last, days=1))
     with st.container(horizontal=True):

@@ -85,6 +85,10 @@ class EvidenceDesk(Protocol):
         """Title of each framework by its id, computed ones first."""
         ...
 
+    def differing(self, viewer: Viewer, tenant: str, framework: str) -> str:
+        """In a sentence how the framework's controls in force differ from those that this version ships; empty where they do not."""
+        ...
+
     def rights(self, viewer: Viewer, tenant: str) -> frozenset[Right]:
         """What the viewer may decide in this tenant."""
         ...

@@ -15,6 +15,7 @@ from governance.evidence.assessment import Assessed, Assessment, Listed
 from governance.evidence.decisions import Disposed, Disposition, ExceptionId
 from governance.evidence.report_changes import moment
 from governance.evidence.standalone import verify_pack
+from muniment.adopting import adoption_of
 from muniment.assessing import Decision, dispose, read_controls, read_findings, review
 from muniment.desk_rights import rights_of
 from muniment.evidence import build_pack
@@ -38,6 +39,12 @@ class LakeEvidence:
         context.check(Action.POLICY_READ, tenant)
         found = sorted(read_controls(context).frameworks.values(), key=lambda each: (each.is_mapping_only, each.id))
         return {each.id: each.title for each in found}
+
+    def differing(self, viewer: Viewer, tenant: str, framework: str) -> str:
+        """As `EvidenceDesk.differing`."""
+        context = self.context_of(viewer)
+        context.check(Action.POLICY_READ, tenant)
+        return adoption_of(context.control).summary(framework)
 
     def rights(self, viewer: Viewer, tenant: str) -> frozenset[Right]:
         """As `EvidenceDesk.rights`. Nobody decides on the lake's own log: no framework is about it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboards.desk import Fact
 from governance.access import Action
+from muniment.adopting import adoption_of
 from muniment.certificates import list_documents
 from muniment.incident_handling import list_incidents
 from muniment.lake_status import read_status
@@ -17,6 +18,7 @@ from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.control import IncidentState
 from warehouse.errors import DeniedError
 from warehouse.names import LAKE_TENANT
+from warehouse.policies import PolicyError
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
 _SERIOUS = {"critical", "high"}
@@ -36,7 +38,12 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
         *_ingest(context, status, tenant),
     ]
     found += [*_incidents(context, tenant), *_objectives(context, tenant)]
-    found += [*_retention(context, status, tenant), *_holds(context, tenant), *_policies(status)]
+    found += [
+        *_retention(context, status, tenant),
+        *_holds(context, tenant),
+        *_policies(status),
+        *_controls(context, tenant),
+    ]
     return sorted(found, key=lambda fact: order[fact.state])
 
 
@@ -198,6 +205,21 @@ def _policies(status: Mapping[str, Any]) -> Iterator[Fact]:
             yield Fact(
                 f"Policy {policy['kind']}", BAD, policy["problem"], "`muniment policy check` names the place", ""
             )
+
+
+def _controls(context: CommandContext, tenant: str) -> Iterator[Fact]:
+    """Nothing where the controls in force are those shipped, or nobody may read them; what is wrong with them stands above."""
+    if not context.access.decide(context.principal, Action.POLICY_READ, tenant).allowed:
+        return
+    try:
+        found = adoption_of(context.control)
+    except PolicyError:
+        return
+    if found.waits:
+        advice = (
+            "`muniment evidence controls` shows which, `muniment evidence adopt` takes them over and keeps your own"
+        )
+        yield Fact("Controls", UNKNOWN, found.summary(), advice, "evidence")
 
 
 def _ago(context: CommandContext, at: int) -> str:

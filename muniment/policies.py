@@ -106,8 +106,9 @@ def apply_bundle(
     kind: PolicyKind,
     bundle: Bundle,
     replacing: str | None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> AppliedBundle:
-    """Put a bundle in force in place of the one with the hash `replacing`, None for none.
+    """Put a bundle in force in place of the one with the hash `replacing`, None for none; the event has `attributes` besides.
 
     Raises:
         DeniedError: the principal may not.
@@ -129,13 +130,13 @@ def apply_bundle(
         policy_id=kind.name,
         policy_version=bundle.content_hash,
     ) as announce:
-        attributes = {"muniment.policy.old_hash": replacing or "none"}
+        more = {"muniment.policy.old_hash": replacing or "none", **(attributes or {})}
         return apply(
             control,
             bundle,
             principal.recorded_by,
             replacing=replacing,
-            announce=lambda _applied: announce(attributes=attributes),
+            announce=lambda _applied: announce(attributes=more),
         )
 
 

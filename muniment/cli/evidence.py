@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from muniment.cli.evidence_controls import register_controls
 from muniment.cli.evidence_decisions import parse_period, print_assessment, register_decisions
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, plain_text, print_json
 from muniment.cli.verifier_keys import WITNESS_HINT, read_keys
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command("verify", epilog="Example: muniment evidence verify pack.zip --vkey lake.vkey")(verify)
     group.command("list", epilog="Example: muniment evidence list --framework soc2")(list_)
     group.command("packs", epilog="Example: muniment evidence packs --tenant acme")(packs)
+    register_controls(group)
     register_decisions(group)
     app.add_typer(group, name="evidence")
 

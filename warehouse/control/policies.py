@@ -72,6 +72,13 @@ class AppliedPolicies(Part):
         with self._database.read() as connection:
             return [_applied_of(row) for row in connection.execute(wanted).mappings()]
 
+    def policy_revisions(self, kind: str) -> list[AppliedPolicy]:
+        """Every policy of a kind that was ever applied, newest first, with its bundle: for questions about what was once in force."""
+        wanted = select(APPLIED_POLICIES).where(APPLIED_POLICIES.c.kind == kind)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted.order_by(APPLIED_POLICIES.c.revision.desc())).mappings()
+            return [_applied_of(row) for row in rows]
+
 
 def _expect_last(connection: Connection, kind: str, replacing: str | None) -> AppliedPolicy | None:
     last = _last(connection, kind)
