@@ -33,6 +33,7 @@ _PAGES = {
     Entry.INCIDENT: "incidents",
     Entry.HOLD: "retention",
     Entry.CERTIFICATE: "retention",
+    Entry.REQUEST: "requests",
 }
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from governance.access import Action
 from muniment.proving import public_keys
 from muniment.story_cases import Cases, read_cases
+from muniment.story_erasures import running_erasures
 from muniment.wiring import CommandContext
 from warehouse.errors import MunimentError
 from warehouse.names import LAKE_TENANT
@@ -59,16 +60,17 @@ def tell_story(
         context.control.tenant(tenant)
     sought = classify(text)
     person = _find_person(context, tenant, sought)
+    running = running_erasures(context, tenant, person.token)
     limits = context.access.limits(context.principal, [tenant])
     now = context.clock()
     tables = (*STORY_TABLES, CONTENTS) if _may_read_contents(context, tenant, limits) else STORY_TABLES
     with context.session([tenant], tables=tables, limits=limits) as session:
-        found = read_story(session, sought, bounds, token=person.token, now=now)
+        found = read_story(session, sought, bounds, token=person.token, now=now, also=running.ids)
     places = [(row.source, row.shard, row.log_index) for row in reversed(found.rows) if row.part is None][:MOST_SEALS]
     # Commitments are made of whole rows, whoever looks: of these rows only whether the seal holds is told.
     with context.session([tenant], tables=STORY_TABLES) as session:
         whole = read_sealed_rows(session, places)
-        cases = read_cases(context, session, tenant, sought, person.token, found, whole)
+        cases = read_cases(context, session, tenant, sought, person.token, found, whole, running)
     lines = sorted(
         [*record_lines(found.rows, _seals(context, tenant, whole)), *cases.lines], key=lambda line: line.time_unix_nano
     )
@@ -77,7 +79,7 @@ def tell_story(
         tenant,
         address,
         tuple(kind for kind in sought.kinds if kind in found.sought or kind is Kind.PERSON),
-        (*found.kinds, *_found_by_cases(found, cases)),
+        (*found.kinds, *_found_by_cases(sought, found, cases)),
         tuple(lines),
         now,
         found.runs,
@@ -127,10 +129,10 @@ def _seals(context: CommandContext, tenant: str, whole: dict[str, pa.Table]) -> 
     return check_seals(logs, whole, [key.vkey for key in public_keys(context, tenant)])
 
 
-def _found_by_cases(found: StoryRecords, cases: Cases) -> tuple[Kind, ...]:
+def _found_by_cases(sought: Sought, found: StoryRecords, cases: Cases) -> tuple[Kind, ...]:
     """A record that is gone is found by its certificate alone."""
     gone = any(line.entry is Entry.CERTIFICATE for line in cases.lines)
-    return (Kind.RECORD,) if gone and not found.rows else ()
+    return (Kind.RECORD,) if gone and sought.index is not None and not found.rows else ()
 
 
 def _notes(
@@ -154,7 +156,9 @@ def _notes(
     if unchecked > 0:
         notes.append(f"the seals of the newest {MOST_SEALS} records were checked; `muniment verify` checks all")
     if sought.only_person and person.token is None:
-        notes.append("the vault of this tenant knows no such person, or their key was destroyed")
+        notes.append(
+            "the vault of this tenant knows no such person, or their key was destroyed: what was erased of somebody is found by the id of the erasure"
+        )
     return notes
 
 

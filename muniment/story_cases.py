@@ -11,6 +11,7 @@ import pyarrow as pa
 from governance.access import Action
 from muniment.desk_retention import scope_words
 from muniment.holding import scope_json
+from muniment.story_erasures import Running, erasure_lines
 from muniment.wiring import CommandContext
 from retention.documents import Documents
 from retention.hold_matching import matches
@@ -49,13 +50,18 @@ def read_cases(
     token: str | None,
     found: StoryRecords,
     rows: Mapping[str, pa.Table],
+    running: Running,
 ) -> Cases:
-    """Incidents, holds and certificates. `rows` are the whole rows of the story, as far as they were read; the session has no limits."""
+    """Incidents, holds, requests and certificates. `rows` are the whole rows of the story, as far as they were read; the session has no limits."""
     cases = Cases()
     _add_incidents(context, tenant, found, cases)
     if tenant != LAKE_TENANT:
         _add_holds(context, tenant, sought, token, found, rows, cases)
         _add_certificates(context, session, tenant, sought, found, cases)
+        lines, problems = erasure_lines(context, session, tenant, running, found.rows)
+        told = {line.link for line in cases.lines}
+        cases.lines += [line for line in lines if line.link not in told]
+        cases.notes += [*running.said, *problems]
     return cases
 
 

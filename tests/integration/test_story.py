@@ -11,6 +11,7 @@ from dashboards.request_desk import HoldForm
 from muniment.cli.app import run
 from muniment.desk import open_desk
 from muniment.story import tell_story
+from muniment.story_erasures import GONE
 from retention.policy_compiler import KIND
 from warehouse.control import FoundIncident, IncidentChange, IncidentRecord, IncidentRow, IncidentState
 from warehouse.errors import DeniedError, InputError, NotFoundError
@@ -36,6 +37,10 @@ RUN, LATER, APART = (
     "4bf92f3577b34da6a3ce929d0e0e4701",
     "5cf92f3577b34da6a3ce929d0e0e4702",
     "6df92f3577b34da6a3ce929d0e0e4703",
+)
+ENDED_REFERENCE = (
+    """select attributes ->> '$."muniment.subject_ref"' as reference from audit_events """
+    "where event_name = 'erasure.completed' and resource_id = $erasure"
 )
 MARKUP = "<script>alert(1)</script> \u202egnp.exe"
 LONG = "long " * 20_000
@@ -330,7 +335,10 @@ def test_what_went_is_told_by_its_certificate(desk, where):
     desk.requests.erase(desk.viewer("officer"), "globex", OTHER, "their request", texts=False)
     second = desk.viewer("second-officer")
     (waiting,) = desk.requests.waiting(second, "globex")
+    token = desk._context.vault.find("globex", OTHER)
+    erasure = _check_running_erasure(desk, token)
     desk.requests.approve(second, "globex", waiting.matter, waiting.id)
+    _check_ended_erasure(desk, token, erasure)
     told = story(desk, record, tenant="globex")
     assert told.found == (Kind.RECORD,)
     (line,) = (line for line in told.lines if line.entry is not Entry.ACCESS)
@@ -338,3 +346,30 @@ def test_what_went_is_told_by_its_certificate(desk, where):
     assert f"record {record} of spans" in line.what
     assert len(line.link) == 64
     assert any("no certificate" in note for note in story(desk, record, role="sre", tenant="globex").notes)
+
+
+def _check_running_erasure(desk, token):
+    """While it runs, a person's token leads to it, for those who may order one; returns its id."""
+    (line,) = (line for line in story(desk, token, tenant="globex").lines if line.entry is Entry.REQUEST)
+    assert line.outcome == "waits for a second person"
+    events = [each.what for each in story(desk, token, tenant="globex").lines if each.entry is Entry.EVENT]
+    assert f"erasure.requested erase subject {line.link}" in events
+    told = story(desk, token, role="auditor", tenant="acme")
+    assert any("subject.erase" in note for note in told.notes)
+    return line.link
+
+
+def _check_ended_erasure(desk, token, erasure):
+    """Once the key is gone the token leads to no certificate, and says why; the erasure's id leads to those of rows and key."""
+    told = story(desk, token, tenant="globex")
+    assert not {line.entry for line in told.lines} & {Entry.CERTIFICATE, Entry.REQUEST}
+    assert erasure not in str(told.to_json())
+    assert GONE in told.notes
+    by_id = story(desk, erasure, tenant="globex")
+    certified = [line for line in by_id.lines if line.entry is Entry.CERTIFICATE]
+    assert [line.what.partition(":")[0] for line in certified] == ["erasure certified", "key destroyed"]
+    assert "approved by" in certified[0].who
+    with desk._context.session(["globex"]) as session:
+        (row,) = session.run_trusted(ENDED_REFERENCE, {"erasure": erasure}).to_pylist()
+    by_reference = story(desk, row["reference"], tenant="globex")
+    assert [line for line in by_reference.lines if line.entry is Entry.CERTIFICATE] == certified

@@ -94,8 +94,10 @@ class StoryRecords:
     cut: tuple[str, ...] = ()
 
 
-def read_story(session: QuerySession, sought: Sought, bounds: Bounds, *, token: str | None, now: int) -> StoryRecords:
-    """Read the records of a story. `token` is the person's, None where nobody is sought or known.
+def read_story(
+    session: QuerySession, sought: Sought, bounds: Bounds, *, token: str | None, now: int, also: Collection[str] = ()
+) -> StoryRecords:
+    """Read the records of a story. `token` is the person's, None where nobody is sought or known; events about `also` belong to it.
 
     Raises:
         QueryError: the records cannot be read, or there are more than settings allow time for.
@@ -116,7 +118,7 @@ def read_story(session: QuerySession, sought: Sought, bounds: Bounds, *, token: 
     followed = frozenset(runs)
     alone = [(row["shard"], row["log_index"]) for row in newest if row["trace_id"] not in followed][: bounds.most]
     rows = _read_rows(session, bounds, when, runs, alone)
-    rows += _read_related(session, bounds, when, runs, rows, names=_named(sought, token, runs, rows))
+    rows += _read_related(session, bounds, when, runs, rows, names=[*also, *_named(sought, token, runs, rows)])
     if len(rows) > bounds.most:
         cut.append(f"the newest {bounds.most:,} records are shown: narrow the time, or ask for more")
     rows = _newest(_once(rows), bounds.most)

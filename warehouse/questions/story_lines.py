@@ -26,6 +26,7 @@ class Entry(StrEnum):
     INCIDENT = "incident"
     HOLD = "hold"
     CERTIFICATE = "certificate"
+    REQUEST = "request"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Line:
     """One thing that happened, at a time in nanoseconds since 1970.
 
     `marks` are the redactions in it (`email 2, phone 1`), `record` its shard and index, `seal` how that record's seal stands and
-    `seal_note` why it does not hold. `link` is the id of an incident, a hold, or a certificate.
+    `seal_note` why it does not hold. `link` is the id of an incident, a hold, a certificate or a request.
     """
 
     time_unix_nano: int
