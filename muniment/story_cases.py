@@ -16,8 +16,8 @@ from muniment.wiring import CommandContext
 from retention.documents import Documents
 from retention.hold_matching import matches
 from retention.holds import Hold, read_scope
-from warehouse.control import HoldRecord
-from warehouse.errors import MunimentError
+from warehouse.control import HoldRecord, IncidentRecord
+from warehouse.errors import MunimentError, NotFoundError
 from warehouse.ledger.certificates import PurgeCertificate
 from warehouse.names import LAKE_TENANT
 from warehouse.query import QuerySession
@@ -54,7 +54,7 @@ def read_cases(
 ) -> Cases:
     """Incidents, holds, requests and certificates. `rows` are the whole rows of the story, as far as they were read; the session has no limits."""
     cases = Cases()
-    _add_incidents(context, tenant, found, cases)
+    _add_incidents(context, tenant, sought, found, cases)
     if tenant != LAKE_TENANT:
         _add_holds(context, tenant, sought, token, found, rows, cases)
         _add_certificates(context, session, tenant, sought, found, cases)
@@ -65,12 +65,14 @@ def read_cases(
     return cases
 
 
-def _add_incidents(context: CommandContext, tenant: str, found: StoryRecords, cases: Cases) -> None:
+def _add_incidents(context: CommandContext, tenant: str, sought: Sought, found: StoryRecords, cases: Cases) -> None:
     if not context.allowed(Action.INCIDENT_READ, [tenant]):
         cases.notes.append("incidents are not shown: that takes the right incident.read")
         return
     places = {(row.shard, row.log_index) for row in found.rows}
-    for incident in context.control.incidents_naming(tenant, found.runs, places):
+    naming = {each.id: each for each in context.control.incidents_naming(tenant, found.runs, places)}
+    naming |= {each.id: each for each in _meant(context, tenant, sought)}
+    for incident in naming.values():
         cases.lines.append(
             Line(
                 incident.opened_unix_nano,
@@ -82,6 +84,17 @@ def _add_incidents(context: CommandContext, tenant: str, found: StoryRecords, ca
                 link=incident.id,
             )
         )
+
+
+def _meant(context: CommandContext, tenant: str, sought: Sought) -> list[IncidentRecord]:
+    """The incident whose id was typed, where it is this tenant's."""
+    if Kind.TICKET not in sought.kinds:
+        return []
+    try:
+        found = context.control.incident(sought.text)
+    except NotFoundError:
+        return []
+    return [found] if found.tenant_id == tenant else []
 
 
 def _add_holds(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,7 @@ from muniment.story_erasures import GONE
 from retention.policy_compiler import KIND
 from warehouse.control import FoundIncident, IncidentChange, IncidentRecord, IncidentRow, IncidentState
 from warehouse.errors import DeniedError, InputError, NotFoundError
+from warehouse.own_events import OwnEvent
 from warehouse.policies import Bundle, apply
 from warehouse.questions.audit_events import EventFilter
 from warehouse.questions.proof import list_logs
@@ -317,6 +319,38 @@ def test_the_command_prints_the_same_story(desk, where, capfd):
     said = capfd.readouterr().err
     assert "tenant acme" in said
     assert "ticket, conversation, approval, person" in said
+
+
+OLD = START - 400 * 86_400 * 10**9
+OWN_EVENTS = {
+    "GRC-71": OwnEvent("globex", "exception.disposed", "user:a", attributes={"muniment.exception.ticket": "GRC-71"}),
+    "2020-88": OwnEvent("globex", "hold.placed", "user:a", attributes={"muniment.hold.case": "2020-88"}),
+    "help-9": OwnEvent("globex", "record.viewed", "user:a", {"reason": "asked in HELP-9 by the board"}),
+    "i66": OwnEvent("globex", "incident.closed", "user:a", {"resource_type": "incident", "resource_id": "i66"}),
+    "rq-5": OwnEvent("globex", "approval.granted", "user:a", {"resource_type": "policy", "resource_id": "rq-5"}),
+}
+
+
+@pytest.fixture(scope="module")
+def old_events(desk):
+    """Events of long ago that each name a ticket, a case or an id in another place."""
+    desk._context.decisions.record_with(
+        [replace(each, fields={**each.fields, "time_unix_nano": OLD}) for each in OWN_EVENTS.values()]
+    )
+
+
+@pytest.mark.parametrize("text", list(OWN_EVENTS))
+def test_a_ticket_in_an_own_event_is_found_however_old(desk, old_events, text):
+    """Events are read over all time, texts of runs only for thirty days: what was not read is said."""
+    told = story(desk, text, tenant="globex")
+    assert [line.what.partition(" ")[0] for line in told.lines if line.time_unix_nano == OLD] == [OWN_EVENTS[text].name]
+    assert any("give a time to look further back" in note for note in told.notes)
+
+
+def test_an_incident_is_found_by_its_id_in_its_own_tenant_alone(desk):
+    """Typed as it stands in an alert; another tenant's stays unknown."""
+    assert whats(story(desk, "i77"), Entry.INCIDENT) == ["high incident: It fails"]
+    assert not story(desk, "i77", tenant="globex").lines
 
 
 @pytest.mark.parametrize(("text", "tenant", "error"), [("", "acme", InputError), ("x-1", "nobody", NotFoundError)])

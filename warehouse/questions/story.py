@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from warehouse.clock import NANOS_PER_DAY
+from warehouse.clock import NANOS_PER_DAY, utc_text
 from warehouse.query import QuerySession
 from warehouse.questions.sought import Kind, Sought
 
@@ -161,6 +161,11 @@ def _read_seeds(
         times: Mapping[str, Any] = {} if kind is Kind.RECORD else when
         values = {**times, **given[kind], "most": bounds.most + 1}
         found[kind] = session.run_trusted(statements[kind], values).to_pylist()
+        if kind is Kind.TICKET and bounds.first_unix_nano is None:
+            cut.append(
+                "events were searched for this ticket over all time, as what they are about, among attributes and in words; texts and "
+                f"attributes of runs and logs from {utc_text(max(texts_first, 0))[:10]} on: give a time to look further back"
+            )
         if len(found[kind]) > bounds.most:
             cut.append(f"only the newest {bounds.most:,} records that name this {kind.value} are looked at")
     return found, cut
