@@ -1,6 +1,7 @@
 """Backing up: asked, recorded, done. A backup reads every record of every tenant, so it is an export like any other.
 
-Recorded as `data.exported` before anything is read, and as `lake.backed_up` with the manifest's SHA-256 once it is whole.
+Recorded as `data.exported` before anything is read, and as `lake.backed_up` with the manifest's SHA-256 once it is whole, in each tenant's log
+with how many of its records it holds.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from warehouse.control.database import parse_url
 from warehouse.durable import make_folder
 from warehouse.errors import InputError, UnavailableError
 from warehouse.names import LAKE_TENANT
+from warehouse.own_events import OwnEvent
 
 _KEYS_APART = "who holds a backup must not hold the keys as well: name a file elsewhere"
 
@@ -110,7 +112,31 @@ def back_up(
             "muniment.backup.bytes": made.size_bytes,
         },
     )
+    context.decisions.record_with(_told_to_tenants(context, made))
     return BackedUp(made, tuple(_notes(context, control)))
+
+
+def _told_to_tenants(context: CommandContext, made: Made) -> list[OwnEvent]:
+    """For each tenant how many records of each of its logs are in the backup: where it lies is the operator's business."""
+    by_tenant: dict[str, dict[str, int]] = {}
+    for log in made.manifest.logs:
+        tenant, _, shard = log.origin.removeprefix(f"{made.manifest.lake}/").partition("/")
+        by_tenant.setdefault(tenant, {})[shard] = log.size
+    by_tenant.pop(LAKE_TENANT, None)
+    return [
+        OwnEvent(
+            tenant,
+            "lake.backed_up",
+            context.principal.recorded_by,
+            fields={"action": "backup", "resource_type": "tenant", "resource_id": tenant},
+            attributes={
+                "muniment.backup.manifest": made.manifest_sha256,
+                "muniment.backup.time_unix_nano": made.manifest.time_unix_nano,
+                "muniment.backup.records": sizes,
+            },
+        )
+        for tenant, sizes in sorted(by_tenant.items())
+    ]
 
 
 def forget_folder(context: CommandContext, folder: Path) -> None:

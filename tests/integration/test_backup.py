@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from governance.controls.evaluating import evaluate
+from governance.controls.framework import default_controls
 from muniment.cli.app import run
 from muniment.wiring import command_context
 from tests.processes import run_code
@@ -327,3 +329,26 @@ def test_it_is_recorded_before_and_after(folder, target, capfd):
     told = json.loads(events[1]["attributes"])
     assert told["muniment.backup.manifest"] == report["manifest_sha256"]
     assert sha256((target / MANIFEST_FILE).read_bytes()).hexdigest() == report["manifest_sha256"]
+
+
+def test_each_tenant_is_told_what_of_its_own_the_backup_holds(context, folder, target, capfd):
+    """How many records of each of its logs, as the manifest has them, and neither the folder nor other tenants; a control reads that."""
+    fill(context, "one")
+    assert run(["backup", str(target), "--lake", str(folder)]) == 0
+    capfd.readouterr()
+    query = "select attributes from audit_events where event_name = 'lake.backed_up'"
+    assert run(["sql", query, "--tenant", "acme", "--format", "json", "--lake", str(folder)]) == 0
+    (event,) = json.loads(capfd.readouterr().out)
+    told = json.loads(event["attributes"])
+    manifest = open_manifest(
+        (target / MANIFEST_FILE).read_bytes(), read_signing_keys(context.lake.keys).verifiers("lake/backup")
+    )
+    sizes = {log.origin: log.size for log in manifest.logs if log.origin.startswith("lake/acme/")}
+    assert {f"lake/acme/{shard}": size for shard, size in told.pop("muniment.backup.records").items()} == sizes
+    assert sizes
+    assert set(told) == {"muniment.backup.manifest", "muniment.backup.time_unix_nano"}
+    control = next(each for each in default_controls().frameworks["pci-dss"].controls if each.id == "10.3.3")
+    with context.session(["acme"]) as session:
+        outcome = evaluate(session, control, from_unix_nano=0, to_unix_nano=context.clock())
+    # the records of this test are from long before: that they are in a backup follows from the shards and sizes told
+    assert set(outcome.population["exception"].to_pylist()) == {"backed up more than a day later"}

@@ -154,3 +154,34 @@ def test_readings_name_who_read(lake):
     assert found(lake, "pci-dss", "10.3.1")[0] == State.INSUFFICIENT
     assert run(["sql", "select count(*) from spans", "--tenant", "acme", "--lake", str(lake)]) == 0
     assert found(lake, "pci-dss", "10.3.1") == (State.SATISFIED, [])
+
+
+def at(lake, days_ago, name, **fields):
+    """Record an event as if the clock stood so many days ago."""
+    context = command_context(lake)
+    then = context.clock() - days_ago * DAY
+    context.clock = lambda: then
+    context.record(name, "acme", **fields)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "records", "state", "exceptions"),
+    [
+        (None, 99, State.INSUFFICIENT, []),
+        (3, 99, State.SATISFIED, []),
+        (3, 1, State.NOT_SATISFIED, ["in no backup", "in no backup"]),  # nor is the event that tells of it
+        (1, 99, State.NOT_SATISFIED, ["backed up more than a day later"]),
+    ],
+)
+def test_each_day_is_in_a_backup_a_day_later(lake, days_ago, records, state, exceptions):
+    """By the size of each log that the backup tells; what is not due yet counts for nothing, and no backup at all establishes nothing."""
+    for name in ("key.issued", "key.revoked"):
+        context = at(lake, 4, name, resource_id="k1")
+    with context.session(["acme"]) as session:
+        (shard,) = session.run_trusted("select distinct shard from audit_events", {})["shard"].to_pylist()
+    if days_ago is not None:
+        backed_up = {"muniment.backup.records": {shard: records}}
+        at(lake, days_ago, "lake.backed_up", resource_type="tenant", resource_id="acme", attributes=backed_up)
+    at(lake, 0, "key.issued", resource_id="k2")
+    assert found(lake, "pci-dss", "10.3.3") == (state, exceptions)
