@@ -1,43 +1,122 @@
-"""Which agents are there, who answers for them, and what were they seen doing?"""
+"""Which agents are there, who answers for them, what were they seen doing, what was changed, and where did which data go?"""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
-from dashboards.frame import begin, choice, desk_of, explained, show_rows
+from dashboards.frame import begin, choice, desk_of, explained, show_rows, story_link
+from dashboards.words import counted
 
 _DAYS = {"7 days": 7, "30 days": 30, "90 days": 90}
+_ORDER = ("restricted", "confidential", "internal", "public")
+"""Classes of data, strictest first; others follow."""
 
 
 def show() -> None:
     """Draw the page."""
     desk, viewer, tenant = desk_of()
-    begin("Agents", "The registry beside what was seen: owners, versions, models, tools and classes of data.", tenant)
+    begin(
+        "Agents",
+        "Who answers for each agent, what it was seen doing, which changes were approved, and where which data went.",
+        tenant,
+    )
     days = _DAYS[choice("Seen within", list(_DAYS), "seen", default="30 days")]
-    with explained(), st.spinner("Reading…"):
+    with explained(), st.spinner("Reading the registry and what was seen…"):
         registered, seen = desk.agents(viewer, tenant, days)
+    _differences(registered, seen)
+    st.subheader("Where which data went")
+    with explained(goes_on=True), st.spinner("Reading every step that reached a provider…"):
+        _data_map(desk.data_map(viewer, tenant, days), tenant, days)
+    st.subheader("What was changed")
+    with explained(goes_on=True), st.spinner("Looking for each change's approval…"):
+        _changes(desk.changes(viewer, tenant, days), tenant)
+    st.subheader("Seen")
+    show_rows(seen, f"agents-{tenant}", empty="No agent was seen in this time. Choose a longer one above.", height=420)
+    st.subheader("Registered")
+    show_rows(
+        registered,
+        f"registry-{tenant}",
+        empty="No agent is registered. The operator adds them with `muniment agent register` or `muniment agent import`.",
+        wide=("purpose",),
+    )
+
+
+def _differences(registered: pa.Table, seen: pa.Table) -> None:
+    """Who was seen without being registered, and the other way round."""
     known = {str(row["agent"]) for row in registered.to_pylist()}
     observed = {str(row["agent"]) for row in seen.to_pylist()}
     if unknown := sorted(observed - known):
-        st.warning(f"{len(unknown)} seen and not registered", icon=":material/person_alert:")
+        st.warning(f"{counted(len(unknown), 'agent')} seen and not registered", icon=":material/person_alert:")
         st.text(", ".join(unknown[:30]))
     if silent := sorted(known - observed):
-        st.info(f"{len(silent)} registered and not seen in this time", icon=":material/volume_off:")
+        st.info(f"{counted(len(silent), 'agent')} registered and not seen in this time", icon=":material/volume_off:")
         st.text(", ".join(silent[:30]))
-    st.subheader("Registered")
-    show_rows(registered, f"registry-{tenant}", empty="None. `muniment agent register` or `import` adds them.")
-    st.subheader("Seen")
-    show_rows(seen, f"agents-{tenant}", empty="None in this time.", height=420)
-    st.subheader("Which class of data went to which provider")
-    show_rows(_data_map(seen), f"data-map-{tenant}", empty="Nothing was sent to a model in this time.")
+    if known and known == observed:
+        st.success(
+            f"All {counted(len(known), 'agent')} that were seen are registered, and all registered ones were seen.",
+            icon=":material/check_circle:",
+        )
 
 
-def _data_map(seen: pa.Table) -> pa.Table:
-    """A row an agent, class and provider."""
-    return pa.Table.from_pylist(
-        [
-            {"agent": row["agent"], "data class": kind, "provider": provider}
-            for row in seen.to_pylist()
-            for kind in row["data_classes"] or []
-            for provider in row["providers"] or []
-        ]
+def _data_map(found: pa.Table, tenant: str, days: int) -> None:
+    """One question with its answer, and the map that it is read from."""
+    if not found.num_rows:
+        st.info("No step of this time reached a provider of models.", icon=":material/info:")
+        return
+    classes = sorted(
+        {*_ORDER, *found.column("data_class").to_pylist()},
+        key=lambda each: (_ORDER.index(each) if each in _ORDER else len(_ORDER), each),
+    )
+    providers = sorted(set(found.column("provider").to_pylist()))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = choice("Did data of this class", classes, "class")
+        provider = choice("reach this provider?", providers, "provider")
+    here = found.filter(pc.equal(found.column("provider"), provider))
+    reached = here.filter(pc.equal(here.column("data_class"), kind))
+    steps, all_steps = pc.sum(reached.column("spans")).as_py() or 0, pc.sum(here.column("spans")).as_py() or 0
+    if steps:
+        st.warning(
+            f"Yes: {counted(steps, 'step')} of the last {days} days. The newest of each agent is below, with its record number.",
+            icon=":material/priority_high:",
+        )
+    else:
+        unknown = here.filter(pc.equal(here.column("data_class"), "not known"))
+        loose = pc.sum(unknown.column("spans")).as_py() or 0
+        said = f"none of the {counted(all_steps, 'step')} that reached this provider in the last {days} days is of this class"
+        if loose:
+            st.warning(
+                f"Can't be established: {said}, but of {loose:,} the class is not known. Have the operator see whether redaction is switched on.",
+                icon=":material/help:",
+            )
+        else:
+            st.success(
+                f"No: {said}. Each of them has a record number, so a missing one would be missed (Integrity).",
+                icon=":material/check_circle:",
+            )
+    show_rows(
+        found,
+        f"data-map-{tenant}",
+        empty="",
+        links={"story": [story_link(row, tenant) for row in found.select(["shard", "log_index"]).to_pylist()]},
+    )
+
+
+def _changes(found: pa.Table, tenant: str) -> None:
+    """Each change with its approval, or with what is wrong with it."""
+    wrong = found.num_rows - (pc.sum(found.column("approved")).as_py() or 0)
+    if wrong:
+        st.error(
+            f"{counted(wrong, 'change')} of {found.num_rows:,} without a valid approval. Decide on them on the page Evidence, SOC 2, CC8.1.",
+            icon=":material/error:",
+        )
+    elif found.num_rows:
+        st.success(
+            f"{counted(found.num_rows, 'change')}, each approved before it by somebody else.",
+            icon=":material/check_circle:",
+        )
+    show_rows(
+        found,
+        f"changes-{tenant}",
+        empty="No change of a prompt, model, tool, agent or release was recorded in this time.",
+        links={"story": [story_link(row, tenant) for row in found.select(["shard", "log_index"]).to_pylist()]},
     )

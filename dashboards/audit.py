@@ -1,11 +1,10 @@
 """Who did what: audit events by time, name, person, outcome, and any text."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboards.frame import begin, choice, desk_of, explained, line, show_rows
+from dashboards.frame import begin, choice, desk_of, explained, line, show_rows, story_link
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
@@ -32,15 +31,9 @@ def show() -> None:
         f"events-{tenant}",
         empty="No event fits. Clear a filter, or choose a longer time.",
         height=520,
-        links={"story": [_story(row, tenant) for row in events.select(["shard", "log_index"]).to_pylist()]},
+        links={"story": [story_link(row, tenant) for row in events.select(["shard", "log_index"]).to_pylist()]},
     )
     st.caption("*story* opens everything that belongs to a record: its run, approvals, accesses, holds and seal.")
-
-
-def _story(row: dict[str, object], tenant: str) -> str:
-    """Where the whole story of a record stands."""
-    given = {"tenant": tenant, "find": f"{row['shard']}/{row['log_index']}"}
-    return f"/search?{urlencode(given)}#story"
 
 
 def _filter(names: list[str]) -> EventFilter:

@@ -229,6 +229,14 @@ class Desk(Protocol):
         """The registry, and who was seen within so many days."""
         ...
 
+    def data_map(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
+        """Which class of an agent's data reached which provider within so many days, as steps show them together."""
+        ...
+
+    def changes(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
+        """Changes of agents within so many days, newest first: each approved, or why not."""
+        ...
+
 
 def open_desk(lake: Path) -> Desk:
     """Who answers about the lake in this folder.

@@ -4,25 +4,33 @@ Texts of records are shown as text: in tables, in `st.text` or in code blocks, n
 """
 
 import io
+import logging
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from types import MappingProxyType
 from typing import NoReturn
+from urllib.parse import urlencode
 
 import altair as alt
 import pyarrow as pa
-import pyarrow.csv as pc
+import pyarrow.compute as pc
 import streamlit as st
+from pyarrow import csv
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import RerunException, StopException
 
 from dashboards.desk import Desk
 from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
+from dashboards.words import COST, counted, worded
 from warehouse.clock import system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
 
 MOST_SHOWN = 5_000
+_NEXT = "load the page again in a minute; if it says the same, show this to whoever runs the system."
+_log = logging.getLogger(__name__)
 _ROW_PIXELS = 35
 
 
@@ -36,20 +44,36 @@ def begin(title: str, lead: str, tenant: str) -> None:
 
 @contextmanager
 def explained(*, goes_on: bool = False) -> Iterator[None]:
-    """Show what went wrong in the block as the error says it: what was got, what was expected, what to do.
+    """Show what went wrong in the block: what happened, what it means, what to do next, and never a traceback.
 
-    The page ends there, unless it `goes_on` with what stands beside the block.
+    The page ends there, unless it `goes_on` with what stands beside the block. What no part of Muniment explains goes to the log of
+    whoever runs the pages, under a number that the page shows.
     """
     try:
         yield
+    except (StopException, RerunException):
+        raise  # how Streamlit ends a run: nothing went wrong
     except DeniedError as exc:
         st.error("You may not see this.", icon=":material/lock:")
         st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
         if not goes_on:
             st.stop()
     except MunimentError as exc:
-        st.error("This cannot be shown now.", icon=":material/error:")
-        st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
+        st.error(
+            "This cannot be shown now. Nothing was changed, and nothing here says that the records are damaged or whole.",
+            icon=":material/error:",
+        )
+        st.text(str(exc) + (f"\nWhat to do: {exc.hint}" if exc.hint else f"\nWhat to do: {_NEXT}"))
+        if not goes_on:
+            st.stop()
+    except Exception:  # noqa: BLE001 - whatever it is, people get words and the operator gets the traceback
+        number = uuid.uuid4().hex[:8]
+        _log.exception("page failed, number %s", number)
+        st.error("This page failed, and shows nothing rather than half of an answer.", icon=":material/error:")
+        st.text(
+            f"Nothing was changed. What to do: load the page again; if it fails again, give the operator the number {number}, "
+            "which stands in the log of the pages."
+        )
         if not goes_on:
             st.stop()
 
@@ -65,14 +89,14 @@ def show_rows(
 ) -> None:
     """Rows as a table with its export, or, where there are none, what that means.
 
-    `links` are columns of addresses of other pages, shown by what stands after their # and not exported. Columns in `wide` hold
+    Columns are named in the officer's words. `links` are columns of addresses of other pages, shown by what stands after their # and not exported. Columns in `wide` hold
     long texts: they get the same, readable width.
     """
-    rows = found if isinstance(found, pa.Table) else pa.Table.from_pylist(list(found))
+    rows = worded(found if isinstance(found, pa.Table) else pa.Table.from_pylist(list(found)))
     if not rows.num_rows:
         st.info(empty, icon=":material/info:")
         return
-    shown = rows
+    shown = _blank(rows)
     for place, (label, addresses) in enumerate(links.items(), 1):
         shown = shown.add_column(place, label, pa.array(addresses, pa.string()))
     st.dataframe(
@@ -83,14 +107,15 @@ def show_rows(
         column_config={
             **{label: st.column_config.LinkColumn(display_text=r"#(.+)$") for label in links},
             **{label: st.column_config.TextColumn(width="medium") for label in wide},
+            COST: st.column_config.NumberColumn(format="$%.4f"),
         },
     )
     if rows.num_rows > MOST_SHOWN:
         st.caption(f"The first {MOST_SHOWN:,} of {rows.num_rows:,} rows; the export has all.")
     buffer = io.BytesIO()
-    pc.write_csv(_flat(rows), buffer)
+    csv.write_csv(_flat(rows), buffer)
     st.download_button(
-        f"Export {rows.num_rows:,} rows as CSV",
+        f"Export {counted(rows.num_rows, 'row')} as CSV",
         buffer.getvalue(),
         file_name=f"{name}.csv",
         mime="text/csv",
@@ -140,6 +165,12 @@ def go_to(page: str, **filters: str) -> NoReturn:
     st.rerun()
 
 
+def story_link(row: Mapping[str, object], tenant: str) -> str:
+    """Where the whole story of a record stands, by its `shard` and `log_index`; as a column it shows the word *story*."""
+    given = {"tenant": tenant, "find": f"{row['shard']}/{row['log_index']}"}
+    return f"/search?{urlencode(given)}#story"
+
+
 def chart_data(values: Sequence[Mapping[str, object]]) -> alt.InlineData:
     """Rows for a chart, in the page itself: nothing is fetched."""
     return alt.InlineData(values=[dict(each) for each in values])
@@ -153,6 +184,12 @@ def moment(unix_nano: int) -> str:
 def desk_of() -> tuple[Desk, Viewer, str]:
     """Who answers, who looks, and at which tenant: put there by `app` before any page runs."""
     return st.session_state["desk"], st.session_state["viewer"], st.session_state["tenant"]
+
+
+def _blank(rows: pa.Table) -> pa.Table:
+    """Rows with nothing where there is no text: the word *None* in grey is no answer."""
+    columns = [pc.fill_null(column, "") if pa.types.is_string(column.type) else column for column in rows.columns]
+    return pa.Table.from_arrays(columns, names=rows.column_names)
 
 
 def _flat(rows: pa.Table) -> pa.Table:

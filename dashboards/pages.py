@@ -25,6 +25,7 @@ from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
 
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
+_LOOK = Path(__file__).with_name("look.css")
 
 
 @functools.cache
@@ -36,6 +37,7 @@ def desk_at(lake: str) -> Desk:
 def main(lake: str) -> None:
     """Find out who looks, then draw what the address names, of the lake in this folder."""
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
+    st.html(_LOOK)
     found = st.Page(search.show, title="Search", icon=":material/search:", url_path="search")
     pages = [
         st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview"),
@@ -50,8 +52,9 @@ def main(lake: str) -> None:
         st.Page(request_forms.show, title="Requests", icon=":material/assignment_ind:", url_path="requests"),
         st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
     ]
-    with explained():
+    with explained(), st.spinner("Opening the lake…"):
         desk = desk_at(lake)
+    with explained():
         viewer = identify(desk)
     page = st.navigation([st.Page(_first, title="Muniment", default=True, visibility="hidden"), *pages])
     _land(pages, at_door=page.url_path == "")
@@ -61,7 +64,8 @@ def main(lake: str) -> None:
         if search.box():
             st.switch_page(found, query_params={"tenant": st.session_state["tenant"]})
     _sidebar(desk, viewer)
-    page.run()
+    with explained():
+        page.run()
 
 
 def _first() -> None:
@@ -93,8 +97,9 @@ def _tenant(viewer: Viewer) -> str:
 
 
 def _sidebar(desk: Desk, viewer: Viewer) -> None:
-    st.sidebar.caption(f"Lake {desk.lake_name}")
-    st.sidebar.text(f"Signed in as {viewer.name} ({', '.join(viewer.roles)})")
+    st.sidebar.caption(f"Lake: {desk.lake_name}")
+    who = f"{viewer.name} ({', '.join(viewer.roles)})"
+    st.sidebar.text(f"Signed in as {who}" if desk.asks_sign_in else f"You are {who}")
     if desk.asks_sign_in:
         st.sidebar.button("Sign out", on_click=sign_out, args=(desk, viewer), icon=":material/logout:")
         return

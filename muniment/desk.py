@@ -30,6 +30,7 @@ from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
+from muniment.desk_agents import CHANGE_TABLES, read_changes
 from muniment.desk_answers import Answers
 from muniment.desk_evidence import LakeEvidence
 from muniment.desk_requests import LakeRequests
@@ -58,7 +59,7 @@ from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
 from warehouse.query import QuerySession
 from warehouse.questions.activity import ACTIVITY_TABLES, daily_activity, recent_traces
-from warehouse.questions.agents import AGENT_TABLES, seen_agents
+from warehouse.questions.agents import AGENT_TABLES, data_map, seen_agents
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, event_names, find_events
 from warehouse.questions.listening import silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
@@ -268,6 +269,22 @@ class LakeDesk:
         )  # fmt: skip
         registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
         return pa.Table.from_pylist([_agent(each) for each in registered]), seen
+
+    def data_map(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
+        """As `Desk.data_map`."""
+        context = self._reading(viewer, tenant, "page", "agents")
+        first = context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
+        return self._answers.ask(
+            context, tenant, AGENT_TABLES, ("data map", first), lambda session: data_map(session, first_unix_nano=first)
+        )
+
+    def changes(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
+        """As `Desk.changes`."""
+        context = self._reading(viewer, tenant, "page", "agents")
+        now = context.clock()
+        period = (now // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY, now)
+        with self._session(context, tenant, CHANGE_TABLES) as session:
+            return read_changes(context, session, period)
 
     def _as(self, viewer: Viewer) -> CommandContext:
         return self._context_of(self._sessions.principal(viewer.ticket))

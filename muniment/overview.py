@@ -3,7 +3,7 @@
 `good`, `bad` and `unknown` are three answers: what nobody has established is never shown as good.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dashboards.desk import Fact
@@ -12,6 +12,8 @@ from muniment.adopting import adoption_of
 from muniment.certificates import list_documents
 from muniment.incident_handling import list_incidents
 from muniment.lake_status import read_status
+from muniment.proving import LogState, log_states
+from muniment.recorder import SELF_SHARD
 from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_SECOND, utc_text
@@ -25,17 +27,25 @@ _SERIOUS = {"critical", "high"}
 _NAMED = 5
 _LATE_SECONDS = 26 * 3600
 _STALE_WITNESS_SECONDS = 3600
+_STALE_RULES_SECONDS = 3600
+_CONNECT = "have the operator connect an agent: docs/connect shows how"
+_DAILY = "have the operator run `muniment up`, which carries it out every day"
+_NUMBERED = {"spans": "steps", "audit_events": "events", "logs": "log lines"}
+"""What has a record number and stands under a seal."""
+_BESIDE = {"contents": "texts", "metrics": "measurements"}
+"""What is kept beside it: texts by their digests in the records, measurements without a number."""
 
 
 def facts(context: CommandContext, tenant: str) -> list[Fact]:
     """What stands well and what does not, worst first."""
     status = read_status(context, senders=False, tenant=tenant)
+    logs = log_states(context, tenant)
     order = {BAD: 0, UNKNOWN: 1, GOOD: 2}
     found = [
-        *_sealed(context, status),
+        *_sealed(context, logs),
         *_verified(status),
         *_witnessed(context, status),
-        *_ingest(context, status, tenant),
+        *_ingest(context, status, tenant, logs),
     ]
     found += [*_incidents(context, tenant), *_objectives(context, tenant)]
     found += [
@@ -47,19 +57,25 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
     return sorted(found, key=lambda fact: order[fact.state])
 
 
-def _sealed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fact]:
-    at = status["last_checkpoint_unix_nano"]
-    if at is None:
-        yield Fact(
-            "Seal", UNKNOWN, "no record has been sealed yet", "send records: docs/connect shows how", "integrity"
-        )
-        return
-    yield Fact("Seal", GOOD, f"records are sealed; the newest seal is {_ago(context, at)} old", page="integrity")
+def _sealed(context: CommandContext, logs: Sequence[LogState]) -> Iterator[Fact]:
+    broken = [log for log in logs if log.problem or not log.signed_by]
+    if broken:
+        why = broken[0].problem or "its newest seal is not signed by a key of this lake"
+        said = f"{len(broken)} of {len(logs)} logs cannot be relied on: {broken[0].origin}: {why}"
+        advice = "keep what there is as it is, and have the operator run `muniment verify`, which names every record concerned"
+        yield Fact("Seal", BAD, said, advice, "integrity")
+    elif logs:
+        newest = max(log.grown_unix_nano for log in logs)
+        count = sum(log.size for log in logs)
+        said = f"{count:,} record numbers are sealed; the newest was given {_ago(context, newest)} ago"
+        yield Fact("Seal", GOOD, said, page="integrity")
+    else:
+        yield Fact("Seal", UNKNOWN, "no record has been sealed yet", _CONNECT, "integrity")
 
 
 def _verified(status: Mapping[str, Any]) -> Iterator[Fact]:
     schedules = status["schedules"]
-    advice = "run `muniment verify`, or `muniment up`, which verifies every hour"
+    advice = "have the operator run `muniment verify`, or `muniment up`, which verifies every hour"
     if schedules is None or schedules["problem"]:
         yield Fact("Verification", UNKNOWN, "no scheduled verification is known", advice, "integrity")
         return
@@ -70,7 +86,7 @@ def _verified(status: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact(
             "Verification",
             GOOD,
-            f"every record checked fits its seal, {utc_text(last['asked_unix_nano'])[:16]}",
+            f"every record fits its seal: checked {_moment(last['asked_unix_nano'])}",
             page="integrity",
         )
     elif last["status"] == "failure":
@@ -78,7 +94,7 @@ def _verified(status: Mapping[str, Any]) -> Iterator[Fact]:
             "Verification",
             BAD,
             "the last verification found something or could not run",
-            "run `muniment verify`: it names what",
+            "have the operator run `muniment verify`: it names what",
             "integrity",
         )
     else:
@@ -92,7 +108,7 @@ def _witnessed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[F
             "Independent witness",
             UNKNOWN,
             "none is configured: the seal protects against outsiders, not against who runs this system",
-            "docs/how-to/witness.md shows how to add one",
+            "have the operator add one: docs/how-to/witness.md shows how",
             "integrity",
         )
         return
@@ -108,21 +124,32 @@ def _witnessed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[F
     )
 
 
-def _ingest(context: CommandContext, status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
+def _ingest(
+    context: CommandContext, status: Mapping[str, Any], tenant: str, logs: Sequence[LogState]
+) -> Iterator[Fact]:
     running = [each for each in status["collectors"] if each.get("ok")]
-    newest = max((row["newest_unix_nano"] for row in status["tables"] if row["tenant_id"] == tenant), default=0)
-    rows = sum(row["rows"] for row in status["tables"] if row["tenant_id"] == tenant)
-    if not rows:
-        yield Fact(
-            "Records", UNKNOWN, "nothing has arrived for this tenant yet", "docs/connect shows how to send", "activity"
+    tables = [row for row in status["tables"] if row["tenant_id"] == tenant]
+    newest = max((row["newest_unix_nano"] for row in tables), default=0)
+    counts = {row["table"]: row["rows"] for row in tables if row["rows"]}
+    own = all(f"/{SELF_SHARD}" in log.origin for log in logs)  # what people and Muniment itself did here, and no agent
+    if tenant != LAKE_TENANT and (own or not counts):
+        said = "no agent has sent anything for this tenant yet" + (
+            "; what people did here is on record" if counts else ""
         )
+        yield Fact("Records", UNKNOWN, said, _CONNECT)
     else:
-        yield Fact(
-            "Records", GOOD, f"{rows:,} records; the newest is from {utc_text(newest)[:16]} UTC", page="activity"
-        )
+        sealed = sum(counts.get(table, 0) for table in _NUMBERED)
+        parts = ", ".join(f"{counts[table]:,} {words}" for table, words in _NUMBERED.items() if table in counts)
+        more = " and ".join(f"{counts[table]:,} {words}" for table, words in _BESIDE.items() if table in counts)
+        said = f"{sealed:,} records ({parts}){f', with {more}' if more else ''}; the newest is from {_moment(newest)}"
+        yield Fact("Records", GOOD, said)
     if not running:
         yield Fact(
-            "Collector", UNKNOWN, "no collector runs on this machine now", "`muniment up` starts one", "integrity"
+            "Collector",
+            UNKNOWN,
+            "no collector runs on this machine now, so nothing new can come in",
+            "have the operator start one: `muniment up`",
+            "integrity",
         )
     problems = [problem for each in running for problem in each.get("problems", ())]
     if problems:
@@ -145,7 +172,15 @@ def _incidents(context: CommandContext, tenant: str) -> Iterator[Fact]:
     serious = [each for each in running if each.severity in _SERIOUS and each.state.unattended]
     if serious:
         said = f"{len(running)} open, {len(serious)} of them serious and with nobody yet"
-        yield Fact("Incidents", BAD, said, "the page about incidents has them", "incidents")
+        yield Fact("Incidents", BAD, said, "open each, acknowledge it, and say what is done about it", "incidents")
+        return
+    looked = max((each.evaluated_unix_nano for each in context.control.rule_progress(tenant).values()), default=0)
+    advice = "have the operator run `muniment up`, which looks every minute, or `muniment incident detect` once"
+    if not looked:
+        yield Fact("Incidents", UNKNOWN, "no rule has looked for any yet", advice, "incidents")
+    elif context.clock() - looked > _STALE_RULES_SECONDS * NANOS_PER_SECOND:
+        said = f"{len(running) or 'none'} open, but no rule has looked for {_ago(context, looked)}"
+        yield Fact("Incidents", UNKNOWN, said, advice, "incidents")
     else:
         said = f"{len(running)} open, nothing serious waits for somebody" if running else "none is open"
         yield Fact("Incidents", GOOD, said, page="incidents")
@@ -162,12 +197,13 @@ def _objectives(context: CommandContext, tenant: str) -> Iterator[Fact]:
     kept = sum(each.state == "met" for each in figures)
     if spent:
         said = f"the error budget of {len(spent)} of {len(figures)} is spent: {', '.join(spent[:_NAMED])}"
-        yield Fact("Objectives", BAD, said, "the page about SLOs has the figures", "slos")
+        yield Fact("SLOs", BAD, said, "look which runs made it worse, and who answers for the agent", "slos")
     elif kept:
         said = f"{kept} of {len(figures)} are kept; the others have too few events, or nothing was measured"
-        yield Fact("Objectives", GOOD if kept == len(figures) else UNKNOWN, said, page="slos")
+        yield Fact("SLOs", GOOD if kept == len(figures) else UNKNOWN, said, page="slos")
     else:
-        yield Fact("Objectives", UNKNOWN, "none has been measured yet", "`muniment up` computes them", "slos")
+        advice = "have the operator run `muniment up`, which computes them every minute"
+        yield Fact("SLOs", UNKNOWN, "none has been measured yet", advice, "slos")
 
 
 def _retention(context: CommandContext, status: Mapping[str, Any], tenant: str) -> Iterator[Fact]:
@@ -179,16 +215,16 @@ def _retention(context: CommandContext, status: Mapping[str, Any], tenant: str) 
             "Deletion",
             BAD,
             f"{len(open_ones)} begun and not finished",
-            "`muniment retention apply` finishes them",
+            "have the operator run `muniment retention apply`, which finishes them",
             "retention",
         )
     last = status["last_purge"]["unix_nano"]
     if last:
         late = context.clock() - last > _LATE_SECONDS * NANOS_PER_SECOND
-        state, advice = (UNKNOWN, "`muniment up` runs it every day") if late else (GOOD, "")
+        state, advice = (UNKNOWN, _DAILY) if late else (GOOD, "")
         yield Fact("Retention", state, f"last carried out {_ago(context, last)} ago", advice, "retention")
     else:
-        yield Fact("Retention", UNKNOWN, "never carried out yet", "`muniment up` runs it every day", "retention")
+        yield Fact("Retention", UNKNOWN, "never carried out yet", _DAILY, "retention")
 
 
 def _holds(context: CommandContext, tenant: str) -> Iterator[Fact]:
@@ -203,7 +239,10 @@ def _policies(status: Mapping[str, Any]) -> Iterator[Fact]:
     for policy in status["policies"]:
         if policy["problem"]:
             yield Fact(
-                f"Policy {policy['kind']}", BAD, policy["problem"], "`muniment policy check` names the place", ""
+                f"Policy {policy['kind']}",
+                BAD,
+                policy["problem"],
+                f"have the operator run `muniment policy check {policy['kind']}`, which names the place; what was in force stays so",
             )
 
 
@@ -220,6 +259,10 @@ def _controls(context: CommandContext, tenant: str) -> Iterator[Fact]:
             "`muniment evidence controls` shows which, `muniment evidence adopt` takes them over and keeps your own"
         )
         yield Fact("Controls", UNKNOWN, found.summary(), advice, "evidence")
+
+
+def _moment(at: int) -> str:
+    return f"{utc_text(at)[:16].replace('T', ' ')} UTC"
 
 
 def _ago(context: CommandContext, at: int) -> str:

@@ -1,4 +1,4 @@
-"""What agents were seen doing: versions, models, tools, classes of data, and when last."""
+"""What agents were seen doing: versions, models, tools, when last, and which class of data reached which provider."""
 
 from importlib import resources
 
@@ -7,10 +7,21 @@ import pyarrow as pa
 from warehouse.query import QuerySession
 
 AGENT_TABLES = ("spans",)
-"""The tables that a session for this question has to open."""
+"""The tables that a session for these questions has to open."""
 
 
 def seen_agents(session: QuerySession, *, first_unix_nano: int) -> pa.Table:
     """A row an agent seen since then: agent, name, versions, models, providers, tools, data_classes, runs, errors, last_seen."""
-    sql = resources.files("warehouse.questions").joinpath("sql/agents.sql").read_text(encoding="utf8")
-    return session.run_trusted(sql, {"first": first_unix_nano})
+    return session.run_trusted(_sql("agents.sql"), {"first": first_unix_nano})
+
+
+def data_map(session: QuerySession, *, first_unix_nano: int) -> pa.Table:
+    """A row for each agent, class of data and provider that a step since then shows together: how many steps, and the newest of them.
+
+    Columns: agent, name, data_class, provider, spans, runs, last_seen, shard, log_index. What no step shows together is in no row.
+    """
+    return session.run_trusted(_sql("data_map.sql"), {"first": first_unix_nano})
+
+
+def _sql(name: str) -> str:
+    return resources.files("warehouse.questions").joinpath(f"sql/{name}").read_text(encoding="utf8")

@@ -22,7 +22,7 @@ select
     coalesce(spans, 0) as spans,
     coalesce(errors, 0) as errors,
     least(coalesce(tokens, 0), 9223372036854775807)::bigint as tokens,
-    least(cost_microusd, 9223372036854775807)::bigint as cost_microusd,
+    case when cost_microusd is not null then least(cost_microusd, 9223372036854775807)::bigint end as cost_microusd,
     coalesce(events, 0) as events
 from done full join said on done.day = said.day
 order by 1

@@ -1,0 +1,59 @@
+"""The officer's words for what tables hold: a column is named alike on every page and in every export, and money is shown as money.
+
+Invariant: values stay as they are, but for costs, which are recorded in millionths of a dollar and shown in dollars.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "time": "time (UTC)",
+        "last_seen": "last seen (UTC)",
+        "event_name": "event",
+        "actor_id": "who",
+        "actor_type": "kind of actor",
+        "on_behalf_of": "on behalf of",
+        "resource_type": "kind of thing",
+        "resource_id": "to what",
+        "subject_id": "person",
+        "policy_id": "policy",
+        "approval_id": "approval",
+        "approved_by": "approved by",
+        "changed_by": "changed by",
+        "exception": "what is wrong",
+        "trace_id": "run",
+        "recorded_by": "recorded by",
+        "peer": "sent from",
+        "service_name": "service",
+        "status_code": "status",
+        "data_class": "class of data",
+        "data_classes": "classes of data",
+        "spans": "steps",
+        "input_tokens": "tokens in",
+        "output_tokens": "tokens out",
+        "cost_microusd": "cost (USD)",
+        "duration_ms": "duration (ms)",
+        "log_index": "record number",
+    }
+)
+"""Names of columns as engineers give them, and as pages say them (docs/glossary.md)."""
+COST = "cost (USD)"
+_MICROS = 1e6
+
+
+def worded(rows: pa.Table) -> pa.Table:
+    """The same rows under the officer's words, with costs in dollars."""
+    place = rows.schema.get_field_index("cost_microusd")
+    if place >= 0:
+        dollars = pc.divide(pc.cast(rows.column(place), pa.float64()), _MICROS)
+        rows = rows.set_column(place, "cost_microusd", dollars)
+    return rows.rename_columns([COLUMNS.get(name, name) for name in rows.column_names])
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """How many of something, as people say it: `1 row`, `1,204 rows`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

@@ -1,0 +1,111 @@
+"""What the overview and the page about agents claim: nothing that nobody established, and nothing that no step shows."""
+
+import json
+import time
+
+import pytest
+
+from muniment.cli.app import run
+from muniment.desk import open_desk
+
+CARD = "card 4111 1111 1111 1111"
+
+
+def attribute(key, value):
+    """One OTLP attribute."""
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def span(number, operation, *more):
+    """One OTLP span of the agent, a second ago."""
+    start = time.time_ns() - 10**9
+    return {
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4701",
+        "spanId": f"00f067aa0ba902b{number}",
+        "name": operation,
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + 1_000),
+        "attributes": [attribute("gen_ai.operation.name", operation), attribute("gen_ai.agent.id", "agt-1"), *more],
+    }
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """Two tenants: of `acme` an agent asked a model and then a tool, with a card's number; of `quiet` nothing came."""
+    lake = tmp_path_factory.mktemp("facts") / "lake"
+    assert run(["init", "--lake", str(lake)]) == 0
+    for tenant in ("acme", "quiet"):
+        assert run(["tenant", "add", tenant, "--lake", str(lake)]) == 0
+    spans = [
+        span(1, "chat", attribute("gen_ai.provider.name", "openai")),
+        span(2, "execute_tool", attribute("gen_ai.tool.call.arguments", CARD)),
+    ]
+    file = lake.parent / "spans.jsonl"
+    file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}))
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(lake)]) == 0
+    return open_desk(lake)
+
+
+def facts(desk, tenant):
+    return {fact.what: fact for fact in desk.overview(desk.viewer(None), tenant)}
+
+
+def test_a_class_of_data_reached_a_provider_only_where_a_step_says_so(desk):
+    """What an agent gave to a tool is not said to have reached the provider of the models that it also asks."""
+    viewer = desk.viewer(None)
+    _, seen = desk.agents(viewer, "acme", 7)
+    assert len(seen.column("data_classes")[0].as_py()) == 2
+    (row,) = desk.data_map(viewer, "acme", 7).to_pylist()
+    assert (row["agent"], row["provider"], row["spans"]) == ("agt-1", "openai", 1)
+    assert (row["data_class"], row["log_index"]) == ("internal", 0)
+
+
+def test_a_day_without_a_known_cost_has_none(desk):
+    """No cost is no number, least of all the largest that there is."""
+    (row,) = desk.activity(desk.viewer(None), "acme", 7).to_pylist()
+    assert (row["runs"], row["spans"], row["cost_microusd"]) == (2, 2, None)
+
+
+def test_a_tenant_without_agents_is_not_all_right(desk):
+    """Where nothing came, and no rule has looked, nothing is claimed; that somebody looked at a page is no agent's record."""
+    found = facts(desk, "quiet")
+    found = facts(desk, "quiet")
+    assert {name: found[name].state for name in ("Records", "Incidents", "SLOs")} == dict.fromkeys(
+        ("Records", "Incidents", "SLOs"), "unknown"
+    )
+    assert "no agent has sent anything" in found["Records"].said
+    assert "no rule has looked" in found["Incidents"].said
+    assert facts(desk, "acme")["Records"].state == "good"
+
+
+def test_a_seal_that_nobody_signed_needs_attention(desk):
+    """A log whose newest seal cannot be read, or is not by a key of the lake, is named with what to do."""
+    (checkpoint,) = (desk.lake.path / "ledger" / "acme").glob("import*/checkpoint")
+    kept = checkpoint.read_bytes()
+    checkpoint.write_bytes(kept[:-20] + b"\n")
+    try:
+        seal = facts(desk, "acme")["Seal"]
+    finally:
+        checkpoint.write_bytes(kept)
+    assert seal.state == "bad"
+    assert "muniment verify" in seal.advice
+    assert facts(desk, "acme")["Seal"].state == "good"
+
+
+def test_changes_are_judged_as_the_control_judges_them(desk, tmp_path):
+    """A model that was switched without an approval stands among the changes with what is wrong, and its record number."""
+    event = {
+        "timeUnixNano": str(time.time_ns() - 10**9),
+        "eventName": "model.switched",
+        "attributes": [
+            attribute("event.name", "model.switched"),
+            attribute("audit.actor.id", "ops-1"),
+            attribute("audit.resource.id", "model-2"),
+        ],
+    }
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [event]}]}]}))
+    assert run(["import", str(file), "--tenant", "acme", "--lake", str(desk.lake.path)]) == 0
+    (row,) = desk.changes(desk.viewer(None), "acme", 7).to_pylist()
+    assert (row["event_name"], row["resource_id"], row["approved"]) == ("model.switched", "model-2", False)
+    assert row["exception"] == "no approval is named"

@@ -1,0 +1,30 @@
+"""The officer's words for columns, and money as money."""
+
+import pyarrow as pa
+import pytest
+
+from dashboards.words import COST, counted, worded
+
+
+def test_costs_are_dollars_and_nothing_stays_nothing():
+    """Millionths of a dollar become dollars; a cost that nobody knows does not become one."""
+    rows = worded(pa.table({"log_index": [1, 2, 3], "cost_microusd": pa.array([1_500_000, None, 7], pa.int64())}))
+    assert rows.column_names == ["record number", COST]
+    assert rows.column(COST).to_pylist() == [1.5, None, pytest.approx(0.000007)]
+
+
+def test_columns_without_a_word_keep_their_name():
+    """What officers call the same is left alone, in the same order, with the same values."""
+    rows = pa.table({"day": ["2026-11-01"], "spans": [3], "of my own": ["x"]})
+    assert worded(rows).to_pylist() == [{"day": "2026-11-01", "steps": 3, "of my own": "x"}]
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1_204, "1,204 rows")])
+def test_one_is_no_plural(count, said):
+    """One row is a row."""
+    assert counted(count, "row") == said
+
+
+def test_a_plural_of_its_own_is_used():
+    """Some plurals are not made with an s."""
+    assert counted(2, "person", "people") == "2 people"
