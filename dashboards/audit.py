@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import streamlit as st
 
-from dashboards.frame import begin, choice, desk_of, explained, line, show_rows, story_link
+from dashboards.frame import begin, choice, desk_of, explained, show_rows, story_link
+from dashboards.search_desk import FilterText
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
@@ -38,6 +39,8 @@ def show() -> None:
 
 def _filter(names: list[str]) -> EventFilter:
     params = st.query_params
+    for key in ("who", "text"):  # the address begins it and does not lead it: it may hold less than was typed
+        st.session_state.setdefault(f"filter-{key}", params.get(key, ""))
     with st.form("filter", border=True):
         first, last, most = st.columns([2, 2, 1])
         with first:
@@ -51,12 +54,16 @@ def _filter(names: list[str]) -> EventFilter:
         outcomes = st.multiselect(
             "Outcome", _OUTCOMES, [name for name in params.get_all("outcome") if name in _OUTCOMES]
         )
-        who = line(
-            "Who: an actor, the person concerned, or for whom, as recorded", "who", placeholder="sub_… or an agent's id"
+        who = st.text_input(
+            "Who: an actor, the person concerned, or for whom",
+            key="filter-who",
+            help="An agent's id, a token, or a name: for those who may reveal persons it is turned into the token, and kept nowhere.",
+            placeholder="sub_… or an agent's id",
         )
-        text = line("Any text: reason, action, resource, approval, attributes", "text")
+        text = st.text_input("Any text: reason, action, resource, approval, attributes", key="filter-text")
         st.form_submit_button("Search", type="primary")
     _keep(since, until, chosen, outcomes, int(limit))
+    who, text = _keep_texts(who, text)
     return EventFilter(
         _nanos(since), _nanos(until, days=1), tuple(chosen) or _SHOWN[shown], tuple(outcomes), who, text, int(limit)
     )
@@ -71,6 +78,28 @@ def _keep(since: object, until: object, chosen: list[str], outcomes: list[str], 
         elif key in params:
             del params[key]
     params["event"], params["outcome"], params["most"] = chosen, outcomes, str(limit)
+
+
+def _keep_texts(who: str, text: str) -> tuple[str, str]:
+    """Whom and what to look for; what names nobody is kept in the page's address, and it is said where something is not."""
+    desk, viewer, tenant = desk_of()
+    found = {"who": FilterText("", ""), "text": FilterText("", "")}
+    with explained():
+        if who.strip():
+            found["who"] = desk.search.filter_person(viewer, tenant, who)
+        if text.strip():
+            found["text"] = desk.search.filter_words(viewer, tenant, text)
+    for key, each in found.items():
+        if each.address:
+            st.query_params[key] = each.address
+        else:
+            st.query_params.pop(key, None)
+    if any(each.sought and not each.address for each in found.values()):
+        st.caption(
+            "What you typed may name somebody, so the address of this page does not hold it: whoever gets the link has to type it again. "
+            "A token or an agent's id stays in it."
+        )
+    return found["who"].sought, found["text"].sought
 
 
 def _date(text: str | None) -> date | None:

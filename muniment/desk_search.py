@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from dashboards.search_desk import FilterText
 from dashboards.viewer import Viewer
+from muniment.filter_texts import filter_person, filter_words
 from muniment.story import tell_story
 from muniment.subjects import reveal_subject
 from muniment.wiring import CommandContext
@@ -31,3 +33,12 @@ class LakeSearch:
     def reveal(self, viewer: Viewer, tenant: str, token: str, reason: str) -> str:
         """As `SearchDesk.reveal`."""
         return reveal_subject(self.context_of(viewer), tenant=tenant, token=token, reason=reason)
+
+    def filter_words(self, viewer: Viewer, tenant: str, typed: str) -> FilterText:
+        """As `SearchDesk.filter_words`."""
+        return filter_words(self.context_of(viewer), tenant, typed)
+
+    def filter_person(self, viewer: Viewer, tenant: str, typed: str) -> FilterText:
+        """As `SearchDesk.filter_person`."""
+        context = self.context_of(viewer)
+        return filter_person(context, tenant, typed, lambda *view: self.record_search(context, *view))

@@ -160,7 +160,8 @@ def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
         "why": outcome.why,
         "items": outcome.items,
         "exceptions": outcome.exceptions,
-        "trend": _trend(outcome, ground),
+        "trend": trend_of(outcome, ground),
+        "untimed": untimed(outcome, ground),
         "listed": _exceptions(assessment, ground.as_of_unix_nano),
         "decided": decided(assessment, ground.as_of_unix_nano),
         "query": (control.sql or "").strip(),
@@ -168,9 +169,9 @@ def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
     } | changes(assessment)
 
 
-def _trend(outcome: Outcome, ground: "Ground") -> list[dict[str, Any]]:
-    """Items and exceptions by part of the period: at most `_BARS` parts of whole days."""
-    if not outcome.items:
+def trend_of(outcome: Outcome, ground: "Ground") -> list[dict[str, Any]]:
+    """Items and exceptions by part of the period: at most `_BARS` parts of whole days; empty where no item has its time in the period."""
+    if outcome.items == _outside(outcome, ground):
         return []
     days = max(1, -(-(ground.to_unix_nano - ground.from_unix_nano) // NANOS_PER_DAY))
     width = -(-days // _BARS) * NANOS_PER_DAY
@@ -192,6 +193,27 @@ def _trend(outcome: Outcome, ground: "Ground") -> list[dict[str, Any]]:
         }
         for part in every
     ]
+
+
+def _outside(outcome: Outcome, ground: "Ground") -> int:
+    """How many items have their time outside of the period: what was said before it, and holds in it."""
+    if not outcome.items:
+        return 0
+    times = outcome.population.column("time_unix_nano")
+    inside = pc.and_(pc.greater_equal(times, ground.from_unix_nano), pc.less(times, ground.to_unix_nano))
+    return outcome.items - int(pc.sum(pc.fill_null(inside, False)).as_py())
+
+
+def untimed(outcome: Outcome, ground: "Ground") -> str:
+    """What is to be said of items that stand in no bar of the trend."""
+    outside = _outside(outcome, ground)
+    if not outside:
+        return ""
+    if outside == outcome.items:
+        return (
+            "No trend: what is counted here was recorded before the period or after it, and is judged over all of it."
+        )
+    return f"{outside:,} of {outcome.items:,} items were recorded before the period or after it and stand in no bar."
 
 
 def _exceptions(assessment: Assessment, as_of_unix_nano: int) -> list[dict[str, str]]:

@@ -149,3 +149,37 @@ def test_nothing_found_says_what_was_looked_for_and_where(found, text):
     assert "find" not in app.query_params
     assert text not in said(app)
     assert "Nothing found in tenant acme. Looked for it as" in said(app) or "search: expected" in said(app)
+
+
+def draw_audit():
+    """Draw the audit explorer."""
+    import dashboards.audit
+
+    dashboards.audit.show()
+
+
+@pytest.mark.parametrize(
+    ("role", "who", "text", "kept"),
+    [
+        ("officer", PERSON, "", {"who": "the token"}),
+        ("auditor", PERSON, "", {}),
+        ("officer", "grace hopper", f"asked {PERSON}", {}),
+        ("auditor", "agent-7", "refund INC-4711", {"who": "agent-7", "text": "refund INC-4711"}),
+    ],
+)
+def test_a_filter_that_may_name_somebody_stands_in_no_address(found, role, who, text, kept):
+    """A person becomes their token for those who may reveal; what is left out of the address is said to be."""
+    app = AppTest.from_function(draw_audit, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = found.desk, "acme"
+    app.session_state["viewer"] = found.desk.viewer(role)
+    app.run()
+    app.text_input(key="filter-who").input(who)
+    app.text_input(key="filter-text").input(text)
+    app.button[0].click().run()
+    assert not app.exception
+    expected = {key: found.token if value == "the token" else value for key, value in kept.items()}
+    there = {key: app.query_params[key] for key in ("who", "text") if key in app.query_params}
+    assert {key: value if isinstance(value, str) else value[0] for key, value in there.items()} == expected
+    assert app.run().text_input(key="filter-text").value == text
+    assert ("the address of this page does not hold it" in said(app)) == (len(kept) < bool(who) + bool(text))
+    assert PERSON not in str(dict(app.query_params))
