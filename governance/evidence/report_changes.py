@@ -27,7 +27,7 @@ def comparison(assessed: Assessed) -> dict[str, Any]:
     return {
         "before": f"{moment(first)} to {moment(last)}, end not included",
         "changed": "; ".join(changed) or "none",
-        "rows": [_row(each) for each in assessed.assessments if each.difference is not None],
+        "rows": [summary_row(each) for each in assessed.assessments if each.difference is not None],
         "reviewed": sum(each.review is not None for each in assessed.assessments),
         "open": sum(each.dispositions[Disposition.OPEN.value] for each in assessed.assessments),
     }
@@ -72,16 +72,17 @@ def mark(is_new: bool, disposed: str) -> str:
     return f"{'new' if is_new else 'goes on'}; {disposed}"
 
 
-def _row(assessment: Assessment) -> dict[str, Any]:
+def summary_row(assessment: Assessment) -> dict[str, Any]:
+    """One control in the table of the summary: what was and is, as one value where it did not change; empty for a mapping."""
     difference = assessment.difference
     if difference is None:
         return {}
     before, now = difference.before, assessment.outcome
     return {
         "id": assessment.control.id,
-        "finding": f"{before.state.value} → {now.state.value}",
-        "items": f"{before.items:,} → {now.items:,}",
-        "exceptions": f"{before.exceptions:,} → {now.exceptions:,}",
+        "finding": _step(before.state.value, now.state.value, "{}, as before"),
+        "items": _step(f"{before.items:,}", f"{now.items:,}"),
+        "exceptions": _step(f"{before.exceptions:,}", f"{now.exceptions:,}"),
         "moved": f"{difference.new:,} / {difference.continuing:,} / {difference.gone.num_rows:,}",
         "open": f"{assessment.dispositions[Disposition.OPEN.value]:,}",
         "reviewed": "no" if assessment.review is None else utc_text(assessment.review.time_unix_nano)[:10],
@@ -93,13 +94,27 @@ def _moved(assessment: Assessment, difference: Difference) -> str:
     if not assessment.outcome.exceptions and not difference.before.exceptions:
         return "Neither has exceptions."
     return (
-        f"Of the exceptions of this period {difference.new:,} are new and {difference.continuing:,} go on; "
-        f"{difference.gone.num_rows:,} of the period before are gone. {_disposed_words(assessment)}"
+        f"Exceptions of this period: {difference.new:,} new, {difference.continuing:,} that {_verb(difference.continuing, 'go')} on. "
+        f"Of the period before {difference.gone.num_rows:,} {_verb(difference.gone.num_rows, 'be')} gone. {_disposed_words(assessment)}"
     )
 
 
 def _figure(outcome: Outcome) -> str:
-    return f"{outcome.state.value}, {outcome.items:,} items, {outcome.exceptions:,} exceptions"
+    return f"{outcome.state.value}, {_counted(outcome.items, 'item')}, {_counted(outcome.exceptions, 'exception')}"
+
+
+def _step(before: str, now: str, same: str = "{}") -> str:
+    """From one value to another, or the one that it stayed."""
+    return same.format(now) if before == now else f"{before} → {now}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _verb(count: int, verb: str) -> str:
+    forms = {"go": ("goes", "go"), "be": ("is", "are")}
+    return forms[verb][count != 1]
 
 
 def _disposed_words(assessment: Assessment) -> str:
@@ -116,6 +131,4 @@ def _seen(assessment: Assessment) -> str:
         now.exceptions,
     ):
         return "The figures are those that were reviewed."
-    return (
-        f"The figures were other ones then: {review.finding}, {review.items:,} items, {review.exceptions:,} exceptions."
-    )
+    return f"The figures were other ones then: {review.finding}, {_counted(review.items, 'item')}, {_counted(review.exceptions, 'exception')}."
