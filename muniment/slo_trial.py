@@ -34,8 +34,22 @@ def lint_bundle(bundle: Bundle, principal: Principal) -> tuple[SloPolicy, list[P
                 series[objective.series.query_hash] = objective.series
                 files[objective.series.name] = slo.file
     unbound = find_unbound(series.values(), principal=principal, settings=QuerySettings())
-    problems += [Problem(files[name], 1, f"indicator {name}", why) for name, why in unbound.items()]
+    named = {each.name: each for each in series.values()}
+    for name, why in unbound.items():
+        file, line = _place(bundle, named[name], files[name])
+        problems.append(Problem(file, line, f"indicator {name}", why))
     return policy, problems, foreign
+
+
+def _place(bundle: Bundle, series: Series, file: str) -> tuple[str, int]:
+    """Where the first line of an indicator's query stands: in its SLO's file, or another of the bundle; else where that file begins."""
+    queries = [(source.sql or "").strip() for source in series.indicator.sources.values()]
+    firsts = [query.partition("\n")[0] for query in queries if query]
+    for name in (file, *bundle.files):
+        for number, line in enumerate(bundle.files[name].splitlines(), 1):
+            if any(first in line for first in firsts):
+                return name, number
+    return file, 1
 
 
 def preview(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # at run time it would make every command wait for the lake's
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}
 _MOST_ROWS_SHOWN = 10
 _MOST_NAMES_SHOWN = 6
+_LONGEST_NAME = 40
+"""Characters of a name in the table of incidents: a sender chooses names, and one may be thousands long."""
 
 
 def incident_json(
@@ -86,7 +88,7 @@ def details_json(details: "IncidentDetails", states: "Mapping[IncidentRow, RowSt
 
 
 def print_incidents(incidents: "Sequence[IncidentRecord]", affected: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-    """A table of incidents, oldest first."""
+    """A table of incidents, oldest first; long names are cut there, and whole with `--json` and in `incident show`."""
     from rich.table import Table
     from rich.text import Text
 
@@ -103,9 +105,9 @@ def print_incidents(incidents: "Sequence[IncidentRecord]", affected: Mapping[str
             Text(incident.severity, style=_STYLES[incident.severity]),
             plain_text(incident.tenant_id),
             plain_text(incident.rule),
-            plain_text(_names(agents)),
+            plain_text(_names([_shortened(agent) for agent in agents[:_MOST_NAMES_SHOWN]], len(agents))),
             plain_text(incident.state.value),
-            plain_text(incident.owner or "-"),
+            plain_text(_shortened(incident.owner or "-")),
         )
     wide_enough(console, PIPE_WIDTH).print(table)
 
@@ -168,9 +170,14 @@ def _clock_words(clock: "IncidentClock", now: int) -> str:
     return f"{what}: due {_time(clock.due_unix_nano)}, {words}"
 
 
-def _names(values: Sequence[str]) -> str:
-    shown = ", ".join(values[:_MOST_NAMES_SHOWN])
-    return shown + (f" and {len(values) - _MOST_NAMES_SHOWN} more" if len(values) > _MOST_NAMES_SHOWN else "")
+def _names(values: Sequence[str], count: int | None = None) -> str:
+    """The first names, and how many more there are; of `count` in all, where these are the first of them already."""
+    more = (len(values) if count is None else count) - _MOST_NAMES_SHOWN
+    return ", ".join(values[:_MOST_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _line(text: str, *, style: str | None = None) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from warehouse.policies import Problem
 
 EXIT_NO = 1
+_LONGEST_LINE = 160
+"""Characters of a faulty line that are shown."""
 
 Tenants = Annotated[
     list[str] | None,
@@ -87,7 +89,8 @@ def lint(
     for file in files:
         if not file.is_file():
             raise InputError(f"slo lint: expected a file, got {str(file)!r}")
-    policy, problems, foreign = lint_bundle(read_files("slo", files), local_principal())
+    policy, *found = lint_bundle(read_files("slo", files), local_principal())
+    problems, foreign = (sorted(each, key=lambda problem: (problem.file, problem.line, problem.key)) for each in found)
     if json_:
         print_json(
             {
@@ -99,15 +102,25 @@ def lint(
         )
     else:
         for each in problems:
-            console.print(plain_text(str(each)), soft_wrap=True)
+            _print_problem(str(each), each)
         for each in foreign:
-            console.print(plain_text(f"{each} (not supported)"), soft_wrap=True)
+            _print_problem(f"{each} (not supported)", each)
         if not problems:
             names = ", ".join(slo.name for slo in policy.slos) or "no SLO"
             said = "cannot be computed here" if foreign else "fine"
             console.print(plain_text(f"{names}: {said}"), soft_wrap=True)
     if problems:
         raise typer.Exit(EXIT_NO)
+
+
+def _print_problem(said: str, problem: "Problem") -> None:
+    """What is wrong, and below it the line that it is about."""
+    console.print(plain_text(said), soft_wrap=True)
+    lines = Path(problem.file).read_text(encoding="utf8").splitlines()
+    if 1 <= problem.line <= len(lines):
+        text = lines[problem.line - 1]
+        shown = text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}…"
+        console.print(plain_text(f"{problem.line:>6} | {shown}"), soft_wrap=True, style="dim")
 
 
 def preview(

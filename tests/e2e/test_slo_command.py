@@ -1,6 +1,7 @@
 """`muniment slo` on a real lake: from a file that is checked to an alert that is due, and back to the rows."""
 
 import json
+import re
 import time
 
 import pytest
@@ -105,6 +106,8 @@ def test_tried_out_then_applied(muniment, tmp_path):
         "slo", "lint", file, tmp_path / "lake" / "policies" / "slo" / "alerting.yaml", on_lake=False
     )
     assert (code, 'column "status"' in out.replace("Referenced column", "column")) == (1, True), out
+    at = next(number for number, line in enumerate(file.read_text().splitlines(), 1) if "status" in line)
+    assert re.search(rf"checkout\.yaml:{at}: indicator .*\n +{at} \| .*status", out), out
     file.write_text(CHECKOUT)
     send(muniment, tmp_path, failed=6)
     code, found = answer(muniment, "slo", "preview", file, "--from", "2026-01-01", "--tenant", "acme")
