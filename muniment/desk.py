@@ -6,13 +6,11 @@ Invariants:
   at most, since a page asks again at every click.
 """
 
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -31,12 +29,13 @@ from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
 from muniment.desk_agents import CHANGE_TABLES, read_changes
-from muniment.desk_answers import Answers
 from muniment.desk_evidence import LakeEvidence
+from muniment.desk_questions import LakeAnswers
 from muniment.desk_requests import LakeRequests
-from muniment.desk_retention import read_retention
+from muniment.desk_retention import prepare_retention, read_retention
 from muniment.desk_search import LakeSearch
 from muniment.desk_sessions import Session, Sessions
+from muniment.desk_views import Views
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
 from muniment.overview import facts
@@ -48,7 +47,7 @@ from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
 from pipelines.slo.figures import Burn
 from retention.remembered import Remembered
-from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
+from warehouse.clock import NANOS_PER_SECOND
 from warehouse.control.agents import AgentRecord
 from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
 from warehouse.errors import DeniedError, MunimentError
@@ -58,15 +57,13 @@ from warehouse.ledger.tlog_proof import TlogProof
 from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
 from warehouse.query import QuerySession
-from warehouse.questions.activity import ACTIVITY_TABLES, daily_activity, recent_traces
-from warehouse.questions.agents import AGENT_TABLES, data_map, seen_agents
-from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, event_names, find_events
+from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, find_events
 from warehouse.questions.listening import silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
 
-_ONCE_SECONDS = 60
-_HOUR_NANOS = 3_600 * NANOS_PER_SECOND
-_MOST_REMEMBERED = 10_000
+_PREPARED_TENANTS = 8
+_PREPARED_NANOS = 10 * NANOS_PER_SECOND
+"""How long questions are begun before anybody asks; the last of them can take longer."""
 
 
 @dataclass
@@ -76,10 +73,9 @@ class LakeDesk:
     lake: Lake
     _context: CommandContext
     _sessions: Sessions
-    _answers: Answers = field(default_factory=Answers)
+    _answers: LakeAnswers = field(default_factory=LakeAnswers)
     _remembered: Remembered = field(default_factory=Remembered)
-    _viewed: dict[tuple[str, ...], float] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _views: Views = field(default_factory=Views)
 
     @property
     def lake_name(self) -> str:
@@ -104,7 +100,7 @@ class LakeDesk:
     @property
     def search(self) -> LakeSearch:
         """As `Desk.search`."""
-        return LakeSearch(self._as, partial(self._record, action="search"))
+        return LakeSearch(self._as, partial(self._views.record, action="search"))
 
     def viewer(self, id_token: str | None) -> Viewer:
         """Who is looking.
@@ -128,7 +124,10 @@ class LakeDesk:
         return Viewer(session.ticket, session.name, tuple(sorted(role.value for role in held)), readable)
 
     def warm(self) -> None:
-        """As `Desk.warm`: decides, states and reads of the lake itself what pages ask for of its tenants, for nobody."""
+        """As `Desk.warm`: of the lake itself for nobody, and then of its tenants for the local user, who may be about to ask.
+
+        Where a provider says who people are, only what is nobody's own is prepared of tenants.
+        """
         with suppress(MunimentError):
             context = self._context_of(self._context.principal)
             context.access.decide_all(context.principal, [Question(Action.RECORDS_READ, LAKE_TENANT)])
@@ -136,6 +135,18 @@ class LakeDesk:
             slo_figures(context, tenants=[LAKE_TENANT])
             with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
                 find_events(session, EventFilter(limit=1))
+            self._prepare(context)
+
+    def _prepare(self, context: CommandContext) -> None:
+        until = context.clock() + _PREPARED_NANOS
+        tenants = [tenant.id for tenant in context.control.list_tenants()]
+        asked = [Question(Action.RECORDS_READ, tenant) for tenant in tenants]
+        decisions = context.access.decide_all(context.principal, asked)
+        for tenant, decision in list(zip(tenants, decisions, strict=True))[:_PREPARED_TENANTS]:
+            if context.clock() < until:
+                prepare_retention(context, tenant, self._remembered)
+            if decision.allowed and not self.asks_sign_in:
+                self._answers.prepare(context, tenant, until)
 
     def sign_out(self, viewer: Viewer) -> None:
         """As `Desk.sign_out`."""
@@ -149,35 +160,25 @@ class LakeDesk:
 
     def overview(self, viewer: Viewer, tenant: str) -> list[Fact]:
         """As `Desk.overview`."""
-        context = self._reading(viewer, tenant, "page", "overview")
-        return facts(context, tenant)
+        with self._meanwhile(viewer, tenant, "page", "overview") as context:
+            return facts(context, tenant)
 
     def activity(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.activity`."""
-        context = self._reading(viewer, tenant, "page", "activity")
-        first = (context.clock() // NANOS_PER_DAY - days) * NANOS_PER_DAY
-        return self._answers.ask(
-            context, tenant, ACTIVITY_TABLES, ("activity", first), lambda session: daily_activity(session, first_unix_nano=first)
-        )  # fmt: skip
+        return self._answers.activity(self._reading(viewer, tenant, "page", "activity"), tenant, days)
 
     def recent_traces(self, viewer: Viewer, tenant: str, limit: int) -> pa.Table:
         """As `Desk.recent_traces`."""
-        context = self._reading(viewer, tenant, "page", "traces")
-        return self._answers.ask(
-            context, tenant, ACTIVITY_TABLES, ("traces", limit), lambda session: recent_traces(session, limit=limit)
-        )
+        with self._meanwhile(viewer, tenant, "page", "traces") as context:
+            return self._answers.traces(context, tenant, limit)
 
     def events(self, viewer: Viewer, tenant: str, wanted: EventFilter) -> pa.Table:
         """As `Desk.events`."""
-        context = self._reading(viewer, tenant, "page", "audit events")
-        return self._answers.ask(
-            context, tenant, EVENT_TABLES, ("events", wanted), lambda session: find_events(session, wanted)
-        )
+        return self._answers.events(self._reading(viewer, tenant, "page", "audit events"), tenant, wanted)
 
     def event_names(self, viewer: Viewer, tenant: str) -> list[str]:
         """As `Desk.event_names`."""
-        context = self._reading(viewer, tenant, "page", "audit events")
-        return self._answers.ask(context, tenant, EVENT_TABLES, ("event names",), event_names)
+        return self._answers.event_names(self._reading(viewer, tenant, "page", "audit events"), tenant)
 
     def trace(self, viewer: Viewer, tenant: str, trace_id: str) -> Trace:
         """As `Desk.trace`."""
@@ -185,7 +186,7 @@ class LakeDesk:
         context.check(Action.RECORDS_READ, tenant)
         with self._session(context, tenant, TRACE_TABLES) as session:
             trace = read_trace(session, find_trace_id(session, trace_id))
-        self._record(context, tenant, "trace", trace.trace_id)
+        self._views.record(context, tenant, "trace", trace.trace_id)
         return trace
 
     def integrity(self, viewer: Viewer, tenant: str) -> Integrity:
@@ -221,7 +222,8 @@ class LakeDesk:
 
     def retention(self, viewer: Viewer, tenant: str) -> Retention:
         """As `Desk.retention`."""
-        return read_retention(self._reading(viewer, tenant, "page", "retention"), tenant, self._remembered)
+        with self._meanwhile(viewer, tenant, "page", "retention") as context:
+            return read_retention(context, tenant, self._remembered)
 
     def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
         """As `Desk.objectives`."""
@@ -262,21 +264,15 @@ class LakeDesk:
 
     def agents(self, viewer: Viewer, tenant: str, days: int) -> tuple[pa.Table, pa.Table]:
         """As `Desk.agents`."""
-        context = self._reading(viewer, tenant, "page", "agents")
-        first = context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
-        seen = self._answers.ask(
-            context, tenant, AGENT_TABLES, ("agents", first), lambda session: seen_agents(session, first_unix_nano=first)
-        )  # fmt: skip
-        registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
+        with self._meanwhile(viewer, tenant, "page", "agents") as context:
+            seen = self._answers.agents(context, tenant, days)
+            registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
         return pa.Table.from_pylist([_agent(each) for each in registered]), seen
 
     def data_map(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.data_map`."""
-        context = self._reading(viewer, tenant, "page", "agents")
-        first = context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
-        return self._answers.ask(
-            context, tenant, AGENT_TABLES, ("data map", first), lambda session: data_map(session, first_unix_nano=first)
-        )
+        with self._meanwhile(viewer, tenant, "page", "agents") as context:
+            return self._answers.data_map(context, tenant, days)
 
     def changes(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.changes`."""
@@ -314,32 +310,16 @@ class LakeDesk:
     def _reading(self, viewer: Viewer, tenant: str, kind: str, what: str) -> CommandContext:
         context = self._as(viewer)
         context.check(Action.RECORDS_READ, tenant)
-        self._record(context, tenant, kind, what)
+        self._views.record(context, tenant, kind, what)
         return context
 
-    def _record(
-        self,
-        context: CommandContext,
-        tenant: str,
-        kind: str,
-        what: str | None,
-        attributes: Mapping[str, object] = MappingProxyType({}),
-        *,
-        action: str = "page",
-    ) -> None:
-        """Record that somebody viewed something, unless the same was recorded within the last minute. What has no name always is."""
-        key = (context.principal.recorded_by, tenant, kind, what or "")
-        now = context.clock() / NANOS_PER_SECOND
-        with self._lock:
-            if what is not None and now - self._viewed.get(key, 0.0) < _ONCE_SECONDS:
-                return
-        context.record(
-            "record.viewed", tenant, action=action, resource_type=kind, resource_id=what, attributes=attributes
-        )
-        with self._lock:
-            if len(self._viewed) > _MOST_REMEMBERED:
-                self._viewed.clear()
-            self._viewed[key] = now
+    @contextmanager
+    def _meanwhile(self, viewer: Viewer, tenant: str, kind: str, what: str) -> Iterator[CommandContext]:
+        """As `_reading`, recorded while the block reads: for what is told from other tables than the record goes to."""
+        context = self._as(viewer)
+        context.check(Action.RECORDS_READ, tenant)
+        with self._views.recorded_meanwhile(context, tenant, kind, what):
+            yield self._context_of(context.principal)
 
     def _session(
         self, context: CommandContext, tenant: str, tables: Sequence[str]

@@ -8,10 +8,11 @@ from dashboards.request_desk import HeldCase
 from governance.access import Action
 from muniment.certificates import Listed, ListedKey, list_documents, list_keys
 from muniment.holding import scope_json
-from muniment.retaining import make_plan, read_retention_policy
+from muniment.retaining import make_plan, read_holds, read_retention_policy
 from muniment.wiring import CommandContext
 from retention.holds import read_scope
 from retention.remembered import Remembered
+from retention.snapshot import read_snapshot
 
 
 def read_retention(context: CommandContext, tenant: str, remembered: Remembered) -> Retention:
@@ -43,6 +44,16 @@ def read_retention(context: CommandContext, tenant: str, remembered: Remembered)
         tuple(sorted(certificates, key=lambda each: -each.time_unix_nano)),
         tuple(f"{rule.name}: {rule.keep}" for rule in policy.rules),
     )
+
+
+def prepare_retention(context: CommandContext, tenant: str, remembered: Remembered) -> None:
+    """Read what the plan of a tenant will be told from; answers nobody anything.
+
+    Raises:
+        UnavailableError: the lake cannot be read.
+    """
+    policy, holds = read_retention_policy(context.control), read_holds(context.control)
+    read_snapshot(context.lake, policy, holds, context.clock(), tenants=[tenant], remembered=remembered)
 
 
 def held_cases(context: CommandContext, tenant: str) -> tuple[HeldCase, ...]:

@@ -1,11 +1,15 @@
 """Answers that the desk keeps: given again only to whom, and as long as, they are the lake's own."""
 
 import json
+from datetime import date
 
+import pyarrow.compute as pc
 import pytest
 
 from muniment.cli.app import run
-from muniment.desk import open_desk
+from muniment.desk import LakeDesk, open_desk
+from muniment.wiring import CommandContext
+from warehouse.errors import UnavailableError
 from warehouse.principals import Principal
 from warehouse.query import open_session
 from warehouse.questions.audit_events import EventFilter
@@ -98,10 +102,46 @@ def test_somebody_else_never_gets_what_was_read_for_another(desk):
 
 
 def test_warming_up_shows_and_records_nothing(lake, desk):
-    """What a server does before anybody asks leaves no record that somebody looked, and no answer."""
+    """What a server does before anybody asks leaves no record that somebody looked, and changes no answer."""
     before = [names(desk, tenant) for tenant in ("acme", "globex")]
     cold = open_desk(lake)
     cold.warm()
-    assert not cold._viewed
+    assert not cold._views._recorded
+    assert [names(cold, tenant) for tenant in ("acme", "globex")] == before
+
+
+def test_what_was_prepared_is_given_once_the_view_is_recorded(lake, opened, monkeypatch):
+    """The first view of runs reads no row, is recorded all the same, and is refused where it cannot be."""
+    cold = open_desk(lake)
+    cold.warm()
+    viewer, read = cold.viewer(None), len(opened)
+    assert cold.recent_traces(viewer, "acme", 200).num_rows == 0
+    assert len(opened) == read
+    viewed = cold.events(viewer, "acme", EventFilter(names=("record.viewed",))).to_pylist()
+    assert "traces" in {each["resource_id"] for each in viewed}
+    monkeypatch.setattr(CommandContext, "record", refuse)
+    for ask in (cold.overview, cold.retention, lambda *who: cold.agents(*who, 30)):
+        with pytest.raises(UnavailableError):
+            ask(viewer, "acme")
+
+
+def refuse(*_, **__):
+    raise UnavailableError("no space left")
+
+
+def test_nothing_of_tenants_is_prepared_where_people_sign_in(lake, monkeypatch):
+    """Where a provider says who people are nobody is the local user: no answer is read for one."""
+    cold = open_desk(lake)
+    monkeypatch.setattr(LakeDesk, "asks_sign_in", property(lambda _: True))
+    cold.warm()
     assert not cold._answers._kept
-    assert [names(desk, tenant) for tenant in ("acme", "globex")] == before
+
+
+def test_activity_has_a_row_for_each_day_of_runs_or_events(desk):
+    """A day with events alone counts no runs, and its cost is unknown."""
+    (row,) = (
+        desk.activity(desk.viewer(None), "globex", 36_500).filter(pc.field("day") == date(2026, 11, 23)).to_pylist()
+    )
+    assert row == {
+        "day": date(2026, 11, 23), "runs": 0, "spans": 0, "errors": 0, "tokens": 0, "cost_microusd": None, "events": 1,
+    }  # fmt: skip

@@ -1,0 +1,68 @@
+"""Records that somebody looks, through the desk: once a minute for the same view, since a page asks again at every click.
+
+Invariant: what was viewed stands in its tenant's log before anything of it is given to a page; where it cannot be recorded, nothing is.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from muniment.wiring import CommandContext
+from warehouse.clock import NANOS_PER_SECOND
+
+ONCE_SECONDS = 60
+_MOST_REMEMBERED = 10_000
+_WORKERS = 4
+
+
+@dataclass
+class Views:
+    """The views of one desk. Safe to use from several threads."""
+
+    _recorded: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS, "views"))
+
+    def record(
+        self,
+        context: CommandContext,
+        tenant: str,
+        kind: str,
+        what: str | None,
+        attributes: Mapping[str, object] = MappingProxyType({}),
+        *,
+        action: str = "page",
+    ) -> None:
+        """Record that somebody viewed something, unless the same was recorded within the last minute. What has no name always is.
+
+        Raises:
+            UnavailableError: it cannot be recorded.
+        """
+        key = (context.principal.recorded_by, tenant, kind, what or "")
+        now = context.clock() / NANOS_PER_SECOND
+        with self._lock:
+            if what is not None and now - self._recorded.get(key, 0.0) < ONCE_SECONDS:
+                return
+        context.record(
+            "record.viewed", tenant, action=action, resource_type=kind, resource_id=what, attributes=attributes
+        )
+        with self._lock:
+            if len(self._recorded) > _MOST_REMEMBERED:
+                self._recorded.clear()
+            self._recorded[key] = now
+
+    @contextmanager
+    def recorded_meanwhile(self, context: CommandContext, tenant: str, kind: str, what: str) -> Iterator[None]:
+        """Record the view while the block reads; the block ends once it is recorded. What the block reads must not leave it before.
+
+        Raises:
+            UnavailableError: it cannot be recorded: what was read must not be given to anybody.
+        """
+        recording = self._workers.submit(self.record, context, tenant, kind, what)
+        try:
+            yield
+        finally:
+            recording.result()  # also where the block failed: what was asked for stands on record all the same
