@@ -10,7 +10,7 @@ from typing import Any
 from dashboards.evidence_desk import CheckedPack, DecisionForm, ExceptionLine, Finding, Period, Right
 from dashboards.viewer import Viewer
 from governance.access import Action
-from governance.controls.evaluating import REQUIRED
+from governance.controls.population import REQUIRED
 from governance.evidence.assessment import Assessed, Assessment, Listed
 from governance.evidence.decisions import Disposed, Disposition, ExceptionId
 from governance.evidence.report_changes import moment

@@ -203,8 +203,11 @@ ACCESS = PolicyKind(
 
 def _controls_validate(bundle: Bundle) -> object:
     from governance.controls.framework import compile_controls
+    from governance.controls.queries import check_queries
 
-    return compile_controls(bundle)
+    controls = compile_controls(bundle)
+    check_queries(bundle)
+    return controls
 
 
 def _controls_changes(old: Bundle | None, new: Bundle) -> list[str]:

@@ -10,11 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.controls.framework import SATISFIED, Control
-from warehouse.errors import QueryError
+from governance.controls.population import REQUIRED, read_count, read_population
 from warehouse.query import QuerySession
-
-REQUIRED = ("record_table", "shard", "log_index", "time_unix_nano", "ok", "exception")
-"""Columns of every population: where the item's record stands, when it happened, whether it is as it should be, and if not why."""
 
 
 class State(StrEnum):
@@ -59,7 +56,7 @@ def evaluate(session: QuerySession, control: Control, *, from_unix_nano: int, to
     """Evaluate one control over `[from, to)`, in nanoseconds since 1970.
 
     Raises:
-        QueryError: its query may not run, fails, or lacks a column.
+        QueryError: its query may not run, fails, or yields what is no population.
     """
     nothing = pa.table({name: pa.array([], pa.string()) for name in REQUIRED})
     if control.sql is None:
@@ -67,8 +64,8 @@ def evaluate(session: QuerySession, control: Control, *, from_unix_nano: int, to
             control, State.MAPPING_ONLY, nothing, 0, None, "shown for orientation: nothing is computed for it"
         )
     period = {"from": from_unix_nano, "to": to_unix_nano}
-    population = _ordered(control, session.query(control.sql, period))
-    covered = None if control.coverage is None else _count(control, session.query(control.coverage, period))
+    population = read_population(session, control, control.sql, period)
+    covered = None if control.coverage is None else read_count(session, control, control.coverage, period)
     exceptions = population.num_rows - (pc.sum(pc.fill_null(population.column("ok"), False)).as_py() or 0)
     return _judge(control, population, exceptions, covered)
 
@@ -88,26 +85,8 @@ def _judge(control: Control, population: pa.Table, exceptions: int, covered: int
         return Outcome(control, State.INSUFFICIENT, population, 0, covered, "no record of this kind in the period")
     good = items - exceptions
     share = good / items
-    said = f"{good:,} of {items:,} without exception ({share:.1%}); expected {control.share:.0%}"
+    # rounded down: a share that misses what was expected never reads as if it did not
+    tenths = good * 1000 // items
+    said = f"{good:,} of {items:,} without exception ({tenths / 10:.1f}%); expected {control.share * 100:g}%"
     state = State.SATISFIED if share >= control.share else State.NOT_SATISFIED
     return Outcome(control, state, population, exceptions, covered, said)
-
-
-def _ordered(control: Control, rows: pa.Table) -> pa.Table:
-    expected = (*REQUIRED, *control.about)
-    missing = [name for name in expected if name not in rows.column_names]
-    if missing:
-        raise QueryError(
-            f"control {control.framework} {control.id}: expected columns {', '.join(expected)}, got none named "
-            f"{', '.join(missing)}"
-        )
-    return rows.sort_by([(name, "ascending") for name in ("time_unix_nano", "record_table", "shard", "log_index")])
-
-
-def _count(control: Control, rows: pa.Table) -> int:
-    if rows.num_rows != 1 or rows.num_columns != 1:
-        raise QueryError(
-            f"control {control.framework} {control.id}: coverage: expected one number, got {rows.num_rows} rows of "
-            f"{rows.num_columns} columns"
-        )
-    return int(rows.column(0)[0].as_py() or 0)

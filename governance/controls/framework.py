@@ -22,7 +22,7 @@ _PARAMETERS = ("$from", "$to")
 class Control:
     """One control. `sql` None makes it a mapping, which produces no finding.
 
-    `sql` yields a row an item of the population, with the columns of `evaluating.REQUIRED` and any others; `coverage` yields one
+    `sql` yields a row an item of the population, with the columns of `population.REQUIRED` and any others; `coverage` yields one
     number, of the records that the time has at all. `about` are the columns that say what an exception is about: by them the next
     period knows it again; where there are none, by its record.
     """
@@ -43,7 +43,7 @@ class Control:
     @property
     def folder(self) -> str:
         """The id as the name of a folder."""
-        return re.sub(r"[^A-Za-z0-9.-]+", "-", self.id).strip("-").lower()
+        return _folder(self.id)
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,10 @@ def describe_changes(before: Controls, after: Controls) -> list[str]:
     return sorted(said)
 
 
+def _folder(control: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", control).strip("-.").lower()
+
+
 def _control(framework: str, config: ControlConfig) -> Control:
     return Control(
         framework,
@@ -149,6 +153,7 @@ def _problems(document: Document, content: ControlFile) -> list[Problem]:
     if not 1 <= len(content.controls) <= MOST_CONTROLS:
         found.append(document.problem(("controls",), f"got {len(content.controls)}, expected 1 to {MOST_CONTROLS}"))
     seen: set[str] = set()
+    folders: dict[str, str] = {}
     for at, config in enumerate(content.controls):
         place: Place = ("controls", at)
         if not _ID.fullmatch(config.id):
@@ -158,6 +163,10 @@ def _problems(document: Document, content: ControlFile) -> list[Problem]:
         if config.id in seen:
             found.append(document.problem((*place, "id"), f"got {config.id!r} twice, expected it once"))
         seen.add(config.id)
+        folder = _folder(config.id)
+        if (other := folders.setdefault(folder, config.id)) != config.id:
+            message = f"got {config.id!r} beside {other!r}, expected ids that differ in letters or digits: both make the folder {folder}"
+            found.append(document.problem((*place, "id"), message))
         found += _query_problems(document, place, config)
     return found
 

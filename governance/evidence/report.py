@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governance.controls.evaluating import REQUIRED, Outcome, State
+from governance.controls.evaluating import Outcome, State
+from governance.controls.population import REQUIRED
 from governance.evidence.assessment import Assessed, Assessment
 from governance.evidence.report_changes import changes, comparison, decided, mark, moment
 from governance.evidence.typeset import typeset

@@ -39,10 +39,10 @@ def send(lake, *events):
     assert run(["import", str(file), "--tenant", "acme", "--lake", str(lake)]) == 0
 
 
-def found(lake, control_id):
-    """State of a SOC 2 control, and the reason of each exception."""
+def found(lake, control_id, framework="soc2"):
+    """State of a control, and the reason of each exception."""
     context = command_context(lake)
-    control = next(each for each in default_controls().frameworks["soc2"].controls if each.id == control_id)
+    control = next(each for each in default_controls().frameworks[framework].controls if each.id == control_id)
     with open_session(lake, tenants=["acme"], principal=context.principal, settings=context.settings.query) as session:
         outcome = evaluate(session, control, from_unix_nano=START, to_unix_nano=START + YEARS)
     reasons = outcome.population.column("exception").to_pylist() if outcome.items else []
@@ -114,6 +114,53 @@ def test_an_approval_that_does_not_count_is_an_exception(lake, approval, reason)
     )
     send(lake, change, *given)
     assert found(lake, "CC8.1") == (State.NOT_SATISFIED, [reason])
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        ((4, "approval.denied"), "the approval was denied or ended before the change"),
+        ((4, "approval.expired"), "the approval was denied or ended before the change"),
+        ((6, "approval.denied"), "the approval is asserted: neither key-bound nor verified"),
+        ((2, "approval.denied"), "the approval is asserted: neither key-bound nor verified"),
+        (None, "the change names nobody"),
+    ],
+)
+def test_an_approval_that_no_longer_counts_is_an_exception(lake, ended, reason):
+    """One that was denied or ended between its grant and the change; and who is not named may be who approved."""
+    by = {} if ended is None else {"audit.actor.id": "bob"}
+    named = {"audit.approval.id": "apr-1"}
+    later = [] if ended is None else [(*ended, named | {"audit.actor.id": "ann"})]
+    send(
+        lake, (3, "approval.granted", named | {"audit.actor.id": "ann"}), (5, "prompt.changed", named | by), *later
+    )  # fmt: skip
+    assert found(lake, "CC8.1") == (State.NOT_SATISFIED, [reason])
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([-1], "answered before it was asked"),
+        ([-1, 1], "the answer is asserted: neither key-bound nor verified"),
+        ([0], "the answer is asserted: neither key-bound nor verified"),
+        ([], "nobody answered"),
+    ],
+)
+def test_an_answer_from_before_the_request_answers_nothing(lake, answers, reason):
+    """Whoever approves everything in advance approves nothing; an answer that comes after counts."""
+    named = {"audit.approval.id": "apr-1", "audit.actor.id": "ann"}
+    asked = {"audit.approval.id": "apr-1", "audit.actor.id": "bot", "audit.actor.type": "agent"}
+    send(lake, (5, "approval.requested", asked), *((5 + hours, "approval.granted", named) for hours in answers))
+    assert found(lake, "14(4)", "eu-ai-act") == (State.NOT_SATISFIED, [reason])
+
+
+@pytest.mark.parametrize(("framework", "control"), [("pci-dss", "10.7"), ("pci-dss", "10.5.1"), ("eu-ai-act", "19(1)")])
+def test_records_of_this_system_alone_cover_nothing(lake, framework, control):
+    """That somebody looked, or built a pack, is no sign that anything of the tenant was received."""
+    command_context(lake).record("data.exported", "acme", action="evidence", resource_type="pack", resource_id="x")
+    assert found(lake, control, framework) == (State.INSUFFICIENT, [])
+    send(lake, (1, "prompt.changed", {"audit.actor.id": "bob"}))
+    assert found(lake, control, framework) == (State.SATISFIED, [])
 
 
 @pytest.mark.parametrize("framework", sorted(default_controls().frameworks))
