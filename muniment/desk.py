@@ -30,7 +30,7 @@ from governance.access.asking import Question
 from governance.access.identity import UserClaim
 from muniment.desk_agents import CHANGE_TABLES, read_changes
 from muniment.desk_evidence import LakeEvidence
-from muniment.desk_questions import LakeAnswers
+from muniment.desk_questions import LakeAnswers, whole_hour_before
 from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import prepare_retention, read_retention
 from muniment.desk_search import LakeSearch
@@ -277,8 +277,7 @@ class LakeDesk:
     def changes(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.changes`."""
         context = self._reading(viewer, tenant, "page", "agents")
-        now = context.clock()
-        period = (now // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY, now)
+        period = (whole_hour_before(context, days), context.clock())
         with self._session(context, tenant, CHANGE_TABLES) as session:
             return read_changes(context, session, period)
 

@@ -58,14 +58,14 @@ class LakeAnswers(Answers):
 
     def agents(self, context: CommandContext, tenant: str, days: int) -> pa.Table:
         """Who was seen within so many days, to the hour."""
-        first = context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
+        first = whole_hour_before(context, days)
         return self.ask(
             context, tenant, AGENT_TABLES, ("agents", first), lambda session: seen_agents(session, first_unix_nano=first)
         )  # fmt: skip
 
     def data_map(self, context: CommandContext, tenant: str, days: int) -> pa.Table:
         """Which classes of data went through which agents to which providers within so many days, to the hour."""
-        first = context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
+        first = whole_hour_before(context, days)
         return self.ask(
             context, tenant, AGENT_TABLES, ("data map", first), lambda session: data_map(session, first_unix_nano=first)
         )  # fmt: skip
@@ -88,3 +88,8 @@ class LakeAnswers(Answers):
             if context.clock() >= until_unix_nano:
                 return
             ask()
+
+
+def whole_hour_before(context: CommandContext, days: int) -> int:
+    """The whole hour so many days ago, nanoseconds since 1970: a period that stays the same for an hour, as its answer does."""
+    return context.clock() // _HOUR_NANOS * _HOUR_NANOS - days * NANOS_PER_DAY
