@@ -1,31 +1,48 @@
-"""What serves the pages: `python -m dashboards.server [OPTION of streamlit run …] -- LAKE`.
+"""What serves the pages: `python -m dashboards.server --port PORT [--secrets FILE] -- LAKE`.
 
 Everything that a first visitor would wait for is brought in before the port answers: pages, charts, the desk and what it reads with.
 What was brought in stays: it is taken out of what Python's garbage collector looks through, which Streamlit calls after every run of a
 page, and which would keep the process from sending that page for a tenth of a second.
 """
 
+import argparse
 import gc
 import sys
 from importlib import import_module
 from pathlib import Path
 
+from dashboards.door import Door, Message, Receive, Send
 from dashboards.pages import desk_at
+from dashboards.service import options
 
 _FIRST_NEEDED = ("altair", "pandas", "streamlit.dataframe_util", "streamlit.elements.arrow", "streamlit.web.bootstrap")
+_ENTRY = Path(__file__).parent / "entry" / "app.py"
 
 
 def main(words: list[str]) -> None:
-    """Warm up, and then be `streamlit run` with these words."""
+    """Warm up, and then serve what the words name until a signal ends it."""
+    parser = argparse.ArgumentParser("dashboards.server")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--secrets")
+    parser.add_argument("lake")
+    given = parser.parse_args(words)
     for name in _FIRST_NEEDED:
         import_module(name)
-    desk_at(words[-1]).warm()
-    from streamlit.web.cli import main as streamlit
+    desk = desk_at(given.lake)
+    desk.warm()
+    from streamlit.web.server.starlette import App
 
     gc.collect()
     gc.freeze()
-    sys.argv = ["streamlit", "run", str(Path(__file__).parent / "entry" / "app.py"), *words]
-    streamlit()
+
+    class Guarded(App):
+        """Streamlit's application behind the door."""
+
+        async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+            await Door(super().__call__, signs_in=desk.asks_sign_in)(scope, receive, send)
+
+    sys.argv = [str(_ENTRY), given.lake]  # as the script, which runs anew for each session, finds them
+    Guarded(_ENTRY).run(config=options(given.port, given.secrets))
 
 
 if __name__ == "__main__":

@@ -4,18 +4,26 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from dashboards.door import OWN_NAMES
+
 HOST = "127.0.0.1"
 
-_OPTIONS: Mapping[str, str] = {
-    "server.headless": "true",
+_OPTIONS: Mapping[str, object] = {
+    "server.address": HOST,
+    "server.headless": True,
     "server.fileWatcherType": "none",
-    "server.enableXsrfProtection": "true",
-    "server.enableCORS": "true",
-    "server.maxUploadSize": "16",
-    "browser.gatherUsageStats": "false",
+    "server.enableXsrfProtection": True,
+    "server.enableCORS": True,
+    "server.allowedHosts": list(OWN_NAMES),
+    "server.enableAgentApi": False,
+    "server.enableStaticServing": False,
+    "server.maxUploadSize": 16,
+    "browser.gatherUsageStats": False,
+    "client.allowedOrigins": [],
+    "client.disableDataExport": True,  # past the right to export and the record of it: pages offer their own
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
-    "client.showSidebarNavigation": "true",
+    "client.showSidebarNavigation": True,
     "logger.level": "warning",
     "theme.light.primaryColor": "#1f5fa8",
     "theme.dark.primaryColor": "#2f79c7",
@@ -24,15 +32,11 @@ _OPTIONS: Mapping[str, str] = {
 
 def command(lake: Path, port: int, secrets_file: Path | None = None) -> tuple[str, ...]:
     """Command line of a lake's pages, on `port` of this machine alone; `secrets_file` says how people sign in."""
-    options = {"server.address": HOST, "server.port": str(port), **_OPTIONS}
-    if secrets_file is not None:
-        options["secrets.files"] = str(secrets_file)
-    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return (
-        sys.executable,
-        "-m",
-        "dashboards.server",
-        *flags,
-        "--",
-        str(lake),
-    )
+    secrets = () if secrets_file is None else ("--secrets", str(secrets_file))
+    return (sys.executable, "-m", "dashboards.server", "--port", str(port), *secrets, "--", str(lake))
+
+
+def options(port: int, secrets_file: str | None) -> dict[str, object]:
+    """Streamlit's options for pages on `port`, by their names; they go before its files and variables."""
+    secrets = {} if secrets_file is None else {"secrets.files": [secrets_file]}
+    return {**_OPTIONS, "server.port": port, **secrets}

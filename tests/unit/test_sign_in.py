@@ -77,9 +77,9 @@ def test_secrets_stand_on_no_command_line(lake):
     """The pages are started with the name of the file alone."""
     file = write_secrets(lake, read(), host="127.0.0.1", port=8501, read_variable={"SECRET": SECRET}.get)
     words = command(lake.path, 8501, file)
-    assert words[words.index("--secrets.files") + 1] == str(file)
+    assert words[words.index("--secrets") + 1] == str(file)
     assert SECRET not in " ".join(words)
-    assert "--secrets.files" not in command(lake.path, 8501)
+    assert "--secrets" not in command(lake.path, 8501)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import urllib.error
+import urllib.request
 from urllib.parse import quote
 
 import pytest
@@ -63,6 +65,15 @@ def test_each_page_draws_itself_from_this_machine_alone(page, pages, name, says)
     assert page.locator("[data-testid=stException]").count() == 0
     assert "This page failed" not in text
     assert page.elsewhere == []
+
+
+def test_the_pages_stand_behind_the_door(pages):
+    """What serves them refuses a name that somebody pointed here, and tells a browser to load from here alone."""
+    strange = urllib.request.Request(f"{pages}/overview", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(strange, timeout=30)
+    with urllib.request.urlopen(f"{pages}/overview", timeout=30) as answer:
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
 def test_pages_are_dark_where_the_browser_is(browser, pages):
