@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import streamlit as st
 
-from dashboards.frame import begin, choice, desk_of, explained, show_rows, story_link
+from dashboards.frame import begin, choice, day_of, desk_of, explained, number_of, show_rows, story_link
 from dashboards.search_desk import FilterText
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
+_LEAST, _USUAL = 10, 500
 _OUTCOMES = ["success", "failure", "denied"]
 _ALL, _ACCESSES = "everything", "accesses: what was viewed or exported, and by whom"
 _SHOWN = {_ALL: (), _ACCESSES: ("data.exported", "record.viewed")}
@@ -44,11 +45,13 @@ def _filter(names: list[str]) -> EventFilter:
     with st.form("filter", border=True):
         first, last, most = st.columns([2, 2, 1])
         with first:
-            since = st.date_input("From (UTC)", _date(params.get("from")), key="from")
+            since = st.date_input("From (UTC)", day_of(params.get("from")), key="from")
         with last:
-            until = st.date_input("To, this day included (UTC)", _date(params.get("to")), key="to")
+            until = st.date_input("To, this day included (UTC)", day_of(params.get("to")), key="to")
         with most:
-            limit = st.number_input("At most", 10, MOST_EVENTS, int(params.get("most", 500)), step=100)
+            limit = st.number_input(
+                "At most", _LEAST, MOST_EVENTS, number_of(params.get("most"), _USUAL, _LEAST, MOST_EVENTS), step=100
+            )
         shown = choice("Show", list(_SHOWN), "show")
         chosen = st.multiselect("Only these events", names, [name for name in params.get_all("event") if name in names])
         outcomes = st.multiselect(
@@ -100,13 +103,6 @@ def _keep_texts(who: str, text: str) -> tuple[str, str]:
             "A token or an agent's id stays in it."
         )
     return found["who"].sought, found["text"].sought
-
-
-def _date(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        return None
 
 
 def _nanos(day: object, *, days: int = 0) -> int | None:

@@ -165,6 +165,14 @@ class Desk(Protocol):
         """Bring in what the first question needs, before anybody asks one; shows and records nothing."""
         ...
 
+    def may_export(self, viewer: Viewer, tenant: str) -> bool:
+        """Whether what a page shows of a tenant may be taken along."""
+        ...
+
+    def export(self, viewer: Viewer, tenant: str, what: str, rows: int) -> None:
+        """Decide and record that so many rows of what a page shows are taken along; MUST come before they are given out."""
+        ...
+
     def sign_out(self, viewer: Viewer) -> None:
         """End the viewer's session: neither its ticket nor its token counts any more. Safe to repeat."""
         ...
@@ -217,8 +225,12 @@ class Desk(Protocol):
         """Incidents that are open, with `closed` the others too."""
         ...
 
-    def incident(self, viewer: Viewer, incident_id: str) -> IncidentDetails:
-        """One incident."""
+    def incident(self, viewer: Viewer, tenant: str, incident_id: str) -> IncidentDetails:
+        """One incident of a tenant; another's is as if it were not there."""
+        ...
+
+    def may_handle(self, viewer: Viewer, tenant: str) -> bool:
+        """Whether the viewer may handle the tenant's incidents."""
         ...
 
     def handle_incident(self, viewer: Viewer, incident_id: str, step: str, note: str) -> None:

@@ -13,7 +13,7 @@ from dashboards.landing import GOES_TO, Landings
 from dashboards.viewer import Viewer
 from warehouse.errors import DeniedError, MunimentError
 
-_KEPT = "ticket"
+_KEPT = "for whom"
 _BROWSER = "_streamlit_xsrf"
 
 
@@ -30,11 +30,11 @@ def identify(desk: Desk) -> Viewer:
         if not desk.asks_sign_in:
             raise
         _refuse(exc)
-    if st.session_state.get(_KEPT, viewer.ticket) != viewer.ticket:
-        st.session_state.clear()  # what was kept for somebody else
+    if st.session_state.get(_KEPT, viewer) != viewer:
+        st.session_state.clear()  # what was kept for somebody else, or for somebody who may see less now
     if desk.asks_sign_in and _KEPT not in st.session_state and not st.query_params:
         st.session_state[GOES_TO] = _landings().take(st.context.cookies.get(_BROWSER))
-    st.session_state[_KEPT] = viewer.ticket
+    st.session_state[_KEPT] = viewer
     return viewer
 
 

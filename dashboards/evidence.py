@@ -33,6 +33,14 @@ def show() -> None:
         )
     first, last = _dates()
     period = (_nanos(first), _nanos(last, days=1))
+    if not desk.may_export(viewer, tenant):
+        st.info(
+            "You may not see findings or build packs of this tenant: that takes the right records.export.",
+            icon=":material/lock:",
+        )
+        st.subheader("Check a pack")
+        _check()
+        return
     with st.container(horizontal=True):
         seeing = st.button("Show the findings")
         building = st.button("Build the pack", type="primary")

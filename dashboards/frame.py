@@ -3,7 +3,6 @@
 Texts of records are shown as text: in tables, in `st.text` or in code blocks, never as Markdown or HTML.
 """
 
-import io
 import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,11 @@ import altair as alt
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
-from pyarrow import csv
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import RerunException, StopException
 
 from dashboards.desk import Desk
+from dashboards.export import Export, csv_of, offer
 from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
 from dashboards.words import COST, counted, worded
@@ -32,6 +31,8 @@ MOST_SHOWN = 5_000
 _NEXT = "load the page again in a minute; if it says the same, show this to whoever runs the system."
 _log = logging.getLogger(__name__)
 _ROW_PIXELS = 35
+_YEARS = range(1970, 2200)
+"""Years whose nanoseconds since 1970 fit 64 bits."""
 
 
 def begin(title: str, lead: str, tenant: str) -> None:
@@ -112,14 +113,13 @@ def show_rows(
     )
     if rows.num_rows > MOST_SHOWN:
         st.caption(f"The first {MOST_SHOWN:,} of {rows.num_rows:,} rows; the export has all.")
-    buffer = io.BytesIO()
-    csv.write_csv(_flat(rows), buffer)
-    st.download_button(
+    desk, viewer, tenant = desk_of()
+    offer(
+        desk,
+        viewer,
+        tenant,
         f"Export {counted(rows.num_rows, 'row')} as CSV",
-        buffer.getvalue(),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        key=f"export-{name}",
+        Export(f"{name}.csv", "text/csv", rows.num_rows, lambda: csv_of(rows)),
     )
 
 
@@ -145,16 +145,28 @@ def line(label: str, key: str, *, help_: str = "", placeholder: str = "") -> str
 
 def day(label: str, key: str, default: date | None = None, *, place: DeltaGenerator | None = None) -> date | None:
     """A day, kept in the page's address under `key`."""
-    try:
-        wanted = date.fromisoformat(st.query_params[key]) if key in st.query_params else default
-    except ValueError:
-        wanted = default
+    wanted = day_of(st.query_params.get(key)) or default
     given = (place or st).date_input(label, wanted, key=f"day-{key}")
     if isinstance(given, date):
         st.query_params[key] = given.isoformat()
     elif key in st.query_params:
         del st.query_params[key]
     return given if isinstance(given, date) else None
+
+
+def day_of(text: str | None) -> date | None:
+    """The day that an address names; None for what is none, or none of those of which there can be records."""
+    try:
+        named = date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return named if named is not None and named.year in _YEARS else None
+
+
+def number_of(text: str | None, default: int, least: int, most: int) -> int:
+    """The number that an address names, within bounds; the default for what is none."""
+    is_one = text is not None and text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    return min(max(least, int(text) if is_one and text is not None else default), most)
 
 
 def go_to(page: str, **filters: str) -> NoReturn:
@@ -189,20 +201,4 @@ def desk_of() -> tuple[Desk, Viewer, str]:
 def _blank(rows: pa.Table) -> pa.Table:
     """Rows with nothing where there is no text: the word *None* in grey is no answer."""
     columns = [pc.fill_null(column, "") if pa.types.is_string(column.type) else column for column in rows.columns]
-    return pa.Table.from_arrays(columns, names=rows.column_names)
-
-
-def _flat(rows: pa.Table) -> pa.Table:
-    """Rows as CSV can hold them, and as a spreadsheet shows them: a text that it would take for a formula gets an apostrophe."""
-    columns = []
-    for column in rows.columns:
-        if pa.types.is_string(column.type):
-            texts = column.to_pylist()
-            risky = [text is not None and text[:1] in {"=", "+", "-", "@", "\t", "\r"} for text in texts]
-            if any(risky):
-                texts = [f"'{text}" if bad else text for text, bad in zip(texts, risky, strict=True)]
-                column = pa.chunked_array([pa.array(texts, pa.string())])  # noqa: PLW2901 - the column as it is written
-        elif pa.types.is_list(column.type):
-            column = pa.chunked_array([pa.array([str(value) for value in column.to_pylist()], pa.string())])  # noqa: PLW2901
-        columns.append(column)
     return pa.Table.from_arrays(columns, names=rows.column_names)

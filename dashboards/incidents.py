@@ -24,7 +24,7 @@ def show() -> None:
             del st.query_params["incident"]
             st.rerun()
         with explained():
-            _one(desk.incident(viewer, wanted))
+            _one(desk.incident(viewer, tenant, wanted))
         return
     shown = choice("Show", [_OPEN, _ALL], "show")
     with explained(), st.spinner("Reading incidents…"):
@@ -86,7 +86,9 @@ def _one(details: IncidentDetails) -> None:
         more = f" and {len(names) - most} more" if len(names) > most else ""
         st.text(f"{_PLURALS.get(kind, kind.capitalize())}: {', '.join(names[:most])}{more}")
     st.caption(f"Runbook: docs/runbooks/{record.runbook}")
-    _handle(record.id, record.state.value)
+    desk, viewer, tenant = desk_of()
+    if desk.may_handle(viewer, tenant):
+        _handle(record.id, record.state.value)
     st.subheader("Timeline")
     show_rows(
         [
@@ -137,7 +139,7 @@ def _handle(incident: str, state: str) -> None:
         "close": state != "closed",
         "reopen": state == "closed",
     }
-    with st.form("handle"):
+    with st.form(f"handle-{incident}"):
         note = st.text_area("Note: what was done and why", max_chars=2_000)
         with st.container(horizontal=True, gap="small"):
             pressed = [
@@ -146,6 +148,6 @@ def _handle(incident: str, state: str) -> None:
                 if st.form_submit_button(step.capitalize(), disabled=not possible)
             ]
     if pressed:
-        with explained():
+        with explained(goes_on=True):
             desk.handle_incident(viewer, incident, pressed[0], note)
-        st.rerun()
+            st.rerun()

@@ -63,6 +63,9 @@ def show() -> None:
 
 def _prove() -> None:
     desk, viewer, tenant = desk_of()
+    if not desk.may_export(viewer, tenant):
+        st.info("A proof is an export: that takes the right records.export.", icon=":material/info:")
+        return
     with st.form("prove"):
         shard = st.text_input("Shard, as in the record's row")
         index = st.number_input("Record number", 0, step=1)

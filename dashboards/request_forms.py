@@ -1,6 +1,7 @@
 """What do people ask of us? Erasure, access request, hold: from the form over a second person's approval to the certificate.
 
-What names a person is typed into a form and stays out of the page's address; it is kept no longer than until the next step.
+What names a person is typed into a form and stays out of the page's address; it is kept no longer than until the next step. Each
+tenant has forms of its own: what was typed for one is never carried out in another.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ _NONCE = (
 )
 _MOST = 320
 _PLACED = "request-holds-placed"
+_FORESEEN = "request-erasures-foreseen"
 
 
 def show() -> None:
@@ -86,9 +88,9 @@ def _verb(each: Waiting) -> str:
 def _report() -> None:
     desk, viewer, tenant = desk_of()
     st.markdown("Everything that is held about a person, in one file with a readable page and a proof of each record.")
-    with st.form("report", clear_on_submit=True):
-        person = st.text_input(_WHOM, max_chars=_MOST, key="report-person")
-        texts = st.checkbox(_TEXTS, key="report-texts")
+    with st.form(f"report-{tenant}", clear_on_submit=True):
+        person = st.text_input(_WHOM, max_chars=_MOST, key=f"report-person-{tenant}")
+        texts = st.checkbox(_TEXTS, key=f"report-texts-{tenant}")
         pressed = st.form_submit_button("Collect", type="primary")
     if pressed:
         with (
@@ -121,16 +123,18 @@ def _erase() -> None:
     st.markdown(
         "First see what would go, and what a hold or a law keeps; then erase. What is erased does not come back."
     )
-    with st.form("foresee", clear_on_submit=True):
-        person = st.text_input(_WHOM, max_chars=_MOST, key="erase-person")
-        texts = st.checkbox(_TEXTS, key="erase-texts")
+    with st.form(f"foresee-{tenant}", clear_on_submit=True):
+        person = st.text_input(_WHOM, max_chars=_MOST, key=f"erase-person-{tenant}")
+        texts = st.checkbox(_TEXTS, key=f"erase-texts-{tenant}")
         pressed = st.form_submit_button("Show what would go")
     if pressed:
         _drop("erased")
         _drop("outlook")
         with explained(goes_on=True), st.spinner("Searching every table…"):
             outlook = desk.requests.foresee(viewer, tenant, person.strip(), texts=texts)
-            _keep("outlook", (person.strip(), texts, outlook))
+            number = st.session_state.get(_FORESEEN, 0)
+            st.session_state[_FORESEEN] = number + 1
+            _keep("outlook", (person.strip(), texts, outlook, number))
     planned = _kept("outlook")
     if isinstance(planned, tuple):
         _confirm(*planned)
@@ -139,7 +143,8 @@ def _erase() -> None:
         _show_erasure(done)
 
 
-def _confirm(person: str, texts: bool, outlook: Outlook) -> None:
+def _confirm(person: str, texts: bool, outlook: Outlook, number: int) -> None:
+    """The order itself; each outlook has a form of its own, in which nothing is ticked yet."""
     desk, viewer, tenant = desk_of()
     with st.container(border=True):
         st.text(
@@ -148,7 +153,7 @@ def _confirm(person: str, texts: bool, outlook: Outlook) -> None:
             + "".join(f"Names them: pack {each}\n" for each in outlook.packs)
             + ("Their key would be destroyed." if outlook.key_goes else "Their key stays as long as something is kept.")
         )
-        with st.form("erase"):
+        with st.form(f"erase-{tenant}-{number}"):
             reason = st.text_input("Why, for the record: name no person in it", "request of the person", max_chars=200)
             sure = st.checkbox("I have checked who this is, and that they have a right to be erased")
             pressed = st.form_submit_button("Erase", type="primary")
@@ -189,7 +194,7 @@ def _hold() -> None:
         "What a hold names is deleted by no rule and no erasure until it is released. Give what fits; all of it has to apply."
     )
     number = st.session_state.get(_PLACED, 0)  # one that was placed leaves an empty form behind
-    with st.form(f"hold-{number}"):
+    with st.form(f"hold-{tenant}-{number}"):
         case = st.text_input("Case", max_chars=200, placeholder="2026-017")
         reason = st.text_input("Why: name no person in it", max_chars=200)
         persons = st.text_area("Persons, one a line: tokens, or values that records name them by", max_chars=20_000)
@@ -197,8 +202,8 @@ def _hold() -> None:
         traces = st.text_input("Runs (trace ids), separated by commas")
         conversations = st.text_input("Conversations, separated by commas")
         left, right = st.columns(2)
-        first = left.date_input("From (UTC)", None, key=f"hold-from-{number}")
-        last = right.date_input("To, this day included (UTC)", None, key=f"hold-to-{number}")
+        first = left.date_input("From (UTC)", None, key=f"hold-from-{tenant}-{number}")
+        last = right.date_input("To, this day included (UTC)", None, key=f"hold-to-{tenant}-{number}")
         everything = st.checkbox("Everything of this tenant, instead of the above")
         pressed = st.form_submit_button("Place the hold", type="primary")
     if pressed:

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboards.frame import begin, desk_of, explained, moment, show_rows
+from dashboards.export import Export, offer
+from dashboards.frame import begin, day_of, desk_of, explained, moment, number_of, show_rows
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.seals import Seal
 from warehouse.questions.story import MOST_LINES, Bounds
@@ -89,9 +90,11 @@ def _form() -> Bounds:
             placeholder=_PLACEHOLDER,
             autocomplete="off",
         )
-        since = first.date_input("From (UTC)", _date(params.get("from")))
-        until = last.date_input("To, included (UTC)", _date(params.get("to")))
-        most = int(count.number_input("At most", 100, 10_000, _count(params.get("most")), step=500))
+        since = first.date_input("From (UTC)", day_of(params.get("from")))
+        until = last.date_input("To, included (UTC)", day_of(params.get("to")))
+        most = int(
+            count.number_input("At most", 100, 10_000, number_of(params.get("most"), MOST_LINES, 100, 10_000), step=500)
+        )
         if st.form_submit_button("Search", type="primary"):
             for key, value in (("from", since), ("to", until), ("most", most if most != MOST_LINES else None)):
                 if value is None:
@@ -174,12 +177,18 @@ def _lines(story: Story) -> None:
         wide=("what", "said"),
         links={"open": _links(shown, story.tenant)},
     )
-    st.download_button(
+    desk, viewer, _ = desk_of()
+    offer(
+        desk,
+        viewer,
+        story.tenant,
         "Export the story as JSON",
-        json.dumps(story.to_json(), ensure_ascii=False, indent=1),
-        file_name=f"story-{story.tenant}.json",
-        mime="application/json",
-        on_click="ignore",
+        Export(
+            f"story-{story.tenant}.json",
+            "application/json",
+            len(story.lines),
+            lambda: json.dumps(story.to_json(), ensure_ascii=False, indent=1).encode(),
+        ),
     )
 
 
@@ -216,17 +225,6 @@ def _link(line: Line, tenant: str) -> str | None:
     elif page == "incidents":
         given["incident"] = line.link
     return f"/{page}?{urlencode(given)}#{page}"
-
-
-def _count(text: str | None) -> int:
-    return min(max(100, int(text)), 10_000) if text is not None and text.isdecimal() and text.isascii() else MOST_LINES
-
-
-def _date(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        return None
 
 
 def _nanos(day: date) -> int:

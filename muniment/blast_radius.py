@@ -43,7 +43,7 @@ def find_blast_radius(
     Of an API key of this lake the tenant is known; an agent, and a credential that records name (`audit.credential.id`), need one.
 
     Raises:
-        DeniedError: the principal may not read the tenant's records.
+        DeniedError: the principal may not read the tenant's records, or not export them: what is told names persons and addresses.
         InputError: neither or both were named, or no tenant is known.
         NotFoundError: there is no such tenant.
         UnavailableError: the lake cannot be read, or the reading cannot be recorded.
@@ -54,7 +54,7 @@ def find_blast_radius(
     state = None
     if key is not None:
         try:
-            record = context.control.key(key)
+            record = context.control.key(key, among=context.places(Action.RECORDS_READ))
         except NotFoundError:
             record = None
         if record is not None:
@@ -66,8 +66,8 @@ def find_blast_radius(
             "--tenant: expected whose records to look through, got none",
             hint="only of an API key of this lake is the tenant known; `muniment key list` shows them",
         )
+    context.check(Action.RECORDS_EXPORT, tenant)
     context.control.tenant(tenant)
-    context.check(Action.RECORDS_READ, tenant)
     suspect = Suspect(since_unix_nano, agent, key)
     context.record(
         "data.exported",

@@ -121,7 +121,8 @@ class LakeDesk:
         asked = [Question(Action.RECORDS_READ, tenant) for tenant in (*known, LAKE_TENANT)]
         decisions = context.access.decide_all(session.principal, asked)
         readable = tuple(str(question.tenant) for question, each in zip(asked, decisions, strict=True) if each.allowed)
-        return Viewer(session.ticket, session.name, tuple(sorted(role.value for role in held)), readable)
+        roles = tuple(sorted(role.value for role in held))
+        return Viewer(session.ticket, session.name, roles, readable, decisions[0].policy_version)
 
     def warm(self) -> None:
         """As `Desk.warm`: of the lake itself for nobody, and then of its tenants for the local user, who may be about to ask.
@@ -157,6 +158,24 @@ class LakeDesk:
         self._sessions.end(viewer.ticket)
         if self.asks_sign_in:
             self._context_of(principal).record("lake.signed_out", LAKE_TENANT, action="sign out", outcome="success")
+
+    def may_export(self, viewer: Viewer, tenant: str) -> bool:
+        """As `Desk.may_export`."""
+        context = self._as(viewer)
+        return context.access.decide(context.principal, Action.RECORDS_EXPORT, tenant).allowed
+
+    def export(self, viewer: Viewer, tenant: str, what: str, rows: int) -> None:
+        """As `Desk.export`."""
+        context = self._as(viewer)
+        context.check(Action.RECORDS_EXPORT, tenant)
+        context.record(
+            "data.exported",
+            tenant,
+            action="page",
+            resource_type="page",
+            resource_id=what,
+            attributes={"muniment.export.rows": rows},
+        )
 
     def overview(self, viewer: Viewer, tenant: str) -> list[Fact]:
         """As `Desk.overview`."""
@@ -227,7 +246,10 @@ class LakeDesk:
 
     def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
         """As `Desk.objectives`."""
-        run = slo_figures(self._as(viewer), tenants=[tenant])
+        context = self._as(viewer)
+        context.check(Action.SLO_READ, tenant)
+        self._record(context, tenant, "page", "objectives")
+        run = slo_figures(context, tenants=[tenant])
         return [
             Objective(
                 each.slo,
@@ -248,11 +270,22 @@ class LakeDesk:
     def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> list[IncidentRecord]:
         """As `Desk.incidents`."""
         states = None if closed else set(IncidentState) - {IncidentState.CLOSED}
-        return list_incidents(self._as(viewer), tenant, states=states)
+        context = self._as(viewer)
+        context.check(Action.INCIDENT_READ, tenant)
+        self._record(context, tenant, "page", "incidents")
+        return list_incidents(context, tenant, states=states)
 
-    def incident(self, viewer: Viewer, incident_id: str) -> IncidentDetails:
+    def incident(self, viewer: Viewer, tenant: str, incident_id: str) -> IncidentDetails:
         """As `Desk.incident`."""
-        return read_incident(self._as(viewer), incident_id)
+        context = self._as(viewer)
+        found = read_incident(context, incident_id, tenant)
+        self._record(context, tenant, "incident", found.record.id)
+        return found
+
+    def may_handle(self, viewer: Viewer, tenant: str) -> bool:
+        """As `Desk.may_handle`."""
+        context = self._as(viewer)
+        return context.access.decide(context.principal, Action.INCIDENT_HANDLE, tenant).allowed
 
     def handle_incident(self, viewer: Viewer, incident_id: str, step: str, note: str) -> None:
         """As `Desk.handle_incident`."""

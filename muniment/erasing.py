@@ -109,10 +109,11 @@ def approve_erasure(context: CommandContext, request_id: str) -> Note:
     """Approve, as another principal, what waits; the note that comes back can be carried out.
 
     Raises:
-        NotFoundError: nothing waits under this id.
+        NotFoundError: nothing waits under this id in a tenant whose records the principal may read.
         DeniedError: the principal may not, or asked for it itself.
     """
-    found = [note for note in read_notes(context) if note.request == request_id]
+    among = context.places(Action.RECORDS_READ)
+    found = [note for note in read_notes(context) if note.request == request_id and note.tenant in among]
     if not found:
         raise NotFoundError(f"erasure: no request {request_id} waits for approval")
     note = found[0]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from governance.access import Access, Action, Decision
+from governance.access.asking import Question
 from warehouse.control import ControlStore, IssuedKey, KeyRecord, Tenant
 from warehouse.errors import MunimentError, NotFoundError
 from warehouse.names import LAKE_TENANT
@@ -138,9 +139,13 @@ def revoke_key(
 
 
 def _may_manage(control: ControlStore, access: Access, principal: Principal, key_id: str) -> tuple[str, Decision]:
-    # Asked before the key is looked up too: whether a key exists is nothing for everybody.
-    access.check(principal, Action.KEY_READ, next(iter(principal.tenants)) if principal.tenants else None)
-    tenant_id = control.key(key_id).tenant_id
+    # Asked before the key is looked up: whether one exists is nothing for everybody, and another tenant's is told to nobody.
+    known = lake_tenants(control)
+    decisions = access.decide_all(principal, [Question(Action.KEY_READ, tenant) for tenant in known])
+    among = [tenant for tenant, each in zip(known, decisions, strict=True) if each.allowed]
+    if not among:
+        access.check(principal, Action.KEY_READ)
+    tenant_id = control.key(key_id, among=among).tenant_id
     return tenant_id, access.check(principal, Action.KEY_MANAGE, tenant_id)
 
 

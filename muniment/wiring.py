@@ -23,6 +23,7 @@ from warehouse.errors import ConflictError, MunimentError
 from warehouse.keys import LakeKeys, read_keys
 from warehouse.lake import Lake, find_lake
 from warehouse.measures import Measures
+from warehouse.names import LAKE_TENANT
 from warehouse.own_events import OwnEvent
 from warehouse.principals import Principal
 from warehouse.subjects import SubjectVault, open_lake_vault
@@ -182,6 +183,17 @@ class CommandContext:
         for tenant, decision in zip(tenants, decisions, strict=True):
             self.decisions.add(self.principal, action, tenant, decision)
         return [tenant for tenant, decision in zip(tenants, decisions, strict=True) if decision.allowed]
+
+    def places(self, action: Action) -> list[str]:
+        """The tenants, the lake's own log among them, in which the principal may do this: asked before a thing is looked up by its id.
+
+        Raises:
+            DeniedError: none. Whether there is such a thing is nothing for everybody, and nowhere told of another tenant's.
+        """
+        allowed = self.allowed(action, [LAKE_TENANT, *(tenant.id for tenant in self.control.list_tenants())])
+        if not allowed:
+            self.check(action)
+        return allowed
 
     def record(self, event_name: str, tenant: str, **fields: Any) -> None:
         """Record that the principal does something; `fields` are columns of `audit_events`, `attributes` a mapping.

@@ -165,14 +165,14 @@ class Holds(Part):
             self._database.rewrite_file()
         return len(told)
 
-    def hold(self, hold_id: str) -> HoldRecord:
-        """One hold, released or not.
+    def hold(self, hold_id: str, *, among: Collection[str] | None = None) -> HoldRecord:
+        """One hold, released or not; with `among`, of one of these tenants: another's is as if it were not there.
 
         Raises:
             NotFoundError: there is none with this id.
         """
         with self._database.read() as connection:
-            return _expect_hold(connection, hold_id)
+            return _expect_hold(connection, hold_id, among)
 
     def list_holds(self, tenant_id: str | None = None, *, released: bool = False) -> list[HoldRecord]:
         """The holds in force, with `released` the others too, of a tenant or of all, oldest first."""
@@ -243,9 +243,9 @@ def _approved(hold: HoldRecord, by: str) -> HoldRecord:
     return replace(hold, released_by=by)
 
 
-def _expect_hold(connection: Connection, hold_id: str) -> HoldRecord:
+def _expect_hold(connection: Connection, hold_id: str, among: Collection[str] | None = None) -> HoldRecord:
     row = connection.execute(select(HOLDS).where(HOLDS.c.id == hold_id)).mappings().first()
-    if row is None:
+    if row is None or (among is not None and row["tenant_id"] not in among):
         raise NotFoundError(
             f"hold: expected the id of one, got {hold_id!r}", hint="`muniment hold list --all` shows every one"
         )

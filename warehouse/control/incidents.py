@@ -202,28 +202,28 @@ class Incidents(Part):
             add_change(connection, incident_id, line)
         return after
 
-    def incident(self, incident_id: str) -> IncidentRecord:
-        """One incident.
+    def incident(self, incident_id: str, *, among: Collection[str] | None = None) -> IncidentRecord:
+        """One incident; with `among`, of one of these tenants: another's is as if it were not there.
 
         Raises:
             NotFoundError: there is none with this id.
         """
         with self._database.read() as connection:
             row = connection.execute(select(INCIDENTS).where(INCIDENTS.c.id == incident_id)).mappings().first()
-        if row is None:
+        if row is None or (among is not None and row["tenant_id"] not in among):
             raise NotFoundError(
                 f"incident: expected the id of one, got {incident_id!r}",
                 hint="`muniment incident list --all` shows every one",
             )
         return record_of(row)
 
-    def incident_details(self, incident_id: str) -> IncidentDetails:
-        """All that is known of one incident.
+    def incident_details(self, incident_id: str, *, among: Collection[str] | None = None) -> IncidentDetails:
+        """All that is known of one incident; `among` as in `incident`.
 
         Raises:
             NotFoundError: there is none with this id.
         """
-        record = self.incident(incident_id)
+        record = self.incident(incident_id, among=among)
         with self._database.read() as connection:
             rows = connection.execute(
                 _of(INCIDENT_ROWS, [incident_id]).order_by(

@@ -6,7 +6,7 @@ first of: expiry, revocation, end of the overlap after its rotation, closing of 
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 
 from sqlalchemy import Connection, RowMapping, Update, insert, select, update
@@ -61,14 +61,14 @@ class Keys(Part):
             expect_open_tenant(connection, tenant_id)
             return self._insert(connection, record)
 
-    def key(self, key_id: str) -> KeyRecord:
-        """One key, without its secret.
+    def key(self, key_id: str, *, among: Collection[str] | None = None) -> KeyRecord:
+        """One key, without its secret; with `among`, of one of these tenants: another's is as if it were not there.
 
         Raises:
             NotFoundError: there is none with this id.
         """
         with self._database.read() as connection:
-            return _expect_key(connection, key_id)
+            return _expect_key(connection, key_id, among)
 
     def list_keys(self, tenant_id: str | None = None) -> list[KeyRecord]:
         """Every key, or every key of a tenant, oldest first, without secrets.
@@ -200,9 +200,9 @@ def _check_patterns(events: Sequence[str]) -> tuple[str, ...]:
     return tuple(events)
 
 
-def _expect_key(connection: Connection, key_id: str) -> KeyRecord:
+def _expect_key(connection: Connection, key_id: str, among: Collection[str] | None = None) -> KeyRecord:
     row = connection.execute(select(API_KEYS).where(API_KEYS.c.id == key_id)).mappings().first()
-    if row is None:
+    if row is None or (among is not None and row["tenant_id"] not in among):
         # Somebody may have pasted the whole key: its id is named, its secret is not repeated.
         named = key_id if len(key_id) <= len("k") + 12 else f"{len(key_id)} characters"
         raise NotFoundError(

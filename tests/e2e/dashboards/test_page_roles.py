@@ -100,6 +100,46 @@ def test_forms_are_drawn_for_those_who_may_use_them(desk, role, forms):
     assert any("You may carry out no requests" in info.value for info in app.info) == (not forms)
 
 
+@pytest.mark.parametrize(("role", "may"), [("sre", False), ("auditor", True)])
+@pytest.mark.parametrize(
+    ("name", "offered"), [("evidence", "Build the pack"), ("integrity", "Make the proof"), ("audit", None)]
+)
+def test_nothing_is_offered_that_policy_denies(desk, name, offered, role, may):
+    """What takes the right to export is drawn for those who have it: a button of a form, and what gives a table as a file."""
+    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer(role)
+    app.run()
+    assert not app.exception
+    if offered is None:
+        assert bool(app.get("download_button")) == may
+    else:
+        assert (offered in [button.label for button in app.button]) == may
+        assert any("records.export" in info.value for info in app.info) != may
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"most": "many", "from": "9999-12-31", "to": "9999-12-31"},
+        {"most": "9" * 5000, "from": "0001-01-01", "to": "0001-01-01"},
+        {"most": "-1", "from": "1969-12-31", "to": "2026-02-30", "event": "<b>", "outcome": "'; drop", "show": "$x$", "who": "%"},
+        {"most": "\u0663", "text": "\u202e\x00[a](http://b.example)"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["audit", "search"])
+def test_an_address_may_say_anything(desk, name, given):
+    """What an address names and a page does not have is left out: the page is drawn, and asks for what there can be."""
+    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer("officer")
+    for key, value in given.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert not app.error
+
+
 @pytest.mark.parametrize(("role", "may"), [("auditor", False), ("admin", True), ("officer", True)])
 def test_exceptions_are_decided_by_those_who_may(desk, role, may):
     """Whoever may sees forms beside the findings, and a decision shows at once; an auditor reads the same figures without forms."""

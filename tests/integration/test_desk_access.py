@@ -1,0 +1,256 @@
+"""What people who signed in reach at the desk: their own tenants' things alone, nothing taken along unrecorded."""
+
+import csv
+import io
+import time
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from dashboards.export import Export, csv_of, offer
+from muniment.blast_radius import find_blast_radius
+from muniment.cli.app import run
+from muniment.desk import open_desk
+from muniment.erasing import approve_erasure
+from muniment.erasure_notes import Note, drop_note, write_note
+from muniment.holding import place_hold, read_hold, release_hold
+from muniment.tenancy import revoke_key
+from retention.holds import HoldScope
+from tests.template import init_lake
+from warehouse.control import IncidentChange, IncidentRecord, IncidentRow, IncidentState
+from warehouse.control.detection import FoundIncident
+from warehouse.errors import DeniedError, NotFoundError, UnavailableError
+from warehouse.questions.audit_events import EventFilter
+from warehouse.questions.story import Bounds
+
+GROUPS = """\
+version: 1
+grants:
+  - {group: officers, role: compliance-officer, tenants: [acme]}
+  - {group: auditors, role: auditor, tenants: [acme], until: '2999-12-31'}
+  - {group: reliability, role: sre, tenants: [acme]}
+  - {group: admins, role: tenant-admin, tenants: [acme]}
+"""
+PEOPLE = {"olga": "officers", "ines": "auditors", "sven": "reliability", "tara": "admins", "nora": "unknown"}
+"""All of acme: whatever is globex's is nothing to them."""
+
+
+class Door:
+    """A provider whose tokens are people's names."""
+
+    def claims(self, token, now):
+        return {"sub": token, "iat": now, "exp": now + 60, "groups": [PEOPLE[token]]}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """The desk of a lake in which acme and globex have an incident and a hold each."""
+    folder = tmp_path_factory.mktemp("reach") / "lake"
+    init_lake(folder, "acme", "globex")
+    (folder / "policies" / "access" / "groups.yaml").write_text(GROUPS)
+    assert run(["policy", "apply", "access", "--yes", "--lake", str(folder)]) == 0
+    made = open_desk(folder)
+    now = time.time_ns()
+    for tenant in ("acme", "globex"):
+        incident = IncidentRecord(
+            f"i-{tenant}", tenant, "failing", "It fails", "high", "a.md", "sha256:0", "k1", "{}", "It failed.",
+            IncidentState.OPENED, now, now, now, row_count=1,
+        )  # fmt: skip
+        found = FoundIncident(
+            incident, None, (IncidentRow("spans", "x", 0, now, None, None),), {},
+            [IncidentChange(now, "opened", "user:a", None)], [],
+        )  # fmt: skip
+        made._context.control.commit_round(tenant, [found], [], "{}", by="user:a")
+    made._sessions.provider = Door()
+    return made
+
+
+@pytest.fixture(scope="module")
+def holds(desk):
+    """The id of each tenant's hold."""
+    scope = HoldScope(everything=True)
+    found = {}
+    for tenant in ("acme", "globex"):
+        found[tenant] = place_hold(desk._context, tenant=tenant, scope=scope, reason="a dispute").placed.hold.id
+    return found
+
+
+def events(desk, name, who):
+    """What of one person stands in acme's log under a name."""
+    found = desk.events(desk.viewer("ines"), "acme", EventFilter(names=(name,))).to_pylist()
+    return [row for row in found if row["recorded_by"] == f"oidc:{who}"]
+
+
+def context(desk, who):
+    """The lake as somebody who signed in has it."""
+    return desk._as(desk.viewer(who))
+
+
+@pytest.mark.parametrize("who", ["olga", "ines", "sven", "tara"])
+def test_who_is_bound_to_a_tenant_opens_its_incidents(desk, who):
+    """Each role that reads incidents reads its own tenant's, and that it did is on record."""
+    viewer = desk.viewer(who)
+    assert [each.id for each in desk.incidents(viewer, "acme", closed=False)] == ["i-acme"]
+    assert desk.incident(viewer, "acme", "i-acme").record.title == "It fails"
+    desk.objectives(viewer, "acme")
+    viewed = {(row["resource_type"], row["resource_id"]) for row in events(desk, "record.viewed", who)}
+    assert viewed >= {("page", "incidents"), ("incident", "i-acme"), ("page", "objectives")}
+
+
+def refusals(desk, holds):
+    """Every question by an id: what is asked, and the id of globex's."""
+    control = desk._context.control
+    key = control.issue_key("globex").id
+    note = Note("e1", "globex", "sub_x", "r", "asked", "oidc:otto", "two principals", request="r-globex")
+    write_note(desk._context, note)
+    asks = {
+        "incident": (lambda who, one: desk.incident(desk.viewer(who), "acme", one), "i-globex"),
+        "incident of the tenant itself": (lambda who, one: desk.incident(desk.viewer(who), "globex", one), "i-globex"),
+        "handling": (lambda who, one: desk.handle_incident(desk.viewer(who), one, "acknowledge", "mine"), "i-globex"),
+        "hold": (lambda who, one: read_hold(context(desk, who), one), holds["globex"]),
+        "release": (lambda who, one: release_hold(context(desk, who), one, reason="over"), holds["globex"]),
+        "key": (lambda who, one: revoke(context(desk, who), one), key),
+        "erasure": (lambda who, one: approve_erasure(context(desk, who), one), "r-globex"),
+    }
+    yield from asks.items()
+    drop_note(desk._context, note)
+
+
+def revoke(found, key_id):
+    return revoke_key(found.control, found.access, found.principal, found.record, key_id=key_id, reason=None)
+
+
+def test_another_tenants_things_are_as_if_they_were_not_there(desk, holds):
+    """By incident, hold, key and request one learns nothing of another tenant: not even that there is such a thing."""
+    asked = 0
+    for name, (ask, one) in refusals(desk, holds):
+        for who in ("olga", "tara"):
+            if (name, who) in {("release", "tara"), ("handling", "tara"), ("erasure", "tara")}:
+                continue
+            with pytest.raises(NotFoundError) as told:
+                ask(who, one)
+            with pytest.raises(NotFoundError) as absent:
+                ask(who, nothing := "x" * len(one))
+            assert str(told.value).replace(one, nothing) == str(absent.value), (name, who)
+            assert "globex" not in str(told.value).replace(one, "")
+            asked += 1
+    assert asked == 11
+    assert desk._context.control.incident("i-globex").state is IncidentState.OPENED
+
+
+def test_a_credential_of_another_tenant_is_not_known(desk):
+    """Whoever follows a key learns nothing of whose it is; who may not export is told so."""
+    key = desk._context.control.issue_key("globex").id
+    report = find_blast_radius(context(desk, "ines"), tenant="acme", agent=None, key=key, since_unix_nano=0)
+    assert report.tenant == "acme"
+    with pytest.raises(DeniedError, match=r"records\.export"):
+        find_blast_radius(context(desk, "sven"), tenant="acme", agent="a", key=None, since_unix_nano=0)
+
+
+def test_handling_takes_the_right(desk):
+    """An auditor reads an incident and changes nothing; the page knows before."""
+    assert [desk.may_handle(desk.viewer(who), "acme") for who in ("olga", "sven", "ines", "tara")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    with pytest.raises(DeniedError, match=r"incident\.handle"):
+        desk.handle_incident(desk.viewer("ines"), "i-acme", "close", "over")
+
+
+class Button:
+    """What stands in a page for a file to take along."""
+
+    def __init__(self, monkeypatch):
+        self.made = {}
+        monkeypatch.setattr("streamlit.download_button", self)
+
+    def __call__(self, label, data, **more):
+        self.made[label] = data
+
+
+def test_what_is_taken_along_is_decided_and_recorded_first(desk, monkeypatch):
+    """Nobody without the right gets a button; with it, the file is made after the record of it, and not where there can be none."""
+    button, made = Button(monkeypatch), []
+    export = Export("events.csv", "text/csv", 7, lambda: made.append(1) or b"rows")
+    offer(desk, desk.viewer("sven"), "acme", "take", export)
+    assert button.made == {}
+    with pytest.raises(DeniedError, match=r"records\.export"):
+        desk.export(desk.viewer("sven"), "acme", "events.csv", 7)
+    offer(desk, desk.viewer("ines"), "acme", "take", export)
+    assert made == []
+    with monkeypatch.context() as patch:
+        patch.setattr(desk._context.recorder, "record", refuse)
+        with pytest.raises(UnavailableError):
+            button.made["take"]()
+    assert made == []
+    assert button.made["take"]() == b"rows"
+    (row,) = events(desk, "data.exported", "ines")[:1]
+    assert (row["action"], row["resource_type"], row["resource_id"]) == ("page", "page", "events.csv")
+    decided = {row["outcome"] for row in events(desk, "access.decided", "ines")}
+    assert decided == {"allowed"}
+    assert {row["outcome"] for row in events(desk, "access.decided", "sven")} == {"denied"}
+
+
+def refuse(*_args):
+    raise UnavailableError("the disk is full")
+
+
+def test_nothing_is_shown_that_cannot_be_recorded(desk, monkeypatch):
+    """A full disk closes the pages: no view of a tenant's records comes without the record of it."""
+    viewer = desk.viewer("olga")
+    monkeypatch.setattr(desk._context.recorder, "record", refuse)
+    desk._viewed.clear()
+    views = {
+        "overview": lambda: desk.overview(viewer, "acme"),
+        "activity": lambda: desk.activity(viewer, "acme", 7),
+        "runs": lambda: desk.recent_traces(viewer, "acme", 5),
+        "events": lambda: desk.events(viewer, "acme", EventFilter()),
+        "names": lambda: desk.event_names(viewer, "acme"),
+        "integrity": lambda: desk.integrity(viewer, "acme"),
+        "retention": lambda: desk.retention(viewer, "acme"),
+        "objectives": lambda: desk.objectives(viewer, "acme"),
+        "incidents": lambda: desk.incidents(viewer, "acme", closed=True),
+        "incident": lambda: desk.incident(viewer, "acme", "i-acme"),
+        "agents": lambda: desk.agents(viewer, "acme", 7),
+        "story": lambda: desk.search.story(viewer, "acme", "a-ticket-7", Bounds()),
+        "findings": lambda: desk.evidence.findings(viewer, "acme", "soc2", (0, 1)),
+    }
+    for view in views.values():
+        with pytest.raises(UnavailableError, match="the disk is full"):
+            view()
+
+
+def test_a_viewer_of_other_rights_is_another_one(desk):
+    """Roles, tenants and policies make a viewer: what a page kept for one is not shown once any of them changed."""
+    before = desk.viewer("olga")
+    assert before == desk.viewer("olga")
+    assert before.policies == desk._context.control.policy_hash("access")
+    assert before != desk.viewer("ines")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("=cmd|' /C calc'!A0", False),
+        ("+1", False),
+        ("-1", False),
+        ("@SUM(A1)", False),
+        ("\t=1", False),
+        ("\r=1", False),
+        ("\n=1", False),
+        ("  =1", False),
+        ("\uff1dcmd", False),
+        ("a=1", True),
+        ("", True),
+    ],
+)
+def test_no_text_in_an_export_is_a_formula(text, kept):
+    """Whatever kind of column holds it; numbers, negative ones too, stay what they are."""
+    plain = pa.array([text], pa.string())
+    columns = [plain, plain.cast(pa.large_string()), plain.dictionary_encode()]
+    written = csv_of(pa.table([*columns, pa.array([-5]), pa.array([Decimal("-1.5")])], list("abcde")))
+    (row,) = list(csv.reader(io.StringIO(written.decode(), newline="")))[1:]
+    assert row == [text if kept else f"'{text}"] * 3 + ["-5", "-1.5"]
