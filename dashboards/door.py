@@ -5,15 +5,19 @@ rebinding), from another port of it, or with these pages in a frame. Without a s
 
 Invariants:
 - The name in `Host` is one of this machine, and what opens a session's WebSocket from a browser was loaded from that same address.
-- Without a sign-in nothing comes by a proxy: who is behind it is not the local user.
+- Without a sign-in nothing comes by a proxy, and no session is opened by another account of this machine: neither is the local user.
+  Where the system does not say whose a connection is (`dashboards.peers`) everybody on the machine is let in.
 - Every answer tells the browser to load from here alone, to show it in no frame, and to keep no download.
 """
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
+
+from dashboards.peers import can_tell, user_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,12 +32,20 @@ _DOWNLOADS = "/media/"
 _REFUSED = 1008  # policy violation: RFC 6455, section 7.4.1
 
 
+def is_strangers(scope: Message) -> bool:
+    """Whether a connection is another user's of this machine than this process's; root may do everything anyway."""
+    if not can_tell():
+        return False
+    return user_of(tuple(scope["client"]), tuple(scope["server"])) not in {os.geteuid(), 0}
+
+
 @dataclass(frozen=True)
 class Door:
     """The door of an ASGI application; `signs_in` says that people have to sign in behind it."""
 
     application: Application
     signs_in: bool
+    is_strangers: Callable[[Message], bool] = is_strangers
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Let a request through to the application, or answer it here."""
@@ -56,8 +68,10 @@ class Door:
             return "these pages answer under http://127.0.0.1 of this machine alone"
         if not self.signs_in and not _FORWARDED.isdisjoint(name for name, _ in scope["headers"]):
             return "no sign-in is configured: these pages answer nobody who comes by a proxy"
-        origin = _text(scope, b"origin")
-        if scope["type"] == "websocket" and origin and urlsplit(origin).netloc != host:
+        origin, opens = _text(scope, b"origin"), scope["type"] == "websocket"
+        if opens and not self.signs_in and self.is_strangers(scope):
+            return "no sign-in is configured: these pages answer the user who runs them alone"
+        if opens and origin and urlsplit(origin).netloc != host:
             return "another page may not open these pages' sessions"
         if scope["path"].startswith(_CLOSED):
             return "no page needs this address: it is closed"

@@ -53,8 +53,15 @@ def signed_in(
     groups = claims.get(groups_claim)
     named = groups if isinstance(groups, list) else []
     return Principal(
-        PrincipalKind.OIDC_USER, subject, groups=frozenset(name for name in named if isinstance(name, str) and name)
+        PrincipalKind.OIDC_USER,
+        subject,
+        groups=frozenset(name for name in named if isinstance(name, str) and _is_text(name)),
     )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be one of a group: half a character, as JSON can hold it, is none, and no policy engine reads it."""
+    return bool(name) and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def shown_name(claims: Mapping[str, object], principal: Principal) -> str:

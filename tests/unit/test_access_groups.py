@@ -116,6 +116,7 @@ def test_a_change_of_grants_is_told_in_words():
         ({"sub": "u-1"}, set()),
         ({"sub": "u-1", "roles": "a"}, set()),
         ({"sub": "u-1", "roles": ["a", 1, "", None]}, {"a"}),
+        ({"sub": "u-1", "roles": ["a", "\ud800", "b\udfffc", ["d"]]}, {"a"}),
         ({"sub": "u-1", "groups": ["a"]}, set()),
     ],
 )

@@ -1,10 +1,11 @@
 """Which requests reach the pages: by name, origin and way, and what each answer tells the browser."""
 
 import asyncio
+import os
 
 import pytest
 
-from dashboards.door import Door
+from dashboards.door import Door, is_strangers
 
 HERE = "127.0.0.1:8501"
 
@@ -15,7 +16,7 @@ async def application(scope, receive, send):
     await send({"type": "http.response.body", "body": b"let in"})
 
 
-def ask(*headers, kind="http", path="/overview", signs_in=False):
+def ask(*headers, kind="http", path="/overview", signs_in=False, strange=False):
     """What the door sends for a request with these headers."""
     sent = []
 
@@ -27,7 +28,7 @@ def ask(*headers, kind="http", path="/overview", signs_in=False):
 
     named = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": kind, "path": path, "headers": named}
-    asyncio.run(Door(application, signs_in=signs_in)(scope, receive, send))
+    asyncio.run(Door(application, signs_in=signs_in, is_strangers=lambda _: strange)(scope, receive, send))
     return sent
 
 
@@ -82,6 +83,26 @@ def test_without_a_sign_in_nobody_comes_by_a_proxy(name, kind):
     headers = (("host", HERE), (name, "203.0.113.7"))
     assert not is_let_in(ask(*headers, kind=kind))
     assert is_let_in(ask(*headers, kind=kind, signs_in=True))
+
+
+def test_without_a_sign_in_another_account_opens_no_session():
+    """Who has another account of this machine is not the user who runs the pages; with a sign-in the provider says who it is."""
+    headers = (("host", HERE), ("origin", f"http://{HERE}"))
+    assert not is_let_in(ask(*headers, kind="websocket", strange=True))
+    assert is_let_in(ask(*headers, kind="websocket", strange=True, signs_in=True))
+
+
+@pytest.mark.parametrize(
+    ("user", "strange"), [(None, True), (os.geteuid() + 1, True), (os.geteuid(), False), (0, False)]
+)
+def test_who_is_not_known_is_a_stranger(monkeypatch, user, strange):
+    """Only this process's own user and root are none; where the system does not tell, nobody is."""
+    monkeypatch.setattr("dashboards.door.can_tell", lambda: True)
+    monkeypatch.setattr("dashboards.door.user_of", lambda *_: user)
+    scope = {"client": ["127.0.0.1", 40000], "server": ["127.0.0.1", 8501]}
+    assert is_strangers(scope) == strange
+    monkeypatch.setattr("dashboards.door.can_tell", lambda: False)
+    assert not is_strangers(scope)
 
 
 @pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/agent/interact", "/_stcore/agent/mcp"])
