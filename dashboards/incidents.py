@@ -149,5 +149,5 @@ def _handle(incident: str, state: str) -> None:
             ]
     if pressed:
         with explained(goes_on=True):
-            desk.handle_incident(viewer, incident, pressed[0], note)
+            desk.handle_incident(viewer, incident, pressed[0], " ".join(note.split()))  # a line, as in its events
             st.rerun()

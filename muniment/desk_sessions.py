@@ -5,12 +5,13 @@ Invariants:
   it did not give out, or one whose session ended, is refused at every question.
 - Where a provider is configured nobody is the local user; where none is, nobody comes by a token.
 - A token opens a session only while it is valid. The session then ends `session_hours` after the token was issued, or with signing
-  out; a token that signed out opens none again.
+  out; a token that signed out opens none again. A clock that is set back makes none longer, and voids no signing out.
 """
 
 import hashlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ class Session:
     principal: Principal
     name: str
     ends: float | None
+    ends_steady: float | None = None
+    """The same by the steady clock, which nobody sets."""
 
 
 SignedIn = Callable[[Mapping[str, object]], Principal]
@@ -45,16 +48,17 @@ Raises:
 
 @dataclass
 class Sessions:
-    """The sessions of one desk. Safe to use from several threads; `now` returns seconds since 1970."""
+    """The sessions of one desk. Safe to use from several threads; `now` returns seconds since 1970, `steady` seconds since whenever."""
 
     provider: IdentityProvider | None
     signed_in: SignedIn
     session_hours: float
     now: Callable[[], float]
     local: Callable[[], Principal] = local_principal
+    steady: Callable[[], float] = time.monotonic
     _by_token: dict[bytes, Session] = field(default_factory=dict, repr=False)
     _by_ticket: dict[str, bytes] = field(default_factory=dict, repr=False)
-    _signed_out: dict[bytes, float] = field(default_factory=dict, repr=False)
+    _signed_out: dict[bytes, Session] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def find(self, token: str | None) -> Session | None:
@@ -78,7 +82,7 @@ class Sessions:
             UnavailableError: the provider's keys cannot be read.
             MunimentError: what `announce` raises; no session is opened.
         """
-        digest, ends = self._digest(token), None
+        digest, ends, ends_steady = self._digest(token), None, None
         if token is None or self.provider is None:
             principal = self.local()
             name = principal.id
@@ -86,7 +90,8 @@ class Sessions:
             claims = self.provider.claims(token, self.now())
             principal = self.signed_in(claims)
             name, ends = shown_name(claims, principal), float(claims["iat"]) + self.session_hours * _HOUR_SECONDS
-        session = Session(secrets.token_urlsafe(_TICKET_BYTES), principal, name, ends)
+            ends_steady = self.steady() + ends - self.now()
+        session = Session(secrets.token_urlsafe(_TICKET_BYTES), principal, name, ends, ends_steady)
         announce(session)
         with self._lock:
             self._check_not_signed_out(digest)  # by another tab, while this one was at the provider's
@@ -115,7 +120,7 @@ class Sessions:
                 return
             session = self._by_token[digest]
             self._drop(digest)
-            self._signed_out[digest] = session.ends or 0.0
+            self._signed_out[digest] = session
 
     def _check_not_signed_out(self, digest: bytes) -> None:
         if digest in self._signed_out:
@@ -132,12 +137,24 @@ class Sessions:
         return _LOCAL if token is None else hashlib.sha256(token.encode("utf8", "surrogatepass")).digest()
 
     def _sweep(self) -> None:
-        now = self.now()
-        for digest in [key for key, each in self._by_token.items() if each.ends is not None and each.ends <= now]:
+        now, steady = self.now(), self.steady()
+        for digest in [key for key, each in self._by_token.items() if _has_ended(each, now, steady)]:
             self._drop(digest)
-        # past its end a token opens no session anyway
-        for digest in [key for key, ends in self._signed_out.items() if ends <= now]:
+        # past its end, by both clocks, a token opens no session anyway
+        for digest in [key for key, each in self._signed_out.items() if _is_past(each, now, steady)]:
             del self._signed_out[digest]
 
     def _drop(self, digest: bytes) -> None:
         del self._by_ticket[self._by_token.pop(digest).ticket]
+
+
+def _has_ended(session: Session, now: float, steady: float) -> bool:
+    """By either clock: one that was set back makes no session longer."""
+    if session.ends is None or session.ends_steady is None:
+        return False
+    return session.ends <= now or session.ends_steady <= steady
+
+
+def _is_past(session: Session, now: float, steady: float) -> bool:
+    """By both clocks: one that was set forward and back again makes no token new."""
+    return (session.ends or 0.0) <= now and (session.ends_steady or 0.0) <= steady

@@ -47,7 +47,7 @@ def sessions(clock):
     def principal(found):
         return signed_in(found, "groups", now=clock.seconds, session_hours=8)
 
-    return Sessions(Tokens(ada=claims("a"), bob=claims("b", issued=60.0)), principal, 8, clock)
+    return Sessions(Tokens(ada=claims("a"), bob=claims("b", issued=60.0)), principal, 8, clock, steady=clock)
 
 
 def test_a_ticket_is_its_owner_s_alone(sessions):
@@ -95,6 +95,32 @@ def test_who_signed_out_stays_out(sessions, clock):
     assert sessions.principal(bob.ticket).id == "b"
     clock.seconds = 8 * HOUR
     assert sessions.find("ada") is None, "what was signed out is forgotten once the token is worth nothing"
+
+
+def test_a_clock_that_is_set_back_makes_no_session_longer(sessions, clock):
+    """The steady clock goes on: the session ends when its hours have passed, whatever the time of day says."""
+    steady = Clock()
+    sessions.steady = steady
+    ada = sessions.open("ada", lambda _: None)
+    clock.seconds, steady.seconds = -4 * HOUR, 8 * HOUR - 1
+    assert sessions.find("ada") is ada
+    steady.seconds = 8 * HOUR
+    with pytest.raises(DeniedError, match="this session has ended"):
+        sessions.principal(ada.ticket)
+
+
+def test_a_clock_that_goes_forward_and_back_makes_no_token_new(sessions, clock):
+    """A token that signed out stays void: that it did is not forgotten for a wrong time of day."""
+    steady = Clock()
+    sessions.steady = steady
+    ada = sessions.open("ada", lambda _: None)
+    sessions.end(ada.ticket)
+    clock.seconds = 9 * HOUR
+    with pytest.raises(DeniedError, match="signed out"):
+        sessions.find("ada")
+    clock.seconds = 1.0
+    with pytest.raises(DeniedError, match="signed out"):
+        sessions.open("ada", lambda _: None)
 
 
 def test_a_tab_that_is_at_the_door_does_not_come_in_after_signing_out(sessions):
