@@ -36,7 +36,7 @@ def read_status(context: "CommandContext", *, senders: bool, tenant: str | None 
         ],
         "witnesses": [asdict(witness) for witness in witness_status(context.lake, context.settings)],
         "policies": policy_status(context.lake, context.control),
-        "last_checkpoint_unix_nano": last_checkpoint(context.lake),
+        "last_checkpoint_unix_nano": last_checkpoint(context.lake, tenant),
         "last_purge": last_purge(context.lake),
         "holds": hold_counts(context.control.list_holds(tenant)),
         "schedules": None if schedules is None else asdict(schedules),
@@ -80,9 +80,10 @@ def hold_counts(holds: "list[HoldRecord]") -> dict[str, int]:
     return {"in_force": len(holds), "release_asked": sum(hold.release_pending for hold in holds)}
 
 
-def last_checkpoint(lake: "Lake") -> int | None:
-    """When the newest checkpoint of all logs was written; None when there is none."""
-    return max((file.stat().st_mtime_ns for file in (lake.path / "ledger").glob("*/*/checkpoint")), default=None)
+def last_checkpoint(lake: "Lake", tenant: str | None = None) -> int | None:
+    """When the newest checkpoint of all logs, or of a tenant's, was written; None when there is none."""
+    found = (lake.path / "ledger").glob(f"{tenant or '*'}/*/checkpoint")
+    return max((file.stat().st_mtime_ns for file in found), default=None)
 
 
 def ask_collector(socket: Path) -> dict[str, Any]:

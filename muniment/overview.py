@@ -51,7 +51,7 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
     found += [
         *_retention(context, status, tenant),
         *_holds(context, tenant),
-        *_policies(status),
+        *_policies(context, status),
         *_controls(context, tenant),
     ]
     return sorted(found, key=lambda fact: order[fact.state])
@@ -235,15 +235,14 @@ def _holds(context: CommandContext, tenant: str) -> Iterator[Fact]:
         yield Fact("Holds", GOOD, f"{len(holds)} in force: what they name is kept", page="retention")
 
 
-def _policies(status: Mapping[str, Any]) -> Iterator[Fact]:
+def _policies(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fact]:
+    whole = context.access.decide(context.principal, Action.STATUS_READ).allowed
     for policy in status["policies"]:
         if policy["problem"]:
-            yield Fact(
-                f"Policy {policy['kind']}",
-                BAD,
-                policy["problem"],
-                f"have the operator run `muniment policy check {policy['kind']}`, which names the place; what was in force stays so",
-            )
+            # its words may name other tenants
+            said = policy["problem"] if whole else "something in it cannot be used"
+            advice = f"have the operator run `muniment policy check {policy['kind']}`, which names the place; what was in force stays so"
+            yield Fact(f"Policy {policy['kind']}", BAD, said, advice)
 
 
 def _controls(context: CommandContext, tenant: str) -> Iterator[Fact]:

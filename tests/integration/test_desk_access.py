@@ -15,6 +15,7 @@ from muniment.desk import open_desk
 from muniment.erasing import approve_erasure
 from muniment.erasure_notes import Note, drop_note, write_note
 from muniment.holding import place_hold, read_hold, release_hold
+from muniment.overview import facts
 from muniment.tenancy import revoke_key
 from retention.holds import HoldScope
 from tests.template import init_lake
@@ -254,3 +255,18 @@ def test_no_text_in_an_export_is_a_formula(text, kept):
     written = csv_of(pa.table([*columns, pa.array([-5]), pa.array([Decimal("-1.5")])], list("abcde")))
     (row,) = list(csv.reader(io.StringIO(written.decode(), newline="")))[1:]
     assert row == [text if kept else f"'{text}"] * 3 + ["-5", "-1.5"]
+
+
+def test_an_overview_tells_of_its_own_tenant_alone(desk, monkeypatch):
+    """Another tenant's seals make a tenant's neither there nor fresh, and what is wrong with a policy may name other tenants."""
+    owner = desk._context
+    owner.control.add_tenant("fresh", None)
+    wrong = [{"kind": "slo", "hash": None, "problem": "slo/globex.yaml: no such tenant", "folder_differs": None}]
+    monkeypatch.setattr("muniment.policies.policy_status", lambda *_: wrong)
+    told = {tenant: {fact.what: fact.said for fact in facts(owner, tenant)} for tenant in ("acme", "fresh")}
+    assert told["acme"]["Seal"].startswith("records are sealed")
+    assert told["fresh"]["Seal"] == "no record has been sealed yet"
+    assert told["acme"]["Policy slo"] == wrong[0]["problem"]
+    officer = {fact.what: fact.said for fact in desk.overview(desk.viewer("olga"), "acme")}
+    assert officer["Policy slo"] == "something in it cannot be used"
+    assert "globex" not in str(officer)
