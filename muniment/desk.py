@@ -248,7 +248,7 @@ class LakeDesk:
         """As `Desk.objectives`."""
         context = self._as(viewer)
         context.check(Action.SLO_READ, tenant)
-        self._record(context, tenant, "page", "objectives")
+        self._views.record(context, tenant, "page", "objectives")
         run = slo_figures(context, tenants=[tenant])
         return [
             Objective(
@@ -272,14 +272,14 @@ class LakeDesk:
         states = None if closed else set(IncidentState) - {IncidentState.CLOSED}
         context = self._as(viewer)
         context.check(Action.INCIDENT_READ, tenant)
-        self._record(context, tenant, "page", "incidents")
+        self._views.record(context, tenant, "page", "incidents")
         return list_incidents(context, tenant, states=states)
 
     def incident(self, viewer: Viewer, tenant: str, incident_id: str) -> IncidentDetails:
         """As `Desk.incident`."""
         context = self._as(viewer)
         found = read_incident(context, incident_id, tenant)
-        self._record(context, tenant, "incident", found.record.id)
+        self._views.record(context, tenant, "incident", found.record.id)
         return found
 
     def may_handle(self, viewer: Viewer, tenant: str) -> bool:

@@ -46,7 +46,7 @@ def open_page(page, address):
         ("search", "Everything that belongs to"),
         ("audit", "Who did what"),
         ("trace", "One run from its beginning"),
-        ("agents", "The registry beside what was seen"),
+        ("agents", "Who answers for each agent"),
         ("slos", "What was promised"),
         ("incidents", "What the rules found"),
         ("evidence", "What a framework asks"),
