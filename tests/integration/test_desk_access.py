@@ -224,6 +224,18 @@ def test_nothing_is_shown_that_cannot_be_recorded(desk, monkeypatch):
             view()
 
 
+def test_who_foresees_an_erasure_is_on_record(desk, monkeypatch):
+    """What is held of a person is told to nobody unrecorded, also where nothing is erased."""
+    viewer, asked = desk.viewer("olga"), "Ada Lovelace 1815"
+    with monkeypatch.context() as patch:
+        patch.setattr(desk._context.recorder, "record", refuse)
+        with pytest.raises(UnavailableError):
+            desk.requests.foresee(viewer, "acme", asked, texts=False)
+    assert "subject.erase" not in {row["action"] for row in events(desk, "access.decided", "olga")}
+    desk.requests.foresee(viewer, "acme", asked, texts=False)
+    assert "subject.erase" in {row["action"] for row in events(desk, "access.decided", "olga")}
+
+
 def test_a_viewer_of_other_rights_is_another_one(desk):
     """Roles, tenants and policies make a viewer: what a page kept for one is not shown once any of them changed."""
     before = desk.viewer("olga")
