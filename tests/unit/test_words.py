@@ -13,6 +13,12 @@ def test_costs_are_dollars_and_nothing_stays_nothing():
     assert rows.column(COST).to_pylist() == [1.5, None, pytest.approx(0.000007)]
 
 
+def test_a_cost_beyond_any_money_is_shown():
+    """A sender may claim any cost: the largest loses its last millionths and stops no page."""
+    (most,) = worded(pa.table({"cost_microusd": [2**63 - 1]})).column(COST).to_pylist()
+    assert most == pytest.approx(9.223372036854776e12)
+
+
 def test_columns_without_a_word_keep_their_name():
     """What officers call the same is left alone, in the same order, with the same values."""
     rows = pa.table({"day": ["2026-11-01"], "spans": [3], "of my own": ["x"]})
