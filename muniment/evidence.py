@@ -1,6 +1,6 @@
 """Builds and verifies evidence packs for a principal: gathered, proved, recorded as an export, and only then put in place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from governance.access import Action
 from governance.controls.framework import Controls
 from governance.evidence.assessment import Assessed, assess
 from governance.evidence.files import Ground, Place, manifest_of, note_text, pack_files, proof_places
+from governance.evidence.sealed import fingerprint, parse_vkey
 from governance.evidence.standalone import MANIFEST, NOTE, Verdict, canonical_zip, verify_pack
 from muniment.assessing import check_period, find_framework, read_controls
 from muniment.certificates import list_documents
@@ -22,7 +23,7 @@ from warehouse.clock import utc_text
 from warehouse.durable import PRIVATE_FILE, replace_file
 from warehouse.errors import InputError
 from warehouse.ledger.listening import STARTED
-from warehouse.ledger.note import sign_note
+from warehouse.ledger.note import Ed25519Signer, sign_note
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.ledger.verify import VerifyOptions, verify_lake
 from warehouse.names import LAKE_TENANT
@@ -89,13 +90,15 @@ def build_pack(
     with context.session([tenant]) as session:
         assessed = assess(session, chosen, from_unix_nano=from_unix_nano, to_unix_nano=to_unix_nano, step=step)
         step("accounting for every record")
-        ground = _ground(context, session, controls, tenant, (from_unix_nano, to_unix_nano), thorough=thorough)
+        # one reading of the logs for everything: a pack holds one head of each, and every proof leads to it
+        logs = list_logs(context.lake, tenant)
+        ground = _ground(context, session, controls, tenant, (from_unix_nano, to_unix_nano), logs, thorough=thorough)
         step("proving the samples")
-        proofs, problems = _prove(context, session, tenant, proof_places(assessed, ground.seed))
+        proofs, problems = _prove(session, logs, proof_places(assessed, ground.seed))
     step("writing the report")
     files = pack_files(assessed, ground, proofs, problems)
     manifest = manifest_of(assessed, ground, files)
-    signers = read_signing_keys(context.lake.keys).signers(f"{ground.lake}/evidence", ground.as_of_unix_nano)
+    signers = _signers(context, ground.as_of_unix_nano)
     files |= {MANIFEST: manifest, NOTE: sign_note(note_text(manifest), signers)}
     content = canonical_zip(files)
     digest = sha256(content).hexdigest()
@@ -131,28 +134,30 @@ def _ground(
     controls: Controls,
     tenant: str,
     period: tuple[int, int],
+    logs: Sequence[ProvableLog],
     *,
     thorough: bool,
 ) -> Ground:
     first, last = period
-    logs = list_logs(context.lake, tenant)
     if not logs:
         raise InputError(f"tenant {tenant}: no record has been sealed yet, so there is no evidence")
     keys = read_signing_keys(context.lake.keys)
+    as_of = _newest(session)
     return Ground(
         lake=context.settings.lake,
         tenant=tenant,
         from_unix_nano=first,
         to_unix_nano=last,
-        as_of_unix_nano=_newest(session),
+        as_of_unix_nano=as_of,
         policy_hash=controls.content_hash,
         vkeys=tuple(verifier.vkey for verifier in keys.verifiers(context.settings.lake)),
+        signers=tuple(fingerprint(parse_vkey(each.verifier.vkey)[1]) for each in _signers(context, as_of)),
         witnesses=tuple(
             (each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)
         ),
         witnessed=_witnessed(context, logs),
-        completeness=_completeness(context, tenant, first, last, thorough=thorough),
-        checkpoints={log.shard: (log.folder / "checkpoint").read_bytes() for log in logs},
+        completeness=_completeness(context, tenant, first, last, {log.shard for log in logs}, thorough=thorough),
+        checkpoints={log.shard: log.note for log in logs},
         certificates={
             each.stored.sha256: each.stored.file.read_bytes()
             for each in list_documents(context, tenant)
@@ -171,6 +176,13 @@ def _ground(
     )
 
 
+def _signers(context: CommandContext, unix_nano: int) -> list[Ed25519Signer]:
+    """Who signs the pack."""
+    return read_signing_keys(context.lake.keys).signers(
+        f"{context.settings.lake}/evidence", max(unix_nano, context.clock())
+    )
+
+
 def _newest(session: QuerySession) -> int:
     """Receipt of the newest record: the time that everything in a pack bears."""
     found = session.run_trusted(
@@ -180,7 +192,9 @@ def _newest(session: QuerySession) -> int:
     return int(found.column(0)[0].as_py() or 0)
 
 
-def _completeness(context: CommandContext, tenant: str, first: int, last: int, *, thorough: bool) -> dict[str, Any]:
+def _completeness(
+    context: CommandContext, tenant: str, first: int, last: int, shards: Collection[str], *, thorough: bool
+) -> dict[str, Any]:
     """Every record number accounted for, and records held against their seals, now; and the times of the period when nobody listened."""
     report = verify_lake(
         context.lake, lake_name=context.settings.lake, tenants=[tenant], options=VerifyOptions(by_number=not thorough)
@@ -191,7 +205,11 @@ def _completeness(context: CommandContext, tenant: str, first: int, last: int, *
     return {
         "result": report["result"],
         "checked": "every record" if thorough else "audit events",
-        "logs": [{name: log[name] for name in kept} for log in report["logs"] if log["tenant"] == tenant],
+        "logs": [
+            {name: log[name] for name in kept}
+            for log in report["logs"]
+            if log["tenant"] == tenant and log["shard"] in shards
+        ],
         "listening_since": None if since is None else utc_text(since),
         "listening_established": since is not None and since <= first,
         "gaps": [gap for gap in report["gaps"] if gap["from"] < ends and gap["to"] > begins],
@@ -219,9 +237,9 @@ def _listening_since(context: CommandContext) -> int | None:
 
 
 def _prove(
-    context: CommandContext, session: QuerySession, tenant: str, places: set[Place]
+    session: QuerySession, read: Sequence[ProvableLog], places: set[Place]
 ) -> tuple[dict[Place, bytes], dict[Place, str]]:
-    logs = {log.shard: log for log in list_logs(context.lake, tenant)}
+    logs = {log.shard: log for log in read}
     proofs: dict[Place, bytes] = {}
     problems: dict[Place, str] = {}
     for table in PROVABLE_TABLES:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from governance.evidence.assessment import Assessed, Assessment
+from governance.evidence.decided import DECISIONS
 from governance.evidence.decisions import Disposed, Place, Reviewed, exception_ids
 from warehouse.clock import utc_text
 
-DECISIONS, DIFFERENCE = "decisions.json", "difference.json"
+DIFFERENCE = "difference.json"
 _FOLDER = "decisions/proofs"
 
 

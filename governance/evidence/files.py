@@ -18,14 +18,13 @@ from governance.evidence import standalone
 from governance.evidence.assessment import Assessed, Assessment
 from governance.evidence.cosigned import WITNESSED
 from governance.evidence.decision_files import decision_files, decision_places
+from governance.evidence.grounds import CHECKPOINTS, SAMPLE_SIZE, seed_of
 from governance.evidence.oscal import assessment_results
 from governance.evidence.program import verifier_program
 from governance.evidence.report import html_report, pdf_report
 from governance.evidence.sealed import fingerprint, parse_vkey
 from warehouse.questions.witnessed import Witnessed
 
-SAMPLE_SIZE = 25
-"""Records a control whose proofs a pack holds: the usual sample of an auditor."""
 POPULATION = "population.csv"
 
 Place = tuple[str, str, int]
@@ -43,6 +42,7 @@ class Ground:
         as_of_unix_nano: receipt of the newest record that the sealed logs hold: the time of everything in the pack.
         policy_hash: hash of the control files.
         vkeys: public keys of the lake, newest first.
+        signers: fingerprints of those that sign the pack, in order.
         witnesses: name of each independent witness, and when it cosigned the lake's own log last (0 for never).
         witnessed: what they vouch for of the tenant's logs, with the proofs of it.
         completeness: how every record is accounted for.
@@ -59,6 +59,7 @@ class Ground:
     as_of_unix_nano: int
     policy_hash: str
     vkeys: tuple[str, ...]
+    signers: tuple[str, ...]
     witnesses: tuple[tuple[str, int], ...]
     completeness: Mapping[str, Any]
     witnessed: tuple[Witnessed, ...] = ()
@@ -75,8 +76,7 @@ class Ground:
     @property
     def seed(self) -> str:
         """From which samples are drawn: nobody chose it, and everybody can work it out."""
-        text = f"{self.lake}/{self.tenant}/{self.from_unix_nano}/{self.to_unix_nano}/{self.policy_hash}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return seed_of(self.lake, self.tenant, self.from_unix_nano, self.to_unix_nano, self.policy_hash)
 
 
 def sample_of(outcome: Outcome, seed: str) -> list[Place]:
@@ -109,7 +109,7 @@ def pack_files(
         standalone.KEYS: "".join(f"{vkey}\n" for vkey in ground.vkeys).encode(),
         "verify_pack.py": verifier_program(),
     }
-    files |= {f"checkpoints/{shard}": note for shard, note in ground.checkpoints.items()}
+    files |= {f"{CHECKPOINTS}{shard}": note for shard, note in ground.checkpoints.items()}
     files |= {f"certificates/{name}": content for name, content in ground.certificates.items()}
     return files | of_controls | decision_files(assessed, proofs, problems) | _witnessed_files(ground)
 
@@ -131,6 +131,7 @@ def manifest_of(assessed: Assessed, ground: Ground, files: Mapping[str, bytes]) 
             "as_of_unix_nano": str(ground.as_of_unix_nano),
             "controls_hash": ground.policy_hash,
             "fingerprint": ground.fingerprint,
+            "signers": list(ground.signers),
             "seed": ground.seed,
             "sample_size": SAMPLE_SIZE,
             "controls": [_figures(each, files) for each in assessed.assessments],

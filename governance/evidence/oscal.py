@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from governance.controls.evaluating import Outcome, State
 from governance.controls.framework import Framework
 from governance.evidence.assessment import Assessed, Assessment
-from governance.evidence.decision_files import DECISIONS
+from governance.evidence.decided import DECISIONS
 from governance.evidence.decisions import Disposed
 from warehouse.clock import utc_text
 

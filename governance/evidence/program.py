@@ -3,7 +3,7 @@
 import re
 from importlib import resources
 
-_PARTS = ("cosigned", "sealed")
+_PARTS = ("cosigned", "decided", "grounds", "sealed")
 """What `standalone` imports, each before what it imports itself."""
 _FUTURE = "from __future__ import annotations\n"
 

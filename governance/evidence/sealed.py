@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
-_ED25519 = 1
+ED25519 = 1
 COSIGNATURE = 4
 _KEY_BYTES = 32
 KEY_ID_BYTES = 4
@@ -29,7 +30,7 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-def parse_vkey(text: str, kind: int = _ED25519) -> tuple[str, bytes]:
+def parse_vkey(text: str, kind: int = ED25519) -> tuple[str, bytes]:
     """Name and public key of a vkey (C2SP signed-note): one that signs logs, or with `COSIGNATURE` one of a witness."""
     name, _, rest = text.strip().partition("+")
     hexed, _, encoded = rest.partition("+")
@@ -48,8 +49,12 @@ def check_proof(
     key: tuple[str, str, int],
     time: str | None,
     keys: list[tuple[str, bytes]],
+    heads: Mapping[str, tuple[int, bytes]] | None = None,
 ) -> list[str | None]:
-    """Check that a record stands at its place of a sealed log; returns what the record says, column by column."""
+    """Check that a record stands at its place of a sealed log; returns what the record says, column by column.
+
+    `heads` are the heads of the logs that the pack holds: the proof leads to that of its log, and to no other.
+    """
     head, separator, note = content.partition(b"\n\n")
     lines = head.decode("ascii").split("\n")
     if lines[0] != _PROOF_HEADER or not separator or not lines[1].startswith("extra "):
@@ -65,6 +70,8 @@ def check_proof(
     if not is_signed(note.decode(), origin, keys, None):
         raise PackError("its checkpoint is not signed by a key that you trust")
     size, root = int(said[1]), base64.b64decode(said[2], validate=True)
+    if heads is not None and heads.get(shard) != (size, root):
+        raise PackError("its checkpoint is not the one of its log that the pack holds")
     leaf = hashlib.sha256(b"\x00" + hashlib.sha256(extra).digest()).digest()
     if _root(leaf, index, size, hashes) != root:
         raise PackError("the record does not lead to the sealed root")
@@ -130,7 +137,7 @@ def is_signed(note: str, name: str, keys: list[tuple[str, bytes]], expected: str
     return False
 
 
-def key_id(name: str, key: bytes, kind: int = _ED25519) -> bytes:
+def key_id(name: str, key: bytes, kind: int = ED25519) -> bytes:
     """The four bytes by which a signature names its key."""
     return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + key).digest()[:KEY_ID_BYTES]
 

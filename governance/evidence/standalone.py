@@ -25,25 +25,25 @@ import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from governance.evidence.cosigned import WITNESSED, check_witnessed
-from governance.evidence.sealed import COSIGNATURE, PackError, check_proof, fingerprint, is_signed, parse_vkey
+from governance.evidence.decided import DECISIONS, check_decided, check_decisions
+from governance.evidence.grounds import Head, check_finding, check_heads, check_manifest, check_note, check_places
+from governance.evidence.sealed import COSIGNATURE, ED25519, PackError, check_proof, fingerprint, is_signed, parse_vkey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 FORMAT = "muniment/evidence-pack@v1"
 MANIFEST, NOTE, KEYS = "manifest.json", "manifest.note", "vkeys.txt"
-DECISIONS = "decisions.json"
 PROVED, BROKEN, NOT_ESTABLISHED = "proved", "broken", "not established"
 EXIT_CODES = {PROVED: 0, BROKEN: 1, NOT_ESTABLISHED: 4}
+_Read = TypeVar("_Read")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o600
 _UNIX = 3
-_MOST_BYTES = 2 * 1024**3
-# places of an audit event's columns in its record text
-_RECORDED_BY, _PEER, _ATTRIBUTES, _EVENT, _OUTCOME, _REASON = 8, 9, 20, 23, 30, 31
+_MOST_CHARACTERS = 2**31 - 1
 
 
 @dataclass
@@ -69,6 +69,16 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True)
+class _Sealed:
+    """What proofs are checked with: the pack, its manifest, the keys that are trusted, and the heads of its logs."""
+
+    archive: zipfile.ZipFile
+    manifest: dict[str, Any]
+    keys: list[tuple[str, bytes]]
+    heads: dict[str, Head]
+
+
 def draw_sample(keys: Iterable[tuple[str, str, int]], seed: str, size: int) -> list[tuple[str, str, int]]:
     """The sample: of all (table, shard, index) those `size` whose SHA-256 with the seed is lowest, in that order."""
     ranked = sorted(
@@ -81,7 +91,7 @@ def draw_sample(keys: Iterable[tuple[str, str, int]], seed: str, size: int) -> l
 def judge(items: int, exceptions: int, share: float, empty: str, covered: int | None) -> str:
     """A control's finding from its figures."""
     if not items:
-        return "satisfied" if empty == "satisfied" and covered else "insufficient evidence"
+        return "satisfied" if empty == "satisfied" and (covered or 0) > 0 else "insufficient evidence"
     return "satisfied" if (items - exceptions) / items >= share else "not satisfied"
 
 
@@ -146,8 +156,11 @@ def _check_archive(archive: zipfile.ZipFile, content: bytes, verdict: Verdict) -
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise PackError("the archive names a file twice")
-    if sum(entry.file_size for entry in entries) > _MOST_BYTES:
-        raise PackError(f"the archive unpacks to more than {_MOST_BYTES:,} bytes")
+    # before anything is read: what is stored as it is cannot unpack to more than the archive holds
+    if packed := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]:
+        raise PackError(f"the archive: expected files stored as they are, got {packed[0]!r} packed")
+    if sum(entry.file_size for entry in entries) > len(content):
+        raise PackError("the archive: expected files that fit into it, got more bytes than it has")
     if canonical_zip({name: archive.read(name) for name in names}) != content:
         verdict.problems.append(
             "the archive: expected exactly its files, stored in order, got other headers or bytes between"
@@ -162,27 +175,34 @@ def _verify(
     verdict: Verdict,
 ) -> None:
     names = [entry.filename for entry in archive.infolist()]
-    content = archive.read(MANIFEST)
-    manifest = json.loads(content)
-    if manifest.get("format") != FORMAT:
-        raise PackError(f"{MANIFEST}: expected the format {FORMAT}, got {manifest.get('format')!r}")
-    _check_files(archive, manifest, names, verdict)
-    own = [parse_vkey(line) for line in archive.read(KEYS).decode().splitlines() if line.strip()]
+    content, note = archive.read(MANIFEST), archive.read(NOTE)
+    manifest = _named(MANIFEST, lambda: json.loads(content))
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise PackError(f"{MANIFEST}: expected the format {FORMAT}, got another")
+    own = _named(KEYS, lambda: [parse_vkey(line) for line in archive.read(KEYS).decode().splitlines() if line.strip()])
     brought = keys + [key for key in own if fingerprint(key[1]) in wanted]
     verdict.fingerprints = sorted({fingerprint(key) for _, key in own})
     if wanted and not brought:
         verdict.problems.append("no key in the pack has the fingerprint that you brought")
-    lake = str(manifest["lake"])
     trusted = brought or own
-    text = f"{FORMAT}\n{hashlib.sha256(content).hexdigest()}\n"
-    if not is_signed(archive.read(NOTE).decode(), f"{lake}/evidence", trusted, text):
+    # the signature before anything that the manifest says: what is wrong in a manifest that was changed is said of it first
+    text, name = f"{FORMAT}\n{hashlib.sha256(content).hexdigest()}\n", f"{manifest.get('lake')}/evidence"
+    if not _named(NOTE, lambda: is_signed(note.decode(), name, trusted, text)):
         verdict.problems.append(f"{NOTE}: no signature of {MANIFEST} by a key that you trust")
+    if wrong := _named(NOTE, lambda: check_note(note, text, name, own, manifest.get("signers"))):
+        verdict.problems.append(f"{NOTE}: {wrong}")
+    _check_files(archive, manifest, names, verdict)
+    heads, problems = check_heads(archive.read, manifest, trusted)
+    verdict.problems += check_manifest(manifest) + problems
+    sealed = _Sealed(archive, manifest, trusted, heads)
     controls = manifest["controls"]
     proofs = 0
     for control in controls:
-        proofs += _check_control(archive, manifest, control, trusted, verdict)
+        proofs += _check_control(sealed, control, verdict)
     if DECISIONS in names:
-        proofs += _check_decisions(archive, manifest, trusted, verdict)
+        proved, problems = check_decisions(archive.read, manifest, trusted, heads)
+        proofs += proved
+        verdict.problems += problems
     if WITNESSED in names:
         verdict.witnessed, verdict.unwitnessed, problems = check_witnessed(archive.read, manifest, trusted, witnesses)
         verdict.problems += problems
@@ -191,6 +211,14 @@ def _verify(
     verdict.checked = {"files": len(names), "controls": len(controls), "proofs": proofs}
     if not verdict.problems and not verdict.unwitnessed and brought:
         verdict.result = PROVED
+
+
+def _named(file: str, read: Callable[[], _Read]) -> _Read:
+    """What is read of a file; what keeps it from being read names the file."""
+    try:
+        return read()
+    except (PackError, ValueError, TypeError, KeyError, RecursionError) as exc:
+        raise PackError(f"{file}: cannot be read: {exc}") from exc
 
 
 def _check_files(archive: zipfile.ZipFile, manifest: dict[str, Any], names: list[str], verdict: Verdict) -> None:
@@ -210,20 +238,16 @@ def _check_files(archive: zipfile.ZipFile, manifest: dict[str, Any], names: list
             verdict.problems.append(f"{name}: expected SHA-256 {said['sha256']}, got {found}: it was changed")
 
 
-def _check_control(
-    archive: zipfile.ZipFile,
-    manifest: dict[str, Any],
-    control: dict[str, Any],
-    keys: list[tuple[str, bytes]],
-    verdict: Verdict,
-) -> int:
+def _check_control(sealed: _Sealed, control: dict[str, Any], verdict: Verdict) -> int:
     """Check one control's figures, sample and proofs; returns how many proofs hold."""
+    archive, manifest = sealed.archive, sealed.manifest
     where = f"controls/{control['folder']}"
     if control["state"] == "mapping only":
         return 0
-    rows = list(csv.DictReader(io.StringIO(archive.read(f"{where}/population.csv").decode("utf-8"))))
+    rows = _read_rows(archive.read(f"{where}/population.csv"))
     exceptions = sum(row["ok"] != "true" for row in rows)
     problems = verdict.problems
+    problems += check_finding(archive.read, manifest, control) + check_places(where, rows, sealed.heads)
     if len(rows) != control["items"] or exceptions != control["exceptions"]:
         problems.append(
             f"{where}: expected {control['items']} items with {control['exceptions']} exceptions, got {len(rows)} with {exceptions}"
@@ -238,7 +262,7 @@ def _check_control(
     ]
     if sample != drawn:
         problems.append(f"{where}/sample.json: expected the sample that the seed draws, got another")
-    _check_decided(archive, {"framework": manifest["framework"]} | control, rows, verdict)
+    problems += check_decided(archive.read, manifest["framework"], control, rows)
     proved = 0
     for each in json.loads(archive.read(f"{where}/sample.json")):
         key = (each["table"], each["shard"], each["index"])
@@ -246,94 +270,43 @@ def _check_control(
             problems.append(f"{where}: record {key}: no proof: {each.get('problem', 'none is given')}")
             continue
         try:
-            check_proof(archive.read(each["proof"]), manifest, key, times.get(key), keys)
+            check_proof(archive.read(each["proof"]), manifest, key, times.get(key), sealed.keys, sealed.heads)
             proved += 1
         except PackError as exc:
             problems.append(f"{each['proof']}: {exc}")
     return proved
 
 
-def _check_decided(
-    archive: zipfile.ZipFile, control: dict[str, Any], rows: list[dict[str, str]], verdict: Verdict
-) -> None:
-    """Check what the manifest says of a control's exceptions: each is new or goes on, and is open or disposed of."""
-    if "dispositions" not in control:
-        return  # a pack made before packs had decisions
-    where, bad = f"controls/{control['folder']}", [row for row in rows if row["ok"] != "true"]
-    newest: dict[str, str] = {}
-    for each in json.loads(archive.read(DECISIONS))["dispositions"]:
-        newest[each["exception"]] = each["disposition"]
-    found = dict.fromkeys(control["dispositions"], 0)
-    for row in bad:
-        name = f"{control['framework']}/{control['id']}/{row['record_table']}/{row['shard']}/{row['log_index']}"
-        found[newest.get(name, "open")] += 1
-    if found != control["dispositions"]:
-        verdict.problems.append(f"{where}: expected exceptions {control['dispositions']}, {DECISIONS} says {found}")
-    if control["new"] + control["continuing"] != len(bad):
-        verdict.problems.append(f"{where}: expected {len(bad)} exceptions that are new or go on, got another number")
+def _read_rows(content: bytes) -> list[dict[str, str]]:
+    """The rows of a population. A value may be long; what is compared holds no NUL, at which older Pythons stop reading."""
+    csv.field_size_limit(_MOST_CHARACTERS)
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8").replace("\0", ""), newline="")))
 
 
-def _check_decisions(
-    archive: zipfile.ZipFile, manifest: dict[str, Any], keys: list[tuple[str, bytes]], verdict: Verdict
-) -> int:
-    """Check that each decision is a record of a sealed log that says the same; returns how many are."""
-    proved = 0
-    content = json.loads(archive.read(DECISIONS))
-    for kind, event in (("dispositions", "exception.disposed"), ("reviews", "control.reviewed")):
-        for each in content[kind]:
-            place = each["place"]
-            key = (place["table"], place["shard"], place["index"])
-            if each.get("proof") is None:
-                verdict.problems.append(f"{DECISIONS}: record {key}: no proof: {each.get('problem', 'none is given')}")
-                continue
-            try:
-                parts = check_proof(archive.read(each["proof"]), manifest, key, None, keys)
-                _check_says(parts, event, each, manifest)
-                proved += 1
-            except PackError as exc:
-                verdict.problems.append(f"{each['proof']}: {exc}")
-    return proved
+def _keys(option: str, given: list[str], kind: int) -> list[str]:
+    """Keys as arguments name them: each a key, or a file with one a line (`#` begins a comment).
 
-
-def _check_says(parts: list[str | None], event: str, decided: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """Check that a record says of a decision what the pack says of it, and that this system itself made it."""
-    said = json.loads(parts[_ATTRIBUTES] or "{}")
-    got = {
-        "event": parts[_EVENT],
-        "peer": parts[_PEER],
-        "by": parts[_RECORDED_BY],
-        "reason": parts[_REASON],
-        "outcome": parts[_OUTCOME],
-    }
-    expected = {
-        "event": event,
-        "peer": "local",
-        "by": decided["by"],
-        "reason": decided.get("reason", decided.get("note")),
-        "outcome": "success",
-    }
-    if "exception" in decided:
-        names = ("control.framework", "control.id", "exception.table", "exception.shard", "exception.index")
-        got["exception"] = "/".join(str(said.get(f"muniment.{name}")) for name in names)
-        got |= {name: said.get(f"muniment.exception.{name}") for name in ("disposition", "ticket", "due")}
-        expected |= {name: decided[name] for name in ("exception", "disposition", "ticket", "due")}
-    else:
-        figures = ("id", "finding", "items", "exceptions")
-        got |= {name: said.get(f"muniment.control.{name}") for name in figures}
-        expected |= {"id": decided["control"]} | {name: decided[name] for name in figures[1:]}
-        got["period"] = f"{said.get('muniment.control.from')} {said.get('muniment.control.to')}"
-        expected["period"] = f"{manifest['from_unix_nano']} {manifest['to_unix_nano']}"
-    if got != expected:
-        raise PackError(f"expected a record of {expected}, got one of {got}")
-
-
-def _keys(given: list[str]) -> list[str]:
-    """Keys as arguments name them: each a key, or a file with one a line."""
+    Raises:
+        PackError: an argument is neither.
+    """
     found: list[str] = []
     for each in given:
-        file = Path(each)
-        lines = file.read_text(encoding="utf8").splitlines() if file.is_file() else [each]
-        found += [line for line in lines if line.strip() and not line.startswith("#")]
+        try:
+            lines = (
+                Path(each).read_text(encoding="utf8").splitlines()
+                if "+" not in each or Path(each).is_file()
+                else [each]
+            )
+            keys = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+            for key in keys:
+                parse_vkey(key, kind)
+        except (OSError, ValueError, PackError) as exc:
+            raise PackError(f"{option} {each[:80]}: expected a key name+id+key or a file of such: {exc}") from exc
+        if not keys:
+            raise PackError(
+                f"{option} {each[:80]}: expected a key name+id+key or a file of such, got one without a key"
+            )
+        found += keys
     return found
 
 
@@ -355,7 +328,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a witness's key that you trust, or a file of such",
     )
     given = parser.parse_args(arguments)
-    verdict = verify_pack(Path(given.pack), _keys(given.vkey), given.fingerprint, _keys(given.witness_key))
+    try:
+        keys, witness_keys = (
+            _keys("--vkey", given.vkey, ED25519),
+            _keys("--witness-key", given.witness_key, COSIGNATURE),
+        )
+    except PackError as exc:
+        parser.error(str(exc))  # exit 2: what cannot be read is no verdict
+    if not Path(given.pack).is_file():
+        parser.error(f"{given.pack}: expected an evidence pack, got no file")
+    verdict = verify_pack(Path(given.pack), keys, given.fingerprint, witness_keys)
     out = [
         f"{verdict.result}: {verdict.checked}" if verdict.checked else verdict.result,
         *(f"  {problem}" for problem in verdict.problems),
