@@ -7,7 +7,9 @@ export PYTHONDONTWRITEBYTECODE :=
 LAKE ?= demo-lake
 # three on two cores: tests of servers and clocks wait a third of their time
 WORKERS ?= 3
-PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+# A file of tests stays whole, so that what it builds for itself is built once; in their order, in which the long files come
+# early and the short ones of `unit` fill up the end.
+PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence bench-ui lock docs pictures clean
 
