@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.commands import run_command
 from warehouse.local_socket import call_local_socket
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf8")
@@ -138,8 +139,10 @@ def rows(shell, query):
     """Rows of a query, once there are any: what is acknowledged is committed seconds later."""
     deadline = time.monotonic() + QUERYABLE_SECONDS
     while True:
-        found = json.loads(shell.run(["muniment", "sql", query, "--tenant", TENANT, "--format", "json"]))
-        if found:
+        asked = ("sql", query, "--tenant", TENANT, "--format", "json", "--lake", shell.folder / "lake")
+        done = run_command(*asked)
+        assert done.returncode == 0, done.stderr
+        if found := json.loads(done.stdout):
             return found
         assert time.monotonic() < deadline, query
         time.sleep(0.05)
