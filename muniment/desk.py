@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -28,8 +27,9 @@ from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
-from muniment.desk_agents import CHANGE_TABLES, read_changes
+from muniment.desk_agents import CHANGE_TABLES, agent_row, read_changes
 from muniment.desk_evidence import LakeEvidence
+from muniment.desk_objectives import read_objectives
 from muniment.desk_questions import LakeAnswers, whole_hour_before
 from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import prepare_retention, read_retention
@@ -45,10 +45,8 @@ from muniment.settings import read_settings
 from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
-from pipelines.slo.figures import Burn
 from retention.remembered import Remembered
 from warehouse.clock import NANOS_PER_SECOND
-from warehouse.control.agents import AgentRecord
 from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
 from warehouse.errors import DeniedError, MunimentError
 from warehouse.lake import Lake, find_lake
@@ -249,23 +247,7 @@ class LakeDesk:
         context = self._as(viewer)
         context.check(Action.SLO_READ, tenant)
         self._views.record(context, tenant, "page", "objectives")
-        run = slo_figures(context, tenants=[tenant])
-        return [
-            Objective(
-                each.slo,
-                each.title,
-                each.objective,
-                each.state,
-                each.target,
-                each.attainment,
-                each.budget_remaining,
-                each.coverage,
-                each.total,
-                each.window,
-                "; ".join(map(_burn_words, each.burns)),
-            )
-            for each in run.figures
-        ]
+        return read_objectives(context, tenant)
 
     def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> list[IncidentRecord]:
         """As `Desk.incidents`."""
@@ -300,7 +282,7 @@ class LakeDesk:
         with self._meanwhile(viewer, tenant, "page", "agents") as context:
             seen = self._answers.agents(context, tenant, days)
             registered = [] if tenant == LAKE_TENANT else list_agents(context, tenant, retired=True)
-        return pa.Table.from_pylist([_agent(each) for each in registered]), seen
+        return pa.Table.from_pylist([agent_row(each) for each in registered]), seen
 
     def data_map(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.data_map`."""
@@ -385,25 +367,3 @@ def _sessions(context: CommandContext) -> Sessions:
         hours,
         lambda: context.clock() / NANOS_PER_SECOND,
     )
-
-
-def _burn_words(burn: Burn) -> str:
-    """How fast a budget burns over a condition's longer window, against what it is held to."""
-    rate = "not measured" if burn.long_burn is None else f"{burn.long_burn:.1f}"
-    return f"{rate} over {burn.long_seconds / 3600:g} h ({burn.severity} from {burn.factor:g}){' firing' if burn.firing else ''}"
-
-
-def _agent(each: AgentRecord) -> dict[str, Any]:
-    profile = each.profile
-    return {
-        "agent": each.id,
-        "name": profile.name,
-        "state": each.state.value,
-        "owner": profile.owner,
-        "on call": profile.on_call,
-        "purpose": profile.purpose,
-        "risk class": profile.risk_class,
-        "models": ", ".join(profile.models),
-        "providers": ", ".join(profile.providers),
-        "tools": ", ".join(profile.tools),
-    }

@@ -3,12 +3,15 @@
 Invariant: whether a change was approved is what the control `CC8.1` of SOC 2 that is in force says of it, as in findings and packs.
 """
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.controls.evaluating import evaluate
 from muniment.assessing import Period, find_control, find_framework, read_controls
 from muniment.wiring import CommandContext
+from warehouse.control import AgentRecord
 from warehouse.query import QuerySession
 
 CHANGE_TABLES = ("audit_events",)
@@ -43,3 +46,20 @@ def read_changes(context: CommandContext, session: QuerySession, period: Period)
     kept = kept.add_column(1, "approved", pc.fill_null(found.column("ok"), False))
     kept = kept.add_column(2, "exception", found.column("exception"))
     return kept.take(pa.array(range(kept.num_rows - 1, -1, -1), pa.int64()))
+
+
+def agent_row(each: AgentRecord) -> dict[str, Any]:
+    """A registered agent as its page lists it."""
+    profile = each.profile
+    return {
+        "agent": each.id,
+        "name": profile.name,
+        "state": each.state.value,
+        "owner": profile.owner,
+        "on call": profile.on_call,
+        "purpose": profile.purpose,
+        "risk class": profile.risk_class,
+        "models": ", ".join(profile.models),
+        "providers": ", ".join(profile.providers),
+        "tools": ", ".join(profile.tools),
+    }

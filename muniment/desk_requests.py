@@ -91,7 +91,9 @@ class LakeRequests:
         """As `RequestDesk.foresee`."""
         context = self.context_of(viewer)
         plan = foresee_erasure(context, find_person(context, tenant, person, texts=texts))
-        context.decisions.record_with([])  # no event of its own follows: that somebody asked is on record before it is told
+        context.decisions.record_with(
+            []
+        )  # no event of its own follows: that somebody asked is on record before it is told
         erasure = plan.erasure
         return Outlook(
             erasure.rows_going, plan.quarantine, _staying(erasure.staying), not erasure.keeps_key, plan.packs
