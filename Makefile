@@ -86,7 +86,7 @@ docs: .venv/.runtime ## write the reference pages that are read off the code
 
 pictures: .venv/.dev ## take the pictures of the pages that stand in docs, from the demo lake
 	@bash tests/install_system.sh
-	@LAKE=$(LAKE) $(BIN)/python docs/pictures.py
+	@LAKE=$(LAKE) $(BIN)/python -m docs.pictures
 
 lock: .venv/.uv ## resolve the locks anew from pyproject.toml
 	@bash requirements/lock.sh

@@ -7,19 +7,16 @@ the page behind a link of the sidebar, whole, in a session that is open. Times a
 """
 
 import contextlib
-import os
 import shutil
 import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchmarks.evidence_lake import EvidenceLake, evidence_lake
+from benchmarks.loopback import serving
 from benchmarks.machine import cache_folder
 from benchmarks.query_lake import TENANTS, linked
 from benchmarks.results import Figure
@@ -48,7 +45,6 @@ _LINKS = (PAGES[0], "search", *PAGES[1:])
 """The pages in the order of the sidebar."""
 _WAIT_MS = 120_000
 _WARM_VISITS = 5
-_START_SECONDS = 60
 _DONE = "ready"
 
 
@@ -66,7 +62,7 @@ def run(*, quick: bool) -> list[Figure]:
     try:
         with _ended_by_signal(), sync_playwright() as playwright:
             for name in PAGES:
-                with _served(lake) as address, contextlib.closing(playwright.chromium.launch(
+                with serving(lake.path) as (_, address), contextlib.closing(playwright.chromium.launch(
                     executable_path=path, args=["--no-sandbox"]
                 )) as browser:  # fmt: skip
                     tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
@@ -147,33 +143,3 @@ def _ended_by_signal() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _served(lake: Lake) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "muniment", "dashboard", "--lake", str(lake.path), "--port", str(port)],
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).read()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-        yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

@@ -7,19 +7,15 @@ same fleet, with the times of the day. Who runs it is not in the pictures. Needs
 import io
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.loopback import serving
 
 IMAGES = Path(__file__).parent / "images"
 TENANT = "aurora-bank"
@@ -27,7 +23,6 @@ SWITCHED = "A model was switched without an approval before it"
 WIDE, NARROW = (1100, 760), (390, 760)
 COLORS = 160
 """Enough for pages of text, and a file is half as large."""
-START_SECONDS = 120
 WAIT_MS = 120_000
 HIDDEN = "[data-testid=stSidebar] :is([data-testid=stText], [data-testid=stAlert]) { visibility: hidden }"
 
@@ -35,14 +30,13 @@ HIDDEN = "[data-testid=stSidebar] :is([data-testid=stText], [data-testid=stAlert
 def main() -> None:
     """Serve a demo lake's pages, and take one picture after another."""
     lake = Path(os.environ.get("LAKE", "demo-lake")).absolute()
-    command = [sys.executable, "-m", "muniment"]
     if not (lake / "muniment.yaml").exists():
-        subprocess.run([*command, "demo", "--lake", str(lake)], check=True)
+        subprocess.run([sys.executable, "-m", "muniment", "demo", "--lake", str(lake)], check=True)
     browser_path = shutil.which("chromium")
     if browser_path is None:
         raise SystemExit("pictures: expected chromium, found none: `apt-get install chromium`")
     IMAGES.mkdir(exist_ok=True)
-    with served(command, lake) as address, sync_playwright() as playwright:
+    with serving(lake) as (_, address), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         for name, size in (("pages", WIDE), ("narrow", NARROW)):
             context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme="light")
@@ -106,34 +100,6 @@ def save(tab: Page, name: str) -> None:
         few = picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
         few.save(IMAGES / f"{name}.png", optimize=True)
     print(f"{name}.png: {(IMAGES / f'{name}.png').stat().st_size:,} bytes")
-
-
-@contextmanager
-def served(command: list[str], lake: Path) -> Iterator[str]:
-    """The pages of a lake, at a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [*command, "dashboard", "--lake", str(lake), "--port", str(port)],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).read()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-        yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 from muniment.cli.app import run
-from tests.provider import end_group, free_port, wait_until_answers
 
 WAIT = 60_000
 MOST_PIXELS = 6_000
@@ -29,25 +25,6 @@ PEOPLE = {
     "nora": {"email": "nora@example.org", "email_verified": True, "groups": ["unknown"], "roles": ["operator"]},
     "mute": {},
 }
-
-
-@contextmanager
-def serving(lake, *, port=None, log=subprocess.DEVNULL, **variables):
-    """Run `muniment dashboard`: its process, and the address at which its pages answer."""
-    port = port or free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "muniment", "dashboard", "--lake", str(lake), "--port", str(port)],
-        start_new_session=True,
-        stdout=log,
-        stderr=log,
-        env={**os.environ, **variables},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_answers(f"{address}/_stcore/health", process)
-        yield process, address
-    finally:
-        end_group(process)
 
 
 def prepare(lake, provider, port, **more):

@@ -2,19 +2,15 @@
 
 import base64
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-START_SECONDS = 60
+from benchmarks.loopback import end_group, free_port, wait_until_answers
 
 
 @dataclass(frozen=True)
@@ -77,37 +73,6 @@ class Provider:
 class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None
-
-
-def free_port():
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_answers(url, process):
-    """Wait until an address answers, at most a minute, while its process runs."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).read()
-        except OSError:
-            assert process.poll() is None, f"{url}: its process ended"
-            assert time.monotonic() < deadline, f"{url} did not answer within a minute"
-            time.sleep(0.1)
-        else:
-            return
-
-
-def end_group(process):
-    """End a process that was started in a group of its own, with what it started."""
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.loopback import free_port, serving
 from muniment.cli.app import run
-from tests.pages import PEOPLE, WAIT, prepare, serving
-from tests.provider import free_port, running_provider
+from tests.pages import PEOPLE, WAIT, prepare
+from tests.provider import running_provider
 from tests.template import init_lake
 
 DAY = 86_400_000_000_000

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import TimeoutError as TooLate
 
+from benchmarks.loopback import free_port, serving
 from muniment.cli.app import run
-from tests.pages import WAIT, picture, prepare, serving, settled, sign_in
-from tests.provider import free_port
+from tests.pages import WAIT, picture, prepare, settled, sign_in
 
 pytestmark = pytest.mark.timeout(900)  # the first test makes a demo lake, on a machine that others use
 BANK = "aurora-bank"

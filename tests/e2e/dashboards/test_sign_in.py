@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.loopback import free_port, serving
 from muniment.cli.app import run
-from tests.pages import WAIT, prepare, serving, settled, sign_in
-from tests.provider import free_port
+from tests.pages import WAIT, prepare, settled, sign_in
 
 
 def test_nobody_sees_anything_before_they_sign_in(tab, signed):
