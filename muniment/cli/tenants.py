@@ -139,7 +139,7 @@ def _key_list(
     if as_json:
         print_json(found)
     else:
-        _print_table(found, "no keys: `muniment key issue TENANT` issues one")
+        _print_table(found, f"no keys: `muniment key issue {tenant_id or 'TENANT'}` issues one")
 
 
 def _key_rotate(

@@ -111,6 +111,7 @@ def test_key_issue_takes_scope_and_expiry(run, context):
 def test_rotation_tells_until_when_the_old_key_works(run, context):
     """The secret stands alone on standard output; id, that it is shown once, and the old key's end stand beside it."""
     run("tenant", "add", "acme")
+    assert "`muniment key issue acme` issues one" in "".join(run("key", "list", "acme").output)
     old = json.loads(run("key", "issue", "acme", "--json").stdout)
     rotated = run("key", "rotate", old["id"], "--overlap", "2h")
     (secret,) = rotated.stdout.splitlines()
