@@ -18,10 +18,11 @@ from muniment.holding import scope_json
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import read_endpoints, witness_status
+from retention.documents import Documents
 from retention.holds import read_scope
 from warehouse.clock import utc_text
-from warehouse.durable import PRIVATE_FILE, replace_file
-from warehouse.errors import InputError
+from warehouse.durable import staged_file
+from warehouse.errors import InputError, UnavailableError
 from warehouse.ledger.listening import STARTED
 from warehouse.ledger.note import Ed25519Signer, sign_note
 from warehouse.ledger.signing import read_signing_keys
@@ -76,7 +77,7 @@ def build_pack(
         DeniedError: the principal may not export the tenant's records.
         InputError: the period is empty, the file is there, or the tenant has no sealed record.
         NotFoundError: no such tenant or framework.
-        UnavailableError: the lake cannot be read, or the export cannot be recorded.
+        UnavailableError: the lake cannot be read, the export cannot be recorded, or records were deleted meanwhile.
     """
     context.check(Action.RECORDS_EXPORT, tenant)
     check_tenant(context, tenant)
@@ -87,6 +88,7 @@ def build_pack(
         )
     controls = read_controls(context)
     chosen = find_framework(controls, framework)
+    deletions = _documents(context)
     with context.session([tenant]) as session:
         assessed = assess(session, chosen, from_unix_nano=from_unix_nano, to_unix_nano=to_unix_nano, step=step)
         step("accounting for every record")
@@ -102,17 +104,28 @@ def build_pack(
     files |= {MANIFEST: manifest, NOTE: sign_note(note_text(manifest), signers)}
     content = canonical_zip(files)
     digest = sha256(content).hexdigest()
-    context.record(
-        "data.exported",
-        tenant,
-        action="evidence",
-        resource_type="pack",
-        resource_id=f"{framework}/{from_unix_nano}/{to_unix_nano}",
-        attributes={"muniment.pack.sha256": digest, "muniment.pack.controls": controls.content_hash},
-    )
-    replace_file(out.absolute(), content)
-    out.chmod(PRIVATE_FILE)
+    with staged_file(out.absolute(), content):
+        context.record(
+            "data.exported",
+            tenant,
+            action="evidence",
+            resource_type="pack",
+            resource_id=f"{framework}/{from_unix_nano}/{to_unix_nano}",
+            attributes={"muniment.pack.sha256": digest, "muniment.pack.controls": controls.content_hash},
+        )
+    if _documents(context) != deletions:
+        # in its place an erasure finds a pack, before it does not: so what was deleted is looked for after
+        out.unlink(missing_ok=True)
+        raise UnavailableError(
+            f"{out}: records were deleted while the pack was built: expected the same records from beginning to end",
+            hint="build it again",
+        )
     return BuiltPack(out, digest, assessed, tuple(f"{place}: {why}" for place, why in sorted(problems.items())))
+
+
+def _documents(context: CommandContext) -> frozenset[str]:
+    """Which intents and certificates of deletions there are."""
+    return frozenset(each.sha256 for each in Documents(context.lake, context.settings.lake).read())
 
 
 def check_pack(

@@ -22,6 +22,9 @@ from warehouse.errors import SettingsError
 from warehouse.packs import FOLDER, PACK_NAME, pack_files
 from warehouse.questions.proof import list_logs
 
+_LEFT_AFTER_NANOS = NANOS_PER_DAY
+"""No build takes as long."""
+
 
 @dataclass(frozen=True)
 class Month:
@@ -136,7 +139,13 @@ def _wanted(context: CommandContext, controls: Controls) -> Sequence[str]:
 
 
 def _forget(context: CommandContext, tenant: str, before_unix_nano: int) -> tuple[list[str], list[str]]:
-    """Delete packs whose month ended before an instant; any hold of the tenant keeps them all."""
+    """Delete packs whose month ended before an instant; any hold of the tenant keeps them all.
+
+    What a build left that was killed goes too: it holds records as a pack does, and no erasure looks into it.
+    """
+    for left in _folder(context, tenant).glob(".*.tmp"):
+        if left.stat().st_mtime_ns < context.clock() - _LEFT_AFTER_NANOS:
+            left.unlink(missing_ok=True)
     due = [pack for pack in _packs(context, tenant) if pack.month.to_unix_nano <= before_unix_nano]
     if due and context.control.list_holds(tenant):
         return [], [pack.name for pack in due]

@@ -5,8 +5,9 @@ file can be whole and yet absent after a crash.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -59,6 +60,19 @@ def _each(sync: Callable[[Path], None], paths: list[Path]) -> None:
 
 def replace_file(file: Path, content: bytes) -> None:
     """Write `file` whole, mode 0600, so that a crash leaves the old bytes or the new ones and nothing between."""
+    with staged_file(file, content):
+        pass
+
+
+@contextmanager
+def staged_file(file: Path, content: bytes) -> Iterator[None]:
+    """As `replace_file`, with the bytes durable beside it while the block runs: they take its place when it ends, and go if it raises.
+
+    For what must be on record before a file is there, and must not be on record where the disk refuses it.
+
+    Raises:
+        OSError: the disk refused; nothing is in the file's place that was not before.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
     try:
@@ -66,6 +80,7 @@ def replace_file(file: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        yield
         temporary.rename(file)
     except BaseException:
         temporary.unlink(missing_ok=True)

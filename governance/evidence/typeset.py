@@ -16,6 +16,9 @@ from warehouse.errors import UnavailableError
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MISSING = re.compile(r'the text `"(.*?)"` could not be displayed')
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
+_LONG, _PIECE, _BREAK = re.compile(r"[^\s\u200b]{65,}"), 32, "\u200b"
+"""A word that is longer than a hash may be broken: else it runs over what stands beside it."""
+_NOTHING = re.compile(r"(?!)")
 _ROUNDS = 3
 _NUMBERED = (
     "Characters that this document has no letters for stand by their number, as [U+63D0]; report.html shows them."
@@ -55,7 +58,11 @@ def _compile(data: dict[str, Any], numbered: Collection[str] | None, unix_second
         resources.files("governance.evidence").joinpath("report.typ").read_bytes(),
         format="pdf",
         ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps({**shown, "numbered": _NUMBERED if shown != data else ""}, ensure_ascii=False)},
+        sys_inputs={
+            "data": json.dumps(
+                {**shown, "numbered": _NUMBERED if _shown(data, _NOTHING) != shown else ""}, ensure_ascii=False
+            )
+        },
         pdf_standards=["a-2b"],
         timestamp=unix_seconds,
     )
@@ -69,9 +76,12 @@ def _missing(diagnostic: str) -> set[str]:
 
 
 def _shown(value: Any, numbered: re.Pattern[str]) -> Any:
-    """Data with characters by their numbers, in every text of it."""
+    """Data with characters by their numbers, and with places to break long words, in every text of it."""
     if isinstance(value, str):
-        return numbered.sub(lambda run: f"[{' '.join(f'U+{ord(each):04X}' for each in run[0])}]", value)
+        named = numbered.sub(lambda run: f"[{' '.join(f'U+{ord(each):04X}' for each in run[0])}]", value)
+        return _LONG.sub(
+            lambda word: _BREAK.join(word[0][at : at + _PIECE] for at in range(0, len(word[0]), _PIECE)), named
+        )
     if isinstance(value, list):
         return [_shown(each, numbered) for each in value]
     if isinstance(value, dict):

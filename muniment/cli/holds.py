@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # at run time it would make every command wait for the lake's
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE_LENGTH = len("2026-01-31")
+_FIRST_YEAR, _LAST_YEAR = 1970, 2261
+"""Whole years that nanoseconds since 1970 hold in 64 bits."""
 HoldId = Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id, such as h3f9a0c12b7de.")]
 
 
@@ -191,6 +193,8 @@ def parse_instant(text: str, what: str, *, end: bool = False) -> int:
         instant = datetime.fromisoformat(text)
     except ValueError as exc:
         raise InputError(f"{what}: expected 2026-01-31 or 2026-01-31T12:00:00Z, got {text!r}") from exc
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise InputError(f"{what}: expected a time from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}")
     if len(text) == _DATE_LENGTH:
         start = instant.replace(tzinfo=UTC) + (timedelta(days=1) if end else timedelta())
         return _nanos(start) - (1 if end else 0)

@@ -377,9 +377,21 @@ def test_instants_are_days_or_times(text, end, nano):
     assert parse_instant(text, "--from", end=end) == nano
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2023-02-29", "2024-02-29T00:00:00", "2024-02-29 24:30"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2023-02-29",
+        "2024-02-29T00:00:00",
+        "2024-02-29 24:30",
+        "9999-12-31",
+        "2262-01-01",
+        "1969-12-31",
+    ],
+)
 def test_what_is_no_instant_is_refused(text):
-    """Neither a day nor a time with its zone."""
+    """Neither a day nor a time with its zone, or none that nanoseconds since 1970 hold."""
     with pytest.raises(InputError, match="--to: expected"):
         parse_instant(text, "--to")
 

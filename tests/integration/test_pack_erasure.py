@@ -90,6 +90,23 @@ def test_a_pack_that_holds_what_was_erased_goes(context):
     assert read_notes(context) == []
 
 
+def test_a_pack_is_not_made_of_what_is_erased_while_it_is_built(context):
+    """The erasure looked for packs before this one was there: it is not left in its place, and can be built again."""
+    _, note, _, _ = order(context)
+    now = time.time_ns()
+    out = context.lake.path / "packs" / "acme" / "pci-dss-2026-11.zip"
+    period = {"from_unix_nano": now - (DAYS + 2) * DAY_NANOS, "to_unix_nano": now - DAY_NANOS // 2}
+
+    def erase(text):
+        if text == "writing the report":
+            carry_out(context, note, value=ANN)
+
+    with pytest.raises(UnavailableError, match="records were deleted while the pack was built"):
+        build_pack(context, framework="pci-dss", tenant="acme", out=out, step=erase, **period)
+    assert names(context) == [NAMES_NOBODY]
+    assert not pack_names_words(build_pack(context, framework="pci-dss", tenant="acme", out=out, **period).file, [ANN])
+
+
 def test_a_hold_keeps_packs_until_it_is_released(context):
     """What a hold keeps is named with it, and goes when the erasure is carried on after its release."""
     placed = place_hold(context, tenant="acme", scope=HoldScope(agents=("somebody-else",)), reason="case 7")

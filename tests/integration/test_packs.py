@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import zipfile
 
 import dagster as dg
@@ -10,7 +11,7 @@ import pytest
 from governance.evidence.standalone import PROVED, verify_pack
 from muniment.cli.app import run
 from muniment.jobs import ScheduledWork
-from muniment.packs import Month, run_packs
+from muniment.packs import Month, _forget, run_packs
 from muniment.proving import public_keys
 from muniment.wiring import command_context
 from pipelines.definitions import make_definitions
@@ -148,3 +149,15 @@ def test_a_framework_that_there_is_not_is_refused(lake):
     configure(lake, "\nevidence: {frameworks: [iso-9001]}\n")
     with pytest.raises(SettingsError, match=r"soc2.*iso-9001"):
         run_packs(context_at(lake, NOVEMBER_2), "acme")
+
+
+def test_what_a_killed_build_left_goes_with_time(lake):
+    """It holds records as a pack does; one that may still be written stays."""
+    folder = lake / "packs" / "acme"
+    folder.mkdir(parents=True)
+    left = folder / ".soc2-2026-09.zip.1.tmp"
+    left.write_bytes(b"half")
+    os.utime(left, ns=(NOVEMBER_2, NOVEMBER_2))
+    for now, there in ((NOVEMBER_2 + DAY, True), (NOVEMBER_2 + DAY + 1, False)):
+        _forget(context_at(lake, now), "acme", 0)
+        assert left.exists() == there

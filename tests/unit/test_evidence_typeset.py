@@ -1,8 +1,10 @@
 """A report becomes a PDF whatever characters a record holds."""
 
+import re
+
 import pytest
 
-from governance.evidence.typeset import typeset
+from governance.evidence.typeset import _shown, typeset
 from warehouse.errors import UnavailableError
 
 AT = 1_790_812_800
@@ -48,3 +50,10 @@ def test_a_template_that_cannot_be_set_is_said():
     """What is not about characters is not tried again: it is an error of this system's own."""
     with pytest.raises(UnavailableError, match="cannot be set as PDF"):
         typeset({}, AT)
+
+
+def test_a_long_word_does_not_run_over_what_stands_beside_it():
+    """It may be broken where it is longer than a hash; a hash, which is copied, stays whole."""
+    assert _shown({"a": ["x" * 70, "x" * 64, 7]}, re.compile("(?!)")) == {
+        "a": ["x" * 32 + "\u200b" + "x" * 32 + "\u200b" + "x" * 6, "x" * 64, 7]
+    }

@@ -182,11 +182,13 @@ def test_every_framework_builds_and_its_oscal_is_valid(made, vkey, tmp_path, fra
 
 
 def test_building_is_recorded_and_asks_for_what_it_needs(made, tmp_path, capfd):
-    """A pack is an export in the tenant's log; an unknown framework, an empty period and a file in the way are refused."""
+    """A pack is an export in the tenant's log; an unknown framework and a file in the way are refused, and no export that was not made is there."""
     lake = shutil.copytree(made.lake, tmp_path / "lake")
     assert made.build(lake, tmp_path / "pack.zip") == 0
     assert made.build(lake, tmp_path / "pack.zip") == 2
     assert made.build(lake, tmp_path / "other.zip", "iso-9001") == 2
+    assert made.build(lake, tmp_path / "no" / "such" / "pack.zip") != 0
+    assert [file.name for file in tmp_path.glob("**/*.tmp")] == []
     capfd.readouterr()
     query = "select count(*) as n from audit_events where event_name = 'data.exported' and resource_type = 'pack'"
     assert run(["sql", query, "--tenant", "acme", "--format", "json", "--lake", str(lake)]) == 0
