@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-START_SECONDS = 120
+START_SECONDS = 180
 _POLL_SECONDS = 0.1
 _END_SECONDS = 10
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -110,6 +111,8 @@ def browser():
 
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # Pages that move while they wait cost a busy machine more than what is tested on them.
+        started.new_context = partial(started.new_context, reduced_motion="reduce")
         yield started
         started.close()
 
