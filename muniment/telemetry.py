@@ -1,12 +1,14 @@
 """Self-telemetry: one MeterProvider for the process, exported by OTLP where asked, and readable as Prometheus text."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from opentelemetry import metrics
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
+
+# Every command reads the settings below; what exports takes a tenth of a second to load, and the collector alone does.
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricReader
 
 
 class TelemetryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -16,9 +18,12 @@ class TelemetryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     otlp_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
 
 
-def start_telemetry(config: TelemetryConfig, *, version: str) -> MeterProvider:
+def start_telemetry(config: TelemetryConfig, *, version: str) -> "MeterProvider":
     """Install the process's MeterProvider; call it once, before instruments are made."""
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
 
     readers: list[MetricReader] = [PrometheusMetricReader()]
     if config.otlp_endpoint:

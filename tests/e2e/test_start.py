@@ -9,7 +9,7 @@ from tests.template import init_lake
 
 SCRIPT = """
 import atexit, sys
-atexit.register(lambda: print("loaded:", *sorted({"pandas", "great_expectations", "streamlit", "dagster"} & sys.modules.keys())))
+atexit.register(lambda: print("loaded:", *sorted({"pandas", "great_expectations", "streamlit", "dagster", "opentelemetry.sdk.metrics"} & sys.modules.keys())))
 from muniment.cli.app import main
 main()
 """
