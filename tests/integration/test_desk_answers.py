@@ -9,6 +9,7 @@ import pytest
 from muniment.cli.app import run
 from muniment.desk import LakeDesk, open_desk
 from muniment.wiring import CommandContext
+from tests.template import init_lake
 from warehouse.errors import UnavailableError
 from warehouse.principals import Principal
 from warehouse.query import open_session
@@ -32,10 +33,8 @@ def record(lake, tenant, name):
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
     """Two tenants with an event each."""
-    folder = tmp_path_factory.mktemp("answers") / "lake"
-    assert run(["init", "--lake", str(folder)]) == 0
+    folder = init_lake(tmp_path_factory.mktemp("answers") / "lake", "acme", "globex")
     for tenant, name in (("acme", "handoff.requested"), ("globex", "approval.denied")):
-        assert run(["tenant", "add", tenant, "--lake", str(folder)]) == 0
         record(folder, tenant, name)
     return folder
 

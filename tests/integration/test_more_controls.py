@@ -8,6 +8,7 @@ from governance.controls.evaluating import State, evaluate
 from governance.controls.framework import default_controls
 from muniment.cli.app import run
 from muniment.wiring import command_context
+from tests.template import init_lake
 from warehouse.clock import utc_text
 from warehouse.own_events import OwnEvent
 
@@ -18,9 +19,7 @@ YEAR = 365 * DAY
 @pytest.fixture
 def lake(tmp_path, capfd):
     """An empty lake with one tenant."""
-    folder = tmp_path / "lake"
-    for words in (["init"], ["tenant", "add", "acme"]):
-        assert run([*words, "--lake", str(folder)]) == 0
+    folder = init_lake(tmp_path / "lake", "acme")
     capfd.readouterr()
     return folder
 

@@ -14,6 +14,7 @@ from muniment.desk import open_desk
 from muniment.story import tell_story
 from muniment.story_erasures import GONE
 from retention.policy_compiler import KIND
+from tests.template import init_lake
 from warehouse.control import FoundIncident, IncidentChange, IncidentRecord, IncidentRow, IncidentState
 from warehouse.errors import DeniedError, InputError, NotFoundError
 from warehouse.own_events import OwnEvent
@@ -94,8 +95,7 @@ EVENTS = [
 @pytest.fixture(scope="module")
 def where(tmp_path_factory):
     """A lake in which acme and globex have the same records, with a hold and an incident on acme's first run."""
-    lake = tmp_path_factory.mktemp("story") / "lake"
-    assert run(["init", "--lake", str(lake)]) == 0
+    lake = init_lake(tmp_path_factory.mktemp("story") / "lake", "acme", "globex")
     file = lake.parent / "records.jsonl"
     file.write_text(
         json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": SPANS}]}]})
@@ -103,7 +103,6 @@ def where(tmp_path_factory):
         + json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": EVENTS}]}]})
     )
     for tenant in ("acme", "globex"):
-        assert run(["tenant", "add", tenant, "--lake", str(lake)]) == 0
         assert run(["import", str(file), "--tenant", tenant, "--lake", str(lake)]) == 0
     (lake / "policies" / "access" / "groups.yaml").write_text(GROUPS)
     assert run(["policy", "apply", "access", "--yes", "--lake", str(lake)]) == 0

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -30,9 +31,21 @@ def name_of(file):
     return str(file.relative_to(ROOT))
 
 
+@cache
+def tree(source):
+    """The syntax tree of a module, which two checks ask of every one."""
+    return ast.parse(source)
+
+
+@cache
+def distributions():
+    """Which distributions bring which top-level names: reading them off all that is installed takes as long as the checks."""
+    return packages_distributions()
+
+
 def dotted_uses(source):
     """Every `name.attribute` of a module, by the name's last part, and every `from module import name`, with lines."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree(source)):
         if isinstance(node, ast.Attribute):
             base = node.value
             owner = base.id if isinstance(base, ast.Name) else base.attr if isinstance(base, ast.Attribute) else None
@@ -49,7 +62,7 @@ def uses(source, wanted):
 @pytest.mark.parametrize("package", DISTRIBUTED)
 def test_top_level_names_belong_to_this_distribution_alone(package):
     """No other installed distribution brings a package of the same name, and ours is the one that is imported."""
-    assert set(packages_distributions().get(package, [])) <= {"muniment"}
+    assert set(distributions().get(package, [])) <= {"muniment"}
     assert Path(importlib.import_module(package).__file__).is_relative_to(ROOT)
 
 
@@ -75,7 +88,7 @@ def test_no_file_is_too_long():
 
 def test_modules_say_what_they_are():
     """Each module, and each package, begins with a docstring."""
-    assert not [name_of(file) for file in MODULES if not ast.get_docstring(ast.parse(file.read_text(encoding="utf8")))]
+    assert not [name_of(file) for file in MODULES if not ast.get_docstring(tree(file.read_text(encoding="utf8")))]
 
 
 def test_module_names_say_something():

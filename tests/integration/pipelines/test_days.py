@@ -1,8 +1,6 @@
 """A day's assets on a real lake in a real Dagster instance: what they leave, what fails them, and which days the sensor asks for."""
 
 import datetime as dt
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +14,14 @@ from pipelines.errors import JobError
 from pipelines.jobs import SuiteResult
 from pipelines.lake import LakeResource
 from pipelines.quality.suites import METHOD
+from tests.processes import start_code
 from warehouse.commit import open_stores
 from warehouse.lake import find_lake
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
 
 TODAY = dt.datetime.now(dt.UTC).date()
 YESTERDAY = TODAY - dt.timedelta(days=1)
+WAIT_SECONDS = 120
 ASSETS = ("slo_windows", "derived_events", "incidents", "quality_results")
 
 
@@ -69,18 +69,18 @@ def test_a_day_leaves_counts_ranges_and_the_way_to_its_rows(instance, day_lake):
 
 
 ONE_RUN = """
-import sys
 from pathlib import Path
 from muniment.jobs import open_jobs
-print(open_jobs(Path(sys.argv[1])).compute_slos("acme").events)
+print(open_jobs(Path({path!r})).compute_slos("acme").events)
 """
 
 
 def test_two_who_count_at_once_count_once(day_lake):
     """Two processes at the same tenant, as a run and the loop of `up` are, count each record once between them."""
-    command = [sys.executable, "-c", ONE_RUN, str(day_lake.path)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    added = [int(process.communicate(timeout=120)[0].splitlines()[-1]) for process in running]
+    logs = [day_lake.path.parent / f"{number}.log" for number in range(2)]
+    running = [start_code(ONE_RUN.format(path=str(day_lake.path)), log=log) for log in logs]
+    assert [process.wait(WAIT_SECONDS) for process in running] == [0, 0]
+    added = [int(log.read_text().splitlines()[-1]) for log in logs]
     (counted,) = day_lake.rows("acme", "select (sum(total) + sum(not_valid))::int as n from slo_windows")
     assert sorted(added) == [0, counted["n"]]
 
