@@ -7,9 +7,10 @@ export PYTHONDONTWRITEBYTECODE :=
 LAKE ?= demo-lake
 # three on two cores: tests of servers and clocks wait a third of their time
 WORKERS ?= 3
+PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS)
 # A file of tests stays whole, so that what it builds for itself is built once; in their order, in which the long files come
-# early and the short ones of `unit` fill up the end.
-PYTEST = PYTEST_DEBUG_TEMPROOT=$$(bash tests/scratch.sh) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# early and the short ones of `unit` fill up the end. With the soaks in them, files are too unequal for that.
+WHOLE_FILES = --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo up test test-all lint format bench bench-quick bench-purge bench-redact bench-slo bench-evidence bench-ui lock docs pictures clean
 
@@ -43,11 +44,11 @@ up: .venv/.runtime ## receivers and maintenance under one supervisor, Ctrl-C sto
 
 test: .venv/.dev ## the tests, without the long soak and fault runs
 	@bash tests/install_system.sh
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) $(WHOLE_FILES) -m "not slow"
 
 test-all: .venv/.dev ## every test, the long ones too, and more examples of each property
 	@bash tests/install_system.sh
-	@$(PYTEST) --hypothesis-profile thorough
+	@$(PYTEST) --dist worksteal --hypothesis-profile thorough
 
 lint: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
