@@ -6,13 +6,15 @@ import streamlit as st
 
 from dashboards.frame import begin, choice, day_of, desk_of, explained, number_of, show_rows, story_link
 from dashboards.search_desk import FilterText
+from dashboards.words import counted
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
 _LEAST, _USUAL = 10, 500
 _OUTCOMES = ["success", "failure", "denied"]
-_ALL, _ACCESSES = "everything", "accesses: what was viewed or exported, and by whom"
-_SHOWN = {_ALL: (), _ACCESSES: ("data.exported", "record.viewed")}
+_ALL, _ACCESSES = "everything", "accesses: who viewed or exported what"
+_ACTS = "without accesses: what agents and people did"
+_LOOKS = ("data.exported", "record.viewed")
 
 
 def show() -> None:
@@ -25,8 +27,9 @@ def show() -> None:
     with explained(), st.spinner("Searching…"):
         events = desk.events(viewer, tenant, wanted)
     st.caption(
-        f"{events.num_rows:,} events, newest first"
+        f"{counted(events.num_rows, 'event')}, newest first"
         + (f", cut at {wanted.limit:,}: narrow the search" if events.num_rows >= wanted.limit else "")
+        + ". *story* opens everything that belongs to a record: its run, approvals, accesses, holds and seal."
     )
     show_rows(
         events,
@@ -35,7 +38,6 @@ def show() -> None:
         height=520,
         links={"story": [story_link(row, tenant) for row in events.select(["shard", "log_index"]).to_pylist()]},
     )
-    st.caption("*story* opens everything that belongs to a record: its run, approvals, accesses, holds and seal.")
 
 
 def _filter(names: list[str]) -> EventFilter:
@@ -52,24 +54,51 @@ def _filter(names: list[str]) -> EventFilter:
             limit = st.number_input(
                 "At most", _LEAST, MOST_EVENTS, number_of(params.get("most"), _USUAL, _LEAST, MOST_EVENTS), step=100
             )
-        shown = choice("Show", list(_SHOWN), "show")
-        chosen = st.multiselect("Only these events", names, [name for name in params.get_all("event") if name in names])
-        outcomes = st.multiselect(
-            "Outcome", _OUTCOMES, [name for name in params.get_all("outcome") if name in _OUTCOMES]
-        )
-        who = st.text_input(
-            "Who: an actor, the person concerned, or for whom",
-            key="filter-who",
-            help="An agent's id, a token, or a name: for those who may reveal persons it is turned into the token, and kept nowhere.",
-            placeholder="sub_… or an agent's id",
-        )
-        text = st.text_input("Any text: reason, action, resource, approval, attributes", key="filter-text")
+        left, middle, right = st.columns([2, 2, 1])
+        with left:
+            shown = choice("Show", [_ALL, _ACTS, _ACCESSES], "show")
+        with middle:
+            chosen = st.multiselect(
+                "Only these events",
+                names,
+                [name for name in params.get_all("event") if name in names],
+                placeholder="all events",
+            )
+        with right:
+            outcomes = st.multiselect(
+                "Outcome",
+                _OUTCOMES,
+                [name for name in params.get_all("outcome") if name in _OUTCOMES],
+                placeholder="any",
+            )
+        left, right = st.columns(2)
+        with left:
+            who = st.text_input(
+                "Who: an actor, the person concerned, or for whom",
+                key="filter-who",
+                help="An agent's id, a token, or a name: for those who may reveal persons it is turned into the token, and kept nowhere.",
+                placeholder="sub_… or an agent's id",
+            )
+        with right:
+            text = st.text_input("Any text: reason, action, resource, approval, attributes", key="filter-text")
         st.form_submit_button("Search", type="primary")
     _keep(since, until, chosen, outcomes, int(limit))
     who, text = _keep_texts(who, text)
     return EventFilter(
-        _nanos(since), _nanos(until, days=1), tuple(chosen) or _SHOWN[shown], tuple(outcomes), who, text, int(limit)
+        _nanos(since),
+        _nanos(until, days=1),
+        tuple(chosen) or _named(shown, names),
+        tuple(outcomes),
+        who,
+        text,
+        int(limit),
     )
+
+
+def _named(shown: str, names: list[str]) -> tuple[str, ...]:
+    """The events that a choice means; none for all of them."""
+    acts = tuple(name for name in names if name not in _LOOKS)
+    return {_ALL: (), _ACTS: acts or ("",), _ACCESSES: _LOOKS}[shown]
 
 
 def _keep(since: object, until: object, chosen: list[str], outcomes: list[str], limit: int) -> None:

@@ -4,6 +4,17 @@ import streamlit as st
 
 from dashboards.frame import begin, desk_of, explained, moment, show_rows
 
+_STEP = 1_024
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def _size(count: int) -> str:
+    """A number of bytes as people read it."""
+    value, place = float(count), 0
+    while value >= _STEP and place < len(_UNITS) - 1:
+        value, place = value / _STEP, place + 1
+    return f"{value:,.0f} {_UNITS[place]}" if place == 0 else f"{value:,.1f} {_UNITS[place]}"
+
 
 def show() -> None:
     """Draw the page."""
@@ -23,13 +34,13 @@ def show() -> None:
                 "day": due.day,
                 "rule": due.rules,
                 "records to go": due.rows,
-                "bytes": due.size_bytes,
+                "size": _size(due.size_bytes),
                 "records kept": due.kept,
             }
             for due in found.due
         ],
         f"due-{tenant}",
-        empty="Nothing is due. What the rules say comes to pass every night.",
+        empty="Nothing is due. Rules are carried out every night while `muniment up` runs; Overview says when last.",
     )
     st.subheader("Holds in force")
     show_rows(
@@ -45,7 +56,7 @@ def show() -> None:
             for hold in found.holds
         ],
         f"holds-{tenant}",
-        empty="None.",
+        empty="No hold is in force. The page Requests places one.",
     )
     st.subheader("Certificates")
     show_rows(

@@ -61,12 +61,18 @@ class Silence:
 
 @dataclass(frozen=True)
 class Integrity:
-    """The logs of a tenant and of the lake itself, its public keys, its witnesses, and the times when nobody listened."""
+    """The logs of a tenant and of the lake itself, its public keys, its witnesses, and the times when nobody listened.
+
+    `fingerprints` are those of `vkeys`, in the same order; `listened` is when a collector was heard
+    first and when last, None where none ever started.
+    """
 
     logs: tuple[LogHead, ...]
     vkeys: tuple[str, ...]
     witnesses: tuple[tuple[str, int], ...]
     silences: tuple[Silence, ...]
+    fingerprints: tuple[str, ...] = ()
+    listened: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +225,10 @@ class Desk(Protocol):
 
     def objectives(self, viewer: Viewer, tenant: str) -> Sequence[Objective]:
         """Every objective as it was computed last."""
+        ...
+
+    def worst_events(self, viewer: Viewer, tenant: str, slo: str, objective: str, limit: int) -> pa.Table:
+        """The events that made an objective worse: time, agent, name, measured, trace_id, shard, log_index."""
         ...
 
     def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> Sequence[IncidentRecord]:

@@ -1,5 +1,6 @@
 """Evidence for an auditor: choose framework and period, read the findings, decide on exceptions, take the pack along, or check one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -9,6 +10,9 @@ from dashboards.evidence_decisions import KEPT, draw_findings
 from dashboards.evidence_desk import Finding, Period
 from dashboards.frame import begin, choice, day, desk_of, explained, show_rows
 from warehouse.clock import NANOS_PER_SECOND, system_clock
+
+_SHOWN = "findings"
+"""In the address where findings are on the page, so that its link shows them too."""
 
 
 def show() -> None:
@@ -44,7 +48,13 @@ def show() -> None:
     with st.container(horizontal=True):
         seeing = st.button("Show the findings")
         building = st.button("Build the pack", type="primary")
-    if seeing:
+    st.caption(
+        "*Show the findings* says what the records show, within seconds. *Build the pack* also proves samples, and makes the one file "
+        "for the auditor."
+    )
+    restored = _SHOWN in st.query_params and st.session_state.get(KEPT, (None,))[0] != (tenant, framework, period)
+    if seeing or (restored and not building):
+        st.query_params[_SHOWN] = "shown"
         with explained(), st.spinner("Evaluating controls, this period and the one before…"):
             _keep(framework, period, desk.evidence.findings(viewer, tenant, framework, period))
     if building:
@@ -54,6 +64,7 @@ def show() -> None:
         ):
             pack, findings = desk.evidence.build_pack(viewer, tenant, framework, period)
         _keep(framework, period, findings)
+        st.query_params[_SHOWN] = "shown"
         st.session_state["pack"] = (tenant, framework, period, pack)
     _built(tenant, framework, period, f"{tenant}-{framework}-{first}-{last}.zip")
     st.subheader("Check a pack")
@@ -80,6 +91,7 @@ def _built(tenant: str, framework: str, period: Period, name: str) -> None:
     chosen, findings = st.session_state.get(KEPT, (None, ()))
     if chosen != (tenant, framework, period):
         return
+    _verdict(findings)
     draw_findings(framework, period, findings)
     rows = [
         {
@@ -104,6 +116,23 @@ def _built(tenant: str, framework: str, period: Period, name: str) -> None:
     st.caption(
         "Give the auditor the pack, and the fingerprint of the key by another way: `muniment evidence verify` checks it offline."
     )
+
+
+def _verdict(findings: Sequence[Finding]) -> None:
+    """All findings in one sentence, with what to do next."""
+    counts = Counter(each.finding for each in findings)
+    said = ", ".join(f"{count} {finding}" for finding, count in counts.most_common())
+    if counts["not satisfied"]:
+        st.error(
+            f"**{said}.** Open the exceptions of what is not satisfied, and decide on each.", icon=":material/error:"
+        )
+    elif counts["insufficient evidence"]:
+        st.warning(
+            f"**{said}.** Where there is no record nothing is claimed: see whether the period is right, and whether agents send it.",
+            icon=":material/help:",
+        )
+    elif counts["satisfied"]:
+        st.success(f"**{said}.**", icon=":material/check_circle:")
 
 
 def _check() -> None:

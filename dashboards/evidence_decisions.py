@@ -13,6 +13,8 @@ from dashboards.frame import desk_of, explained, moment
 KEPT = "evidence-findings"
 """Where the session keeps the findings shown, with tenant, framework and period."""
 _STATES = {"satisfied": ":green", "not satisfied": ":red"}
+_ORDER = {"not satisfied": 0, "insufficient evidence": 1, "satisfied": 2}
+"""What is to be looked at first."""
 _ANSWERS = {
     "accepted: the risk is taken": "accepted",
     "remediated: it is mended, or will be": "remediated",
@@ -30,7 +32,7 @@ def draw_findings(framework: str, period: Period, findings: Sequence[Finding]) -
     said = st.session_state.pop(f"{KEPT}-said", None)
     if said is not None:
         st.success(said, icon=":material/check:")
-    for each in findings:
+    for each in sorted(findings, key=lambda each: _ORDER.get(each.finding, len(_ORDER))):
         with st.container(border=True):
             _draw(each)
             if each.exceptions:
@@ -47,10 +49,11 @@ def _draw(each: Finding) -> None:
     if each.dispositions is None:
         return
     decided = ", ".join(f"{count:,} {name}" for name, count in each.dispositions.items() if count)
-    st.caption(
-        f"{each.new:,} new, {each.continuing:,} go on, {each.gone:,} gone since the period before."
-        + (f" Exceptions: {decided}." if decided else "")
-    )
+    if each.new or each.continuing or each.gone:
+        st.caption(
+            f"{each.new:,} new, {each.continuing:,} go on, {each.gone:,} gone since the period before."
+            + (f" Exceptions: {decided}." if decided else "")
+        )
     st.text(f"The period before: {each.before}\nReviewed: {each.reviewed or 'not for this period'}")
 
 

@@ -28,7 +28,11 @@ from warehouse.clock import system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
 
 MOST_SHOWN = 5_000
-_NEXT = "load the page again in a minute; if it says the same, show this to whoever runs the system."
+_FORMS = {COST: "$%.4f", "duration (ms)": "%.1f", "record number": ""}
+_NEXT = (
+    "load the page again in a minute; if it says the same, show this to the operator, who sees with `muniment verify` whether "
+    "something is damaged"
+)
 _log = logging.getLogger(__name__)
 _ROW_PIXELS = 35
 _YEARS = range(1970, 2200)
@@ -61,10 +65,14 @@ def explained(*, goes_on: bool = False) -> Iterator[None]:
             st.stop()
     except MunimentError as exc:
         st.error(
-            "This cannot be shown now. Nothing was changed, and nothing here says that the records are damaged or whole.",
+            "This cannot be shown now. Nothing was changed; whether records are damaged is what a verification says.",
             icon=":material/error:",
         )
-        st.text(str(exc) + (f"\nWhat to do: {exc.hint}" if exc.hint else f"\nWhat to do: {_NEXT}"))
+        said, *details = str(exc).splitlines() or [""]
+        st.text(f"{said}\nWhat to do: {(exc.hint or _NEXT).replace('`', '')}")
+        if details:
+            with st.expander("Details, for the operator"):
+                st.code("\n".join(details), language=None)
         if not goes_on:
             st.stop()
     except Exception:  # noqa: BLE001 - whatever it is, people get words and the operator gets the traceback
@@ -108,7 +116,7 @@ def show_rows(
         column_config={
             **{label: st.column_config.LinkColumn(display_text=r"#(.+)$") for label in links},
             **{label: st.column_config.TextColumn(width="medium") for label in wide},
-            COST: st.column_config.NumberColumn(format="$%.4f"),
+            **{name: st.column_config.NumberColumn(format=form) for name, form in _forms(rows).items()},
         },
     )
     if rows.num_rows > MOST_SHOWN:
@@ -183,6 +191,11 @@ def story_link(row: Mapping[str, object], tenant: str) -> str:
     return f"/search?{urlencode(given)}#story"
 
 
+def run_link(trace_id: object, tenant: str) -> str | None:
+    """Where a run stands; as a column it shows the word *open*."""
+    return f"/trace?{urlencode({'tenant': tenant, 'trace': trace_id})}#open" if trace_id else None
+
+
 def chart_data(values: Sequence[Mapping[str, object]]) -> alt.InlineData:
     """Rows for a chart, in the page itself: nothing is fetched."""
     return alt.InlineData(values=[dict(each) for each in values])
@@ -198,7 +211,18 @@ def desk_of() -> tuple[Desk, Viewer, str]:
     return st.session_state["desk"], st.session_state["viewer"], st.session_state["tenant"]
 
 
+def _forms(rows: pa.Table) -> dict[str, str]:
+    """How numbers are written: money with its sign, counts in groups of three; a record's number is no count."""
+    counts = {field.name: "localized" for field in rows.schema if pa.types.is_integer(field.type)}
+    return {name: form for name, form in {**counts, **_FORMS}.items() if name in rows.column_names and form}
+
+
 def _blank(rows: pa.Table) -> pa.Table:
     """Rows with nothing where there is no text: the word *None* in grey is no answer."""
-    columns = [pc.fill_null(column, "") if pa.types.is_string(column.type) else column for column in rows.columns]
+    columns = [
+        pc.fill_null(column.cast(pa.string()), "")
+        if pa.types.is_string(column.type) or pa.types.is_null(column.type)
+        else column
+        for column in rows.columns
+    ]
     return pa.Table.from_arrays(columns, names=rows.column_names)

@@ -3,12 +3,20 @@
 import streamlit as st
 
 from dashboards.frame import begin, choice, desk_of, explained, go_to, moment, show_rows
-from warehouse.control.incidents import IncidentDetails
+from dashboards.words import counted
+from warehouse.control.incidents import IncidentDetails, IncidentState
 
 _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 _COLORS = {"critical": "red", "high": "red", "medium": "orange", "low": "blue"}
 _OPEN, _ALL = "open", "all"
 _SHOWN = 20
+_STATES = {
+    IncidentState.OPENED: "open",
+    IncidentState.REOPENED: "open again",
+    IncidentState.ACKNOWLEDGED: "somebody has it",
+    IncidentState.MITIGATED: "does no more harm",
+    IncidentState.CLOSED: "closed",
+}
 _NAMED = {"run": 4}
 """Of these fewer are named: a list below has all."""
 _PLURALS = {"agent": "Agents", "data_class": "Classes of data", "run": "Runs"}
@@ -30,6 +38,12 @@ def show() -> None:
     with explained(), st.spinner("Reading incidents…"):
         found = desk.incidents(viewer, tenant, closed=shown == _ALL)
     rows = sorted(found, key=lambda each: (_ORDER.get(each.severity, 9), -each.opened_unix_nano))
+    waiting = sum(each.state.unattended for each in rows)
+    if waiting:
+        st.warning(
+            f"**{counted(waiting, 'incident')} {'waits' if waiting == 1 else 'wait'} for somebody.** Open each, worst first, and acknowledge it.",
+            icon=":material/person_alert:",
+        )
     named = {each.id: f"{each.severity}: {each.title}, since {moment(each.opened_unix_nano)[:10]}" for each in rows}
     if named:
         chosen = st.selectbox(
@@ -40,9 +54,11 @@ def show() -> None:
             st.rerun()
     for each in rows[:_SHOWN]:
         with st.container(border=True):
-            st.markdown(f":{_COLORS.get(each.severity, 'gray')}[**{each.severity}**] · {each.state.value}")
-            st.text(f"{each.title}\nSince {moment(each.opened_unix_nano)} UTC, {_whose(each.owner)}")
-            if st.button("Open", key=f"open-{each.id}"):
+            st.markdown(f":{_COLORS.get(each.severity, 'gray')}[**{each.severity}**] · {_STATES[each.state]}")
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                st.text(f"{each.title}\nSince {moment(each.opened_unix_nano)} UTC, {_whose(each.owner)}")
+                opened = st.button("Open", key=f"open-{each.id}", icon=":material/arrow_forward:")
+            if opened:
                 st.query_params["incident"] = each.id
                 st.rerun()
     show_rows(
@@ -50,7 +66,7 @@ def show() -> None:
             {
                 "severity": each.severity,
                 "what": each.title,
-                "state": each.state.value,
+                "state": _STATES[each.state],
                 "opened (UTC)": moment(each.opened_unix_nano),
                 "last seen (UTC)": moment(each.last_unix_nano),
                 "owner": each.owner,
@@ -60,7 +76,9 @@ def show() -> None:
             for each in rows
         ],
         f"incidents-{tenant}",
-        empty="No incident is open. `muniment up` looks every minute.",
+        empty="No incident is open. Overview says when rules looked last."
+        if shown == _OPEN
+        else "No incident was ever found here. Overview says when rules looked last.",
         height=420,
     )
 
@@ -73,7 +91,7 @@ def _one(details: IncidentDetails) -> None:
     record = details.record
     st.subheader(record.title)
     st.text(
-        f"{record.severity} · {record.state.value} · rule {record.rule} · opened {moment(record.opened_unix_nano)} UTC"
+        f"{record.severity} · {_STATES[record.state]} · rule {record.rule} · opened {moment(record.opened_unix_nano)} UTC"
     )
     st.text(record.detail)
     for clock in details.clocks:
@@ -104,8 +122,8 @@ def _one(details: IncidentDetails) -> None:
         [
             {
                 "time (UTC)": moment(each.time_unix_nano),
-                "table": each.source_table,
-                "trace": each.trace_id,
+                "from": each.source_table,
+                "run": each.trace_id,
                 "agent": each.agent_id,
                 "shard": each.shard,
                 "record number": each.log_index,
@@ -114,6 +132,7 @@ def _one(details: IncidentDetails) -> None:
         ],
         f"rows-{record.id}",
         empty="It is about something that did not happen: no record made it.",
+        height=420,
     )
 
 

@@ -59,7 +59,7 @@ def _waiting() -> None:
     with explained():
         found = desk.requests.waiting(viewer, tenant)
     if not found:
-        st.info("Nothing waits.", icon=":material/info:")
+        st.caption("Nothing waits.")
     for each in found:
         with st.container(border=True):
             st.markdown(f"**{each.matter.value.capitalize()}**")

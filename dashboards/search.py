@@ -63,7 +63,11 @@ def show() -> None:
     if not text:
         story = _kept(tenant)
         if story is None:
-            st.info("Type into the box what you look for.", icon=":material/search:")
+            st.info(
+                "Type what you have: a ticket (GRC-7), a conversation, an approval, a run (4bf92f35…), a record (SHARD/17), or a person: "
+                "their token (sub_…), name or address.",
+                icon=":material/search:",
+            )
             return
     else:
         st.session_state.pop(_TOLD, None)

@@ -26,7 +26,7 @@ _OPTIONS: Mapping[str, object] = {
     "client.showSidebarNavigation": True,
     "logger.level": "warning",
     "theme.light.primaryColor": "#1f5fa8",
-    "theme.dark.primaryColor": "#2f79c7",
+    "theme.dark.primaryColor": "#2c74c0",
 }
 
 

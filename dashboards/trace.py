@@ -6,7 +6,7 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-from dashboards.frame import begin, chart_data, desk_of, explained, line, moment, show_rows
+from dashboards.frame import begin, chart_data, desk_of, explained, line, moment, run_link, show_rows
 from warehouse.questions.trace import Node, Place, Trace
 
 _MOST_BARS = 400
@@ -16,6 +16,8 @@ _NANOS_PER_MILLI = 1_000_000
 _COLORS = ["#1f5fa8", "#5aa0d8", "#6b7a8f", "#8e6bb0", "#3c9d8f", "#b08a3c", "#9aa5b1"]
 """None is red: red bars are errors."""
 _INDENT = "\N{NO-BREAK SPACE}" * 3
+_FIRST = ("time", "name", "agent", "status_code", "duration_ms", "cost_microusd")
+"""What of a run is read first; the others stand to the right."""
 _PLACES = {Place.ORPHAN: " (its parent is missing)", Place.CYCLE: " (part of a circle)"}
 
 
@@ -25,13 +27,19 @@ def show() -> None:
     begin(
         "Trace", "One run from its beginning to its end: who called what, how long it took, and what it cost.", tenant
     )
-    trace_id = line("Trace id: 32 hex digits, or at least the first 8", "trace")
+    trace_id = line("Run (trace id): 32 hex digits, or at least the first 8", "trace", placeholder="4bf92f35…")
     if not trace_id:
         st.subheader("Newest runs")
-        with explained():
+        with explained(), st.spinner("Reading the newest runs…"):
             found = desk.recent_traces(viewer, tenant, 200)
-        show_rows(found, f"runs-{tenant}", empty="No runs yet.", height=560)
-        st.caption("Copy a trace id into the field above.")
+        told = [name for name in found.column_names if found.column(name).null_count < found.num_rows]
+        show_rows(
+            found.select([name for name in (*_FIRST, *(each for each in told if each not in _FIRST)) if name in told]),
+            f"runs-{tenant}",
+            empty="No run has come in yet. Have the operator connect an agent (docs/connect).",
+            height=560,
+            links={"open": [run_link(each, tenant) for each in found.column("trace_id").to_pylist()]},
+        )
         return
     with explained(), st.spinner("Reading the trace…"):
         trace = desk.trace(viewer, tenant, trace_id)
@@ -43,10 +51,10 @@ def show() -> None:
     )
     nodes = list(trace.walk())
     if len(nodes) > _MOST_BARS:
-        st.caption(f"The first {_MOST_BARS} of {len(nodes):,} spans are drawn; the table below has all.")
+        st.caption(f"The first {_MOST_BARS} of {len(nodes):,} steps are drawn; the table below has all.")
     if nodes:
         st.altair_chart(_waterfall(nodes[:_MOST_BARS]), width="stretch")
-    show_rows(_spans(nodes), f"trace-{trace.trace_id[:8]}", empty="The trace has events and no spans.")
+    show_rows(_spans(nodes), f"trace-{trace.trace_id[:8]}", empty="This run has events and no steps.")
     events = [event for node in nodes for event in node.events] + list(trace.events)
     st.subheader("Events and logs of this run")
     show_rows(
@@ -54,7 +62,7 @@ def show() -> None:
             {
                 "time (UTC)": moment(event.time_unix_nano or 0),
                 "event": event.event_name,
-                "actor": event.actor_id,
+                "who": event.actor_id,
                 "action": event.action,
                 "outcome": event.outcome,
                 "reason": event.reason,
@@ -75,7 +83,7 @@ def _totals(trace: Trace) -> None:
     cost = "-" if totals.cost_microusd is None else f"${totals.cost_microusd / 1e6:,.4f}"
     tokens = (totals.input_tokens or 0) + (totals.output_tokens or 0)
     told = {
-        "Spans": f"{totals.spans:,}",
+        "Steps": f"{totals.spans:,}",
         "Errors": f"{totals.errors:,}",
         "Duration": seconds,
         "Tokens": f"{tokens:,}",
@@ -142,17 +150,18 @@ def _spans(nodes: list[Node]) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
-                "span": f"{'  ' * min(node.depth, 12)}{node.span.name or ''}",
+                "step": f"{'  ' * min(node.depth, 12)}{node.span.name or ''}",
                 "operation": node.span.operation,
                 "agent": node.span.agent_name,
                 "tool": node.span.tool_name,
                 "model": node.span.model,
-                "status": node.span.status_code,
+                "status_code": node.span.status_code,
                 "error": node.span.error_type,
-                "ms": None if node.span.duration_ns is None else node.span.duration_ns / _NANOS_PER_MILLI,
+                "duration (ms)": None if node.span.duration_ns is None else node.span.duration_ns / _NANOS_PER_MILLI,
                 "tokens in": node.span.input_tokens,
                 "tokens out": node.span.output_tokens,
-                "span id": node.span.span_id,
+                "step id": node.span.span_id,
+                "cost_microusd": node.span.cost_microusd,
                 "shard": node.span.shard,
                 "record number": node.span.log_index,
             }

@@ -1,6 +1,7 @@
 """The officer's words for what tables hold: a column is named alike on every page and in every export, and money is shown as money.
 
-Invariant: values stay as they are, but for costs, which are recorded in millionths of a dollar and shown in dollars.
+Invariant: values stay as they are, but for costs, which are recorded in millionths of a dollar and shown in dollars, and for the status of
+steps, of which only errors are said.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "output_tokens": "tokens out",
         "cost_microusd": "cost (USD)",
         "duration_ms": "duration (ms)",
+        "total": "events",
         "log_index": "record number",
     }
 )
@@ -52,6 +54,10 @@ def worded(rows: pa.Table) -> pa.Table:
         # unsafe, since a sender may claim any cost: billions of dollars lose their last millionths
         dollars = pc.divide(pc.cast(rows.column(place), pa.float64(), safe=False), _MICROS)
         rows = rows.set_column(place, "cost_microusd", dollars)
+    place = rows.schema.get_field_index("status_code")
+    if place >= 0:
+        failed = pc.equal(rows.column(place), "ERROR")
+        rows = rows.set_column(place, "status_code", pc.if_else(pc.fill_null(failed, False), "error", ""))
     return rows.rename_columns([COLUMNS.get(name, name) for name in rows.column_names])
 
 

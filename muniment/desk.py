@@ -27,6 +27,7 @@ from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
+from governance.evidence.sealed import fingerprint, parse_vkey
 from muniment.desk_agents import CHANGE_TABLES, agent_row, read_changes
 from muniment.desk_evidence import LakeEvidence
 from muniment.desk_objectives import read_objectives
@@ -42,7 +43,7 @@ from muniment.overview import facts
 from muniment.proving import log_states, prove_one, public_keys
 from muniment.registering import list_agents
 from muniment.settings import read_settings
-from muniment.slos import slo_figures
+from muniment.slos import slo_figures, worst_of
 from muniment.wiring import CommandContext
 from muniment.witness_rounds import witness_status
 from retention.remembered import Remembered
@@ -56,7 +57,7 @@ from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
 from warehouse.query import QuerySession
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, find_events
-from warehouse.questions.listening import silences
+from warehouse.questions.listening import heard, silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
 
 _PREPARED_TENANTS = 8
@@ -211,18 +212,21 @@ class LakeDesk:
         context = self._reading(viewer, tenant, "page", "integrity")
         # When nobody listened concerns every tenant, and is all that is taken from the lake's own log here.
         with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
-            found = silences(session)
+            found, listened = silences(session), heard(session)
+        keys = tuple(key.vkey for key in public_keys(context, tenant))
         return Integrity(
             tuple(
                 LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
                 for log in log_states(context, tenant)
             ),
-            tuple(key.vkey for key in public_keys(context, tenant)),
+            keys,
             tuple((each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)),
             tuple(
                 Silence(gap.collector, gap.first_unix_nano, gap.last_unix_nano, gap.ending.value == "stopped")
                 for gap in found
             ),
+            tuple(fingerprint(parse_vkey(key)[1]) for key in keys),
+            listened,
         )
 
     def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:
@@ -248,6 +252,11 @@ class LakeDesk:
         context.check(Action.SLO_READ, tenant)
         self._views.record(context, tenant, "page", "objectives")
         return read_objectives(context, tenant)
+
+    def worst_events(self, viewer: Viewer, tenant: str, slo: str, objective: str, limit: int) -> pa.Table:
+        """As `Desk.worst_events`."""
+        context = self._reading(viewer, tenant, "page", "worst events")
+        return worst_of(context, tenant=tenant, slo=slo, objective=objective, most=limit)
 
     def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> list[IncidentRecord]:
         """As `Desk.incidents`."""

@@ -20,7 +20,7 @@ def read_objectives(context: CommandContext, tenant: str) -> list[Objective]:
             each.coverage,
             each.total,
             each.window,
-            "; ".join(map(_burn_words, each.burns)),
+            "; ".join(_burn_words(burn) for burn in each.burns if burn.long_burn is not None),
         )
         for each in slo_figures(context, tenants=[tenant]).figures
     ]
@@ -28,5 +28,5 @@ def read_objectives(context: CommandContext, tenant: str) -> list[Objective]:
 
 def _burn_words(burn: Burn) -> str:
     """How fast a budget burns over a condition's longer window, against what it is held to."""
-    rate = "not measured" if burn.long_burn is None else f"{burn.long_burn:.1f}"
-    return f"{rate} over {burn.long_seconds / 3600:g} h ({burn.severity} from {burn.factor:g}){' firing' if burn.firing else ''}"
+    told = f"{burn.long_burn:.1f} over {burn.long_seconds / 3600:g} h ({burn.severity} from {burn.factor:g})"
+    return f"{told}, somebody is told now" if burn.firing else told

@@ -238,11 +238,16 @@ def _holds(context: CommandContext, tenant: str) -> Iterator[Fact]:
 def _policies(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fact]:
     whole = context.access.decide(context.principal, Action.STATUS_READ).allowed
     for policy in status["policies"]:
+        kind = policy["kind"]
         if policy["problem"]:
             # its words may name other tenants
             said = policy["problem"] if whole else "something in it cannot be used"
-            advice = f"have the operator run `muniment policy check {policy['kind']}`, which names the place; what was in force stays so"
-            yield Fact(f"Policy {policy['kind']}", BAD, said, advice)
+            advice = f"have the operator run `muniment policy check {kind}`, which names the place"
+            yield Fact(f"Policy {kind}", BAD, said, advice)
+        elif policy["folder_differs"] and policy["hash"] is not None:
+            said = "its files were changed on disk, and the change is not in force"
+            advice = f"have the operator look at `muniment policy diff {kind}`, and apply it or undo it"
+            yield Fact(f"Policy {kind}", UNKNOWN, said, advice)
 
 
 def _controls(context: CommandContext, tenant: str) -> Iterator[Fact]:

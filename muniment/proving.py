@@ -14,7 +14,7 @@ from warehouse.ledger import fields
 from warehouse.ledger.checkpoint import read_unverified
 from warehouse.ledger.export import ExportedLog, export_log
 from warehouse.ledger.keeper import CHECKPOINT_FILE
-from warehouse.ledger.note import parse_note
+from warehouse.ledger.note import check_signatures, parse_note
 from warehouse.ledger.signing import SigningKey, read_signing_keys
 from warehouse.ledger.tiles import TILE_WIDTH, TilePlace
 from warehouse.ledger.verify.events import OwnRow
@@ -103,7 +103,7 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
 
 
 def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
-    """Every log's head, by tenant and shard; one whose checkpoint cannot be read says why.
+    """Every log's head, by tenant and shard; one whose checkpoint cannot be read, or has a signature that does not hold, says why.
 
     Raises:
         NotFoundError: there is no such tenant.
@@ -122,10 +122,17 @@ def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
         except MunimentError as exc:
             states.append(LogState(origin, 0, "", [], 0, str(exc)))
             continue
-        own = dict(zip((verifier.key_id for verifier in keys.verifiers(head.origin)), names, strict=True))
-        signed = [own[line.key_id] for line in note.signatures if line.name == head.origin and line.key_id in own]
+        verifiers = keys.verifiers(head.origin)
+        own = dict(zip((verifier.key_id for verifier in verifiers), names, strict=True))
+        signed, problem = [], ""
+        try:
+            signed = [own[line.key_id] for line in check_signatures(note, verifiers) if line.key_id in own]
+        except MunimentError as exc:
+            problem = str(exc)
         states.append(
-            LogState(head.origin, head.size, fields.encode_base64(head.root), signed, _grown(folder, head.size))
+            LogState(
+                head.origin, head.size, fields.encode_base64(head.root), signed, _grown(folder, head.size), problem
+            )
         )
     return states
 

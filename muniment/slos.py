@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+import pyarrow as pa
+
 from governance.access import Action
 from muniment.tenancy import check_among, lake_tenants
 from muniment.wiring import CommandContext
@@ -19,6 +21,7 @@ from pipelines.slo.figures import Figure, first_needed, measure_slo
 from pipelines.slo.policy_compiler import compile_policy, default_policy
 from pipelines.slo.reading import WindowReader
 from pipelines.slo.shipped import KIND
+from pipelines.slo.worst import worst_events
 from warehouse.clock import utc_date
 from warehouse.control import ControlStore
 from warehouse.errors import NotFoundError
@@ -145,6 +148,30 @@ def slo_figures(
     figures = tuple(figure for figure in measure_tenants(context, policy, chosen, now) if slo in {None, figure.slo})
     unknown = _unknown_tenants(context, policy) if tenants is None else {}
     return SloRun((), figures, find_alerts(policy.slos, figures), policy, unknown)
+
+
+def worst_of(context: CommandContext, *, tenant: str, slo: str, objective: str, most: int) -> pa.Table:
+    """The events that made an objective's figure worse, in the window that is open now; recorded as `record.viewed` by the caller.
+
+    What `pipelines.slo.worst` tells, within what the principal may see.
+
+    Raises:
+        DeniedError: the principal may not read the tenant's records.
+        NotFoundError: there is no such SLO or objective.
+        QueryError: the principal may not see what the indicator reads, or its query fails.
+    """
+    context.check(Action.RECORDS_READ, tenant)
+    found = find_slo(read_slo_policy(context.control), slo)
+    wanted = next((each for each in found.objectives if each.name == objective), None)
+    if wanted is None:
+        raise NotFoundError(
+            f"objective of {slo}: expected {', '.join(each.name for each in found.objectives)}, got {objective!r}"
+        )
+    figures = slo_figures(context, tenants=[tenant], slo=slo).figures
+    bounds = next((each.begin_unix_nano, each.end_unix_nano) for each in figures if each.objective == objective)
+    limits = context.access.limits(context.principal, [tenant])
+    with context.session([tenant], limits=limits, also_all=True) as session:
+        return worst_events(session, wanted.series, bounds=bounds, most=most)
 
 
 def find_slo(policy: SloPolicy, name: str) -> Slo:

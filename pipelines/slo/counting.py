@@ -4,6 +4,7 @@ What a session's views hold decides what is counted: in one that begins at a rea
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -59,14 +60,7 @@ def count_sql(series: Series) -> tuple[str, dict[str, Any]]:
     Raises:
         ValueError: the series cannot be computed here.
     """
-    parts = {}
-    for name, source in series.indicator.sources.items():
-        if source.sql is None:
-            raise ValueError(
-                f"indicator {series.indicator.name}: expected SQL over the lake, got another system's source"
-            )
-        # a line of its own: the text may end in a comment
-        parts[name] = f"{source.sql.rstrip().rstrip(';')}\n"
+    parts = _parts(series)
     parameters: dict[str, Any] = {"width": series.window_seconds * NANOS_PER_SECOND}
     if "total" in parts:
         other = "good" if "good" in parts else "bad"
@@ -75,17 +69,45 @@ def count_sql(series: Series) -> tuple[str, dict[str, Any]]:
         named = f"count(*) filter (where part = '{other}')"
         good = named if other == "good" else f"{counted} - {named}"
         return _COUNT.format(total=counted, good=good, not_valid="0", events="\nunion all\n".join(both)), parameters
-    (name, sql) = next(iter(parts.items()))
-    says = "not bad as good" if name == "failure" else "good"
-    if series.operator is not None:
-        says = f"cast(value as double) {SIGNS[series.operator]} $bound as good"
-        parameters["bound"] = series.value
+    events, more = _judged(series, parts)
     return _COUNT.format(
         total="count(good)",
         good="count(*) filter (where good)",
         not_valid="count(*) - count(good)",
-        events=_PART.format(says=says, sql=sql),
-    ), parameters
+        events=events,
+    ), {**parameters, **more}
+
+
+def event_sql(series: Series) -> tuple[str, dict[str, Any]] | None:
+    """The query of a series' events, each with `good` and, of a threshold, its `value`, and its parameters.
+
+    None where totals and good are counted apart, so that no event says itself what it is.
+
+    Raises:
+        ValueError: the series cannot be computed here.
+    """
+    parts = _parts(series)
+    return None if "total" in parts else _judged(series, parts)
+
+
+def _parts(series: Series) -> dict[str, str]:
+    parts = {}
+    for name, source in series.indicator.sources.items():
+        if source.sql is None:
+            raise ValueError(
+                f"indicator {series.indicator.name}: expected SQL over the lake, got another system's source"
+            )
+        # a line of its own: the text may end in a comment
+        parts[name] = f"{source.sql.rstrip().rstrip(';')}\n"
+    return parts
+
+
+def _judged(series: Series, parts: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    (name, sql) = next(iter(parts.items()))
+    if series.operator is None:
+        return _PART.format(says="not bad as good" if name == "failure" else "good", sql=sql), {}
+    says = f"cast(value as double) as value, cast(value as double) {SIGNS[series.operator]} $bound as good"
+    return _PART.format(says=says, sql=sql), {"bound": series.value}
 
 
 NEW_PARAMETERS = frozenset({"new_from", "new_from_day"})
@@ -103,10 +125,17 @@ def count_events(
     """
     sql, parameters = count_sql(series)
     values: dict[str, Any] = {**parameters, "begin": bounds[0], "end": bounds[1]}
-    if asked := set(_PARAMETER.findall(sql)) & NEW_PARAMETERS:
-        known = _new_from(session)
-        values |= {name: known[name] for name in asked}
+    values |= read_parameters(session, sql)
     return session.query(sql, values, timeout_seconds=timeout_seconds).cast(COUNTS)
+
+
+def read_parameters(session: QuerySession, sql: str) -> dict[str, Any]:
+    """Values of those of `NEW_PARAMETERS` that a query uses."""
+    asked = set(_PARAMETER.findall(sql)) & NEW_PARAMETERS
+    if not asked:
+        return {}
+    known = _new_from(session)
+    return {name: known[name] for name in asked}
 
 
 def _new_from(session: QuerySession) -> dict[str, Any]:

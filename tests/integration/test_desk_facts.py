@@ -7,6 +7,7 @@ import pytest
 
 from muniment.cli.app import run
 from muniment.desk import open_desk
+from warehouse.errors import NotFoundError
 
 CARD = "card 4111 1111 1111 1111"
 
@@ -39,6 +40,7 @@ def desk(tmp_path_factory):
     spans = [
         span(1, "chat", attribute("gen_ai.provider.name", "openai")),
         span(2, "execute_tool", attribute("gen_ai.tool.call.arguments", CARD)),
+        span(3, "execute_tool") | {"status": {"code": 2}},
     ]
     file = lake.parent / "spans.jsonl"
     file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}))
@@ -63,7 +65,7 @@ def test_a_class_of_data_reached_a_provider_only_where_a_step_says_so(desk):
 def test_a_day_without_a_known_cost_has_none(desk):
     """No cost is no number, least of all the largest that there is."""
     (row,) = desk.activity(desk.viewer(None), "acme", 7).to_pylist()
-    assert (row["runs"], row["spans"], row["cost_microusd"]) == (2, 2, None)
+    assert (row["runs"], row["spans"], row["cost_microusd"]) == (3, 3, None)
 
 
 def test_a_tenant_without_agents_is_not_all_right(desk):
@@ -78,18 +80,46 @@ def test_a_tenant_without_agents_is_not_all_right(desk):
     assert facts(desk, "acme")["Records"].state == "good"
 
 
-def test_a_seal_that_nobody_signed_needs_attention(desk):
-    """A log whose newest seal cannot be read, or is not by a key of the lake, is named with what to do."""
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda content: content[:-20] + b"\n", id="cut"),
+        pytest.param(
+            lambda content: content[:-30] + (b"A" if content[-30:-29] != b"A" else b"B") + content[-29:], id="byte"
+        ),
+        pytest.param(lambda content: content.partition(b"\n\n")[0] + b"\n\n", id="unsigned"),
+    ],
+)
+def test_a_seal_that_does_not_hold_needs_attention(desk, damage):
+    """A log whose newest seal cannot be read, does not fit, or is by no key of the lake, is named with what to do."""
     (checkpoint,) = (desk.lake.path / "ledger" / "acme").glob("import*/checkpoint")
     kept = checkpoint.read_bytes()
-    checkpoint.write_bytes(kept[:-20] + b"\n")
+    checkpoint.write_bytes(damage(kept))
     try:
         seal = facts(desk, "acme")["Seal"]
+        (log,) = [each for each in desk.integrity(desk.viewer(None), "acme").logs if "/import" in each.origin]
     finally:
         checkpoint.write_bytes(kept)
     assert seal.state == "bad"
     assert "muniment verify" in seal.advice
+    assert log.problem or not log.signed_by
     assert facts(desk, "acme")["Seal"].state == "good"
+
+
+def test_policy_files_that_are_not_in_force_are_named(desk):
+    """A file that was changed on disk is said not to be in force, with what to do; what was in force stays so."""
+    file = desk.lake.path / "policies" / "redaction" / "bad.yaml"
+    file.write_text("version: [1\n")
+    try:
+        found = facts(desk, "acme")["Policy redaction"]
+    finally:
+        file.unlink()
+    assert (found.state, "not in force" in found.said, "policy diff redaction" in found.advice) == (
+        "unknown",
+        True,
+        True,
+    )
+    assert "Policy redaction" not in facts(desk, "acme")
 
 
 def test_changes_are_judged_as_the_control_judges_them(desk, tmp_path):
@@ -109,3 +139,29 @@ def test_changes_are_judged_as_the_control_judges_them(desk, tmp_path):
     (row,) = desk.changes(desk.viewer(None), "acme", 7).to_pylist()
     assert (row["event_name"], row["resource_id"], row["approved"]) == ("model.switched", "model-2", False)
     assert row["exception"] == "no approval is named"
+
+
+def test_the_worst_events_of_a_promise_are_those_that_it_counts_as_bad(desk):
+    """A tool call that failed is what made *tool calls* worse, with its record number; one that went well is not among them."""
+    viewer = desk.viewer(None)
+    (objective,) = [each.objective for each in desk.objectives(viewer, "acme") if each.slo == "tool-calls"]
+    (row,) = desk.worst_events(viewer, "acme", "tool-calls", objective, 10).to_pylist()
+    assert (row["name"], row["agent"], row["log_index"]) == ("execute_tool", "agt-1", 2)
+
+
+def test_every_shipped_promise_can_be_asked_for_its_worst_events(desk):
+    """The query of each indicator also gives the rows that it counts as bad, or none; an objective that is not there is refused."""
+    viewer = desk.viewer(None)
+    found = desk.objectives(viewer, "acme")
+    for each in found:
+        rows = desk.worst_events(viewer, "acme", each.slo, each.objective, 10)
+        assert rows.column_names == ["time", "agent", "name", "measured", "trace_id", "shard", "log_index"]
+    with pytest.raises(NotFoundError, match="objective of tool-calls: expected"):
+        desk.worst_events(viewer, "acme", "tool-calls", "no such", 10)
+
+
+def test_when_a_collector_was_heard_is_known_or_said_to_be_unknown(desk):
+    """Where no collector ever started, nobody claims that one listened all the time."""
+    found = desk.integrity(desk.viewer(None), "acme")
+    assert (found.listened, found.silences) == (None, ())
+    assert len(found.fingerprints) == len(found.vkeys) == 1

@@ -19,6 +19,12 @@ def test_a_cost_beyond_any_money_is_shown():
     assert most == pytest.approx(9.223372036854776e12)
 
 
+def test_of_a_steps_status_only_errors_are_said():
+    """That a step did not report how it ended is no state that people have to read."""
+    rows = worded(pa.table({"status_code": ["ERROR", "UNSET", "OK", None]}))
+    assert rows.column("status").to_pylist() == ["error", "", "", ""]
+
+
 def test_columns_without_a_word_keep_their_name():
     """What officers call the same is left alone, in the same order, with the same values."""
     rows = pa.table({"day": ["2026-11-01"], "spans": [3], "of my own": ["x"]})

@@ -35,6 +35,16 @@ def silences(session: QuerySession) -> list[Gap]:
     )
 
 
+def heard(session: QuerySession) -> tuple[int, int] | None:
+    """When a collector said first that it listens, and when one was heard last, nanoseconds since 1970; None where none ever was."""
+    sql = (
+        "select min(time_unix_nano) as first, max(time_unix_nano) as last from audit_events "
+        "where event_name in (?, ?, ?) and starts_with(recorded_by, 'muniment:') and resource_id is not null"
+    )
+    (row,) = session.run_trusted(sql, [STARTED, HEARTBEAT, STOPPED]).to_pylist()
+    return None if row["first"] is None else (int(row["first"]), int(row["last"]))
+
+
 def _interval(attributes: str | None) -> float:
     stated = json.loads(attributes or "{}").get(INTERVAL_ATTRIBUTE)
     return stated if isinstance(stated, int | float) and 0 < stated < math.inf else DEFAULT_INTERVAL_SECONDS

@@ -98,7 +98,7 @@ def test_an_officer_gets_from_a_link_to_a_verified_pack(tab, demo, tmp_path, cap
     tab.wait_for_selector("text=Events and logs of this run")
     settled(tab)
     (trace,) = re.findall(r"trace=([0-9a-f]{32})", tab.url)
-    assert tab.get_by_label("Trace id").input_value() == trace
+    assert tab.get_by_label("Run (trace id)").input_value() == trace
     picture(tab, "story-3-trace")
 
     tab.get_by_role("link", name="Requests").click()

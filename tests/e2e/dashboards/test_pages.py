@@ -107,7 +107,7 @@ def test_a_trace_shows_what_was_recorded_as_text(page, pages, recorded):
     with page.expect_download() as download:
         page.get_by_role("button", name="Export 3 rows as CSV").first.click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf8"))))
-    spans = {row["span"].strip() for row in rows}
+    spans = {row["step"].strip() for row in rows}
     assert any(recorded.markup in name for name in spans)
     assert any("canary-of-acme" in name for name in spans)
     assert "canary-of-globex" not in download.value.path().read_text(encoding="utf8")
@@ -116,7 +116,7 @@ def test_a_trace_shows_what_was_recorded_as_text(page, pages, recorded):
 def test_the_address_restores_what_was_searched(page, pages):
     """An address with filters shows exactly the events that fit."""
     open_page(page, f"{pages}/audit?tenant=acme&event=approval.denied&outcome=denied&text=CANARY-of-acme")
-    page.wait_for_selector("text=1 events, newest first")
+    page.wait_for_selector("text=1 event, newest first")
     assert "tenant=acme" in page.url
     assert "event=approval.denied" in page.url
     open_page(page, f"{pages}/audit?tenant=acme&text=canary-of-globex")

@@ -1,0 +1,62 @@
+"""What pages say when something goes wrong: what happened, what to do next, and never a traceback."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def fail(name):
+    """A page that fails: runs within Streamlit, by its text alone."""
+    import streamlit as st
+
+    from dashboards.frame import explained
+    from warehouse.errors import DeniedError, QueryError
+
+    errors = {
+        "query": QueryError("a table cannot be opened: IO Error\n\nLINE 1: select"),
+        "hint": QueryError("query took longer than 60 s", hint="narrow it: `day >= …`"),
+        "denied": DeniedError("sven may not read", hint="ask the owner"),
+        "other": ZeroDivisionError("canary of a record"),
+    }
+    with explained():
+        st.text("before")
+        raise errors[name]
+    st.text("after")
+
+
+def drawn(name):
+    """What a failing page says, beside what it drew before."""
+    app = AppTest.from_function(fail, kwargs={"name": name}, default_timeout=60).run()
+    assert not app.exception
+    texts = [each.value for each in app.text]
+    assert texts.pop(0) == "before"
+    return [each.value for each in app.error], texts, [each.value for each in app.code]
+
+
+def test_an_error_says_what_to_do_and_keeps_details_for_the_operator():
+    """The first line stands on the page with what to do next, the rest below for whoever runs the system."""
+    (error,), (text,), details = drawn("query")
+    assert error.startswith("This cannot be shown now.")
+    assert text.startswith("a table cannot be opened: IO Error\nWhat to do: ")
+    assert details == ["LINE 1: select"]
+
+
+def test_the_errors_own_advice_is_given():
+    """Where an error says what to do, the page says that."""
+    _, (text,), details = drawn("hint")
+    assert text == "query took longer than 60 s\nWhat to do: narrow it: day >= …"
+    assert details == []
+
+
+def test_a_refusal_names_the_right():
+    """Who may not see something is told so, and the page ends there."""
+    (error,), (text,), _ = drawn("denied")
+    assert (error, text) == ("You may not see this.", "sven may not read\nask the owner")
+
+
+def test_what_nobody_foresaw_gets_a_number(caplog):
+    """The page shows a number and nothing of the failure; the log of the pages has both."""
+    (error,), (text,), _ = drawn("other")
+    assert error.startswith("This page failed")
+    assert "canary" not in text
+    (record,) = [each for each in caplog.records if each.name == "dashboards.frame"]
+    assert record.args[0] in text
+    assert record.exc_info[0] is ZeroDivisionError
