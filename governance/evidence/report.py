@@ -55,7 +55,7 @@ def html_report(assessed: Assessed, ground: "Ground") -> str:
         f"Computed from records received up to {_e(data['as_of'])}.</p>"
         f"<p class='trust'>{_e(data['trust'])}<br>Fingerprint of the key: <code>{_e(data['fingerprint'])}</code></p>"
         f"<h2>Summary</h2><table><tr><th>Control</th><th>Title</th><th>Finding</th><th>Figure</th></tr>{rows}</table>"
-        f"{_html_comparison(data['comparison'])}<h2>Completeness</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
+        f"{_html_comparison(data['comparison'])}<h2>Is anything missing?</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
         + "".join(map(_html_control, data["controls"]))
         + "</body></html>"
     )
@@ -147,6 +147,23 @@ def completeness_lines(ground: "Ground") -> list[str]:
     return lines
 
 
+def partial(ground: "Ground") -> str:
+    """For which parts of the period a good finding says nothing: what stands beside it. Empty where it covers all of it."""
+    found = ground.completeness
+    why = []
+    if ground.as_of_unix_nano < ground.to_unix_nano:
+        why.append("the newest record is from before its end")
+    if not found["listening_established"]:
+        why.append("it is not established that a collector listened all the time")
+    elif found["gaps"]:
+        why.append("at times nobody listened")
+    if any(log["purged"] for log in found["logs"]):
+        why.append("records were deleted under certificate")
+    if any(log["missing"] or log["altered"] for log in found["logs"]):
+        why.append("records are missing or altered")
+    return f"This may not be of the whole period: {'; '.join(why)}. See “Is anything missing?”." if why else ""
+
+
 def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
     outcome, control = assessment.outcome, assessment.control
     return {
@@ -159,6 +176,7 @@ def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
         "state": outcome.state.value,
         "tone": {State.SATISFIED: "good", State.NOT_SATISFIED: "bad"}.get(outcome.state, "open"),
         "why": outcome.why,
+        "partial": partial(ground) if outcome.state is State.SATISFIED else "",
         "items": outcome.items,
         "exceptions": outcome.exceptions,
         "trend": trend_of(outcome, ground),
@@ -273,13 +291,14 @@ def _html_control(each: dict[str, Any]) -> str:
         if listed
         else ""
     )
+    partly = f"<p class='open'>{_e(each['partial'])}</p>" if each["partial"] else ""
     left = each["exceptions"] - len(each["listed"])
     more = f"<p>and {left:,} more: controls/{_e(each['folder'])}/population.csv</p>" if left > 0 else ""
     source = f"<p class='cite'><b>Where the figure comes from.</b> {_e(each['source'])}</p>" if each["source"] else ""
     query = f"<details><summary>Query</summary><pre>{_e(each['query'])}</pre></details>" if each["query"] else ""
     return (
         f"<section id='{_e(each['folder'])}'><h2>{_e(each['id'])} {_e(each['title'])}</h2><p class='cite'>{_e(each['citation'])}</p>"
-        f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{table}{more}"
+        f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{partly}{table}{more}"
         f"{_html_changes(each)}<p><b>What it does not show.</b> {_e(each['limits'])}</p>{source}{query}</section>"
     )
 
