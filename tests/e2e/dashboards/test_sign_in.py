@@ -83,7 +83,7 @@ def test_a_page_that_one_may_not_see_says_so(tab, signed, place):
 
 def test_signing_out_ends_it_in_every_tab(tab, signed, provider):
     """The cookie that was copied before, and a second tab, show nothing from then on; the address leads to the door."""
-    sign_in(tab, signed.address, "ines")
+    sign_in(tab, f"{signed.address}/search", "ines")
     copied = tab.context.cookies()
     second = tab.context.new_page()
     second.set_default_timeout(WAIT)
@@ -134,11 +134,11 @@ def test_a_cookie_of_one_s_own_making_opens_nothing(tab, signed):
 
 def test_the_log_says_who_signed_in(signed, tab, capfd):
     """Sign-ins stand in the lake's own log, those without a role as denied; what people looked at under their own names."""
-    sign_in(tab, signed.address, "ines")
+    sign_in(tab, f"{signed.address}/search", "ines")
     tab.goto(f"{signed.address}/integrity?tenant=acme")
     settled(tab)
     tab.context.clear_cookies()
-    sign_in(tab, signed.address, "mute")
+    sign_in(tab, f"{signed.address}/search", "mute")
     assert query(signed, "_lake", "lake.signed_in", capfd) >= {("oidc:ines", "success"), ("oidc:mute", "denied")}
     assert ("oidc:ines", "success") in query(signed, "acme", "record.viewed", capfd)
     assert not {who for who, _ in query(signed, "globex", "record.viewed", capfd)} & {"oidc:ines", "oidc:mute"}
@@ -154,7 +154,7 @@ def query(signed, tenant, name, capfd):
 
 def test_secrets_stand_where_only_the_owner_reads(signed, tab):
     """Neither in settings, process lists, the process's variables, nor in what the pages write; the file is private."""
-    sign_in(tab, signed.address, "ines")
+    sign_in(tab, f"{signed.address}/search", "ines")
     (token,) = (each["value"] for each in tab.context.cookies() if each["name"] == "_streamlit_user_tokens")
     file = signed.lake / "run" / f"pages-{signed.port}" / "secrets.toml"
     auth = tomllib.loads(file.read_text())["auth"]
