@@ -28,10 +28,10 @@ from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
 from governance.evidence.sealed import fingerprint, parse_vkey
-from muniment.desk_agents import CHANGE_TABLES, agent_row, read_changes
+from muniment.desk_agents import agent_row
 from muniment.desk_evidence import LakeEvidence
 from muniment.desk_objectives import read_objectives
-from muniment.desk_questions import LakeAnswers, whole_hour_before
+from muniment.desk_questions import LakeAnswers
 from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import prepare_retention, read_retention
 from muniment.desk_search import LakeSearch
@@ -135,6 +135,7 @@ class LakeDesk:
             slo_figures(context, tenants=[LAKE_TENANT])
             with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
                 find_events(session, EventFilter(limit=1))
+                silences(session)
             self._prepare(context)
 
     def _prepare(self, context: CommandContext) -> None:
@@ -300,10 +301,7 @@ class LakeDesk:
 
     def changes(self, viewer: Viewer, tenant: str, days: int) -> pa.Table:
         """As `Desk.changes`."""
-        context = self._reading(viewer, tenant, "page", "agents")
-        period = (whole_hour_before(context, days), context.clock())
-        with self._session(context, tenant, CHANGE_TABLES) as session:
-            return read_changes(context, session, period)
+        return self._answers.changes(self._reading(viewer, tenant, "page", "agents"), tenant, days)
 
     def _as(self, viewer: Viewer) -> CommandContext:
         return self._context_of(self._sessions.principal(viewer.ticket))

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.controls.evaluating import evaluate
+from governance.controls.framework import Control
 from muniment.assessing import Period, find_control, find_framework, read_controls
 from muniment.wiring import CommandContext
 from warehouse.control import AgentRecord
@@ -29,16 +30,23 @@ _SHOWN = (
 )
 
 
-def read_changes(context: CommandContext, session: QuerySession, period: Period) -> pa.Table:
+def change_control(context: CommandContext) -> Control:
+    """The control in force that says which changes were approved.
+
+    Raises:
+        NotFoundError: no control of this id is in force.
+    """
+    return find_control(find_framework(read_controls(context), _FRAMEWORK), _CONTROL)
+
+
+def read_changes(session: QuerySession, control: Control, period: Period) -> pa.Table:
     """Every change of prompt, model, tool, agent or release in the period, newest first, and what is wrong with its approval.
 
     `approved` is true, or false where `exception` says why not.
 
     Raises:
-        NotFoundError: no control of this id is in force.
         QueryError: the viewer may not see what the control asks for, or its query fails.
     """
-    control = find_control(find_framework(read_controls(context), _FRAMEWORK), _CONTROL)
     found = evaluate(session, control, from_unix_nano=period[0], to_unix_nano=period[1]).population
     kept = found.select([name for name in _SHOWN if name in found.column_names])
     times = pc.cast(pc.divide(found.column("time_unix_nano"), 1_000), pa.timestamp("us"))

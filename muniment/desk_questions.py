@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from muniment.desk_agents import CHANGE_TABLES, change_control, read_changes
 from muniment.desk_answers import Answers
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
@@ -68,6 +69,15 @@ class LakeAnswers(Answers):
         first = whole_hour_before(context, days)
         return self.ask(
             context, tenant, AGENT_TABLES, ("data map", first), lambda session: data_map(session, first_unix_nano=first)
+        )  # fmt: skip
+
+    def changes(self, context: CommandContext, tenant: str, days: int) -> pa.Table:
+        """Changes of agents with their approvals within so many days, by the controls in force."""
+        control = change_control(context)
+        first = whole_hour_before(context, days)
+        last = first + days * NANOS_PER_DAY + _HOUR_NANOS  # the end of this hour: the same question until then
+        return self.ask(
+            context, tenant, CHANGE_TABLES, ("changes", control, first), lambda session: read_changes(session, control, (first, last))
         )  # fmt: skip
 
     def prepare(self, context: CommandContext, tenant: str, until_unix_nano: int) -> None:
