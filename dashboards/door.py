@@ -11,20 +11,24 @@ Invariants:
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
-from dashboards.asgi import Application, Message, Receive, Send, answer
 from dashboards.peers import can_tell, user_of
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 _CLOSED = ("/_stcore/metrics", "/_stcore/agent")
 """Of Streamlit's own addresses those that no page needs: what its caches and sessions count, and a way in for programs."""
 _DOWNLOADS = "/media/"
-_NO_GUESSING = (b"x-content-type-options", b"nosniff")
 _REFUSED = 1008  # policy violation: RFC 6455, section 7.4.1
 
 
@@ -55,9 +59,7 @@ class Door:
             await receive()  # that it wants to connect
             await send({"type": "websocket.close", "code": _REFUSED, "reason": why})
         else:
-            await answer(
-                send, why.encode(), _NO_GUESSING, kind="text/plain; charset=utf-8", status=HTTPStatus.FORBIDDEN
-            )
+            await _answer(send, HTTPStatus.FORBIDDEN, why)
 
     def _refusal(self, scope: Message) -> str | None:
         """Why a request may not come in; None where it may."""
@@ -109,9 +111,15 @@ def _headers(host: str, path: str) -> Iterable[tuple[bytes, bytes]]:
     )
     yield b"content-security-policy", policy.encode("latin-1")
     yield b"x-frame-options", b"DENY"
-    yield _NO_GUESSING
+    yield b"x-content-type-options", b"nosniff"
     yield b"referrer-policy", b"same-origin"
     yield b"cross-origin-resource-policy", b"same-origin"
     yield b"cross-origin-opener-policy", b"same-origin"
     if path.startswith(_DOWNLOADS):
         yield b"cache-control", b"no-store"
+
+
+async def _answer(send: Send, status: HTTPStatus, why: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": why.encode()})

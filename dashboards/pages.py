@@ -26,22 +26,6 @@ from dashboards.viewer import Viewer
 
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
 _LOOK = Path(__file__).with_name("look.css")
-_PAGES = (
-    ("overview", "Overview", ":material/home:", overview.show),
-    ("search", "Search", ":material/search:", search.show),
-    ("evidence", "Evidence", ":material/fact_check:", evidence.show),
-    ("audit", "Audit explorer", ":material/manage_search:", audit.show),
-    ("trace", "Trace", ":material/account_tree:", trace.show),
-    ("agents", "Agents", ":material/smart_toy:", agents.show),
-    ("slos", "SLOs", ":material/speed:", slos.show),
-    ("incidents", "Incidents", ":material/crisis_alert:", incidents.show),
-    ("retention", "Retention", ":material/auto_delete:", deletion.show),
-    ("requests", "Requests", ":material/assignment_ind:", request_forms.show),
-    ("integrity", "Integrity", ":material/verified:", integrity.show),
-)
-"""Address, title, icon and what draws it, in the order of the sidebar."""
-PLACES = tuple(place for place, *_ in _PAGES)
-"""The pages' addresses."""
 
 
 @functools.cache
@@ -54,8 +38,20 @@ def main(lake: str) -> None:
     """Find out who looks, then draw what the address names, of the lake in this folder."""
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
     st.html(_LOOK)
-    pages = [st.Page(show, title=title, icon=icon, url_path=place) for place, title, icon, show in _PAGES]
-    found = pages[PLACES.index("search")]
+    found = st.Page(search.show, title="Search", icon=":material/search:", url_path="search")
+    pages = [
+        st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview"),
+        found,
+        st.Page(evidence.show, title="Evidence", icon=":material/fact_check:", url_path="evidence"),
+        st.Page(audit.show, title="Audit explorer", icon=":material/manage_search:", url_path="audit"),
+        st.Page(trace.show, title="Trace", icon=":material/account_tree:", url_path="trace"),
+        st.Page(agents.show, title="Agents", icon=":material/smart_toy:", url_path="agents"),
+        st.Page(slos.show, title="SLOs", icon=":material/speed:", url_path="slos"),
+        st.Page(incidents.show, title="Incidents", icon=":material/crisis_alert:", url_path="incidents"),
+        st.Page(deletion.show, title="Retention", icon=":material/auto_delete:", url_path="retention"),
+        st.Page(request_forms.show, title="Requests", icon=":material/assignment_ind:", url_path="requests"),
+        st.Page(integrity.show, title="Integrity", icon=":material/verified:", url_path="integrity"),
+    ]
     with explained(), st.spinner("Opening the lake…"):
         desk = desk_at(lake)
     with explained():

@@ -11,10 +11,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from dashboards.asgi import Message, Receive, Send
-from dashboards.browser_files import BrowserFiles
-from dashboards.door import Door
-from dashboards.pages import PLACES, desk_at
+from dashboards.door import Door, Message, Receive, Send
+from dashboards.pages import desk_at
 from dashboards.service import options
 
 _FIRST_NEEDED = ("altair", "pandas", "streamlit.dataframe_util", "streamlit.elements.arrow", "streamlit.web.bootstrap")
@@ -32,26 +30,19 @@ def main(words: list[str]) -> None:
         import_module(name)
     desk = desk_at(given.lake)
     desk.warm()
-    from streamlit.file_util import get_static_dir
     from streamlit.web.server.starlette import App
 
     gc.collect()
     gc.freeze()
 
     class Guarded(App):
-        """Streamlit's application, its files from memory, behind the door."""
+        """Streamlit's application behind the door."""
 
         async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-            await Door(files, signs_in=desk.asks_sign_in)(scope, receive, send)
-
-        async def drawn(self, scope: Message, receive: Receive, send: Send) -> None:
-            """What Streamlit itself answers."""
-            await super().__call__(scope, receive, send)
+            await Door(super().__call__, signs_in=desk.asks_sign_in)(scope, receive, send)
 
     sys.argv = [str(_ENTRY), given.lake]  # as the script, which runs anew for each session, finds them
-    guarded = Guarded(_ENTRY)
-    files = BrowserFiles(guarded.drawn, Path(get_static_dir()), [f"/{place}" for place in ("", *PLACES)])
-    guarded.run(config=options(given.port, given.secrets))
+    Guarded(_ENTRY).run(config=options(given.port, given.secrets))
 
 
 if __name__ == "__main__":

@@ -210,25 +210,27 @@ class LakeDesk:
 
     def integrity(self, viewer: Viewer, tenant: str) -> Integrity:
         """As `Desk.integrity`."""
-        context = self._reading(viewer, tenant, "page", "integrity")
-        # When nobody listened concerns every tenant, and is all that is taken from the lake's own log here.
-        with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
-            found, listened = silences(session), heard(session)
-        keys = tuple(key.vkey for key in public_keys(context, tenant))
-        return Integrity(
-            tuple(
-                LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
-                for log in log_states(context, tenant)
-            ),
-            keys,
-            tuple((each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)),
-            tuple(
-                Silence(gap.collector, gap.first_unix_nano, gap.last_unix_nano, gap.ending.value == "stopped")
-                for gap in found
-            ),
-            tuple(fingerprint(parse_vkey(key)[1]) for key in keys),
-            listened,
-        )
+        with self._meanwhile(viewer, tenant, "page", "integrity") as context:
+            # When nobody listened concerns every tenant, and is all that is taken from the lake's own log here.
+            with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
+                found, listened = silences(session), heard(session)
+            keys = tuple(key.vkey for key in public_keys(context, tenant))
+            return Integrity(
+                tuple(
+                    LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
+                    for log in log_states(context, tenant)
+                ),
+                keys,
+                tuple(
+                    (each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)
+                ),
+                tuple(
+                    Silence(gap.collector, gap.first_unix_nano, gap.last_unix_nano, gap.ending.value == "stopped")
+                    for gap in found
+                ),
+                tuple(fingerprint(parse_vkey(key)[1]) for key in keys),
+                listened,
+            )
 
     def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:
         """As `Desk.prove`."""

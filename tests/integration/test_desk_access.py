@@ -274,6 +274,7 @@ def test_an_overview_tells_of_its_own_tenant_alone(desk, monkeypatch):
     """Another tenant's seals make a tenant's neither there nor fresh, and what is wrong with a policy may name other tenants."""
     owner = desk._context
     owner.control.add_tenant("fresh", None)
+    desk.integrity(desk.viewer("olga"), "acme")  # that somebody looks is a record of the tenant's
     wrong = [{"kind": "slo", "hash": None, "problem": "slo/globex.yaml: no such tenant", "folder_differs": None}]
     monkeypatch.setattr("muniment.policies.policy_status", lambda *_: wrong)
     told = {tenant: {fact.what: fact.said for fact in facts(owner, tenant)} for tenant in ("acme", "fresh")}
