@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import altair as alt
 import pyarrow as pa
-import pyarrow.compute as pc
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import RerunException, StopException
@@ -23,7 +22,7 @@ from dashboards.desk import Desk
 from dashboards.export import Export, csv_of, offer
 from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
-from dashboards.words import COST, counted, worded
+from dashboards.words import COST, blank, counted, worded
 from warehouse.clock import system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
 
@@ -105,7 +104,7 @@ def show_rows(
     if not rows.num_rows:
         st.info(empty, icon=":material/info:")
         return
-    shown = _blank(rows)
+    shown = blank(rows)
     for place, (label, addresses) in enumerate(links.items(), 1):
         shown = shown.add_column(place, label, pa.array(addresses, pa.string()))
     st.dataframe(
@@ -215,14 +214,3 @@ def _forms(rows: pa.Table) -> dict[str, str]:
     """How numbers are written: money with its sign, counts in groups of three; a record's number is no count."""
     counts = {field.name: "localized" for field in rows.schema if pa.types.is_integer(field.type)}
     return {name: form for name, form in {**counts, **_FORMS}.items() if name in rows.column_names and form}
-
-
-def _blank(rows: pa.Table) -> pa.Table:
-    """Rows with nothing where there is no text: the word *None* in grey is no answer."""
-    columns = [
-        pc.fill_null(column.cast(pa.string()), "")
-        if pa.types.is_string(column.type) or pa.types.is_null(column.type)
-        else column
-        for column in rows.columns
-    ]
-    return pa.Table.from_arrays(columns, names=rows.column_names)

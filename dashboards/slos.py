@@ -82,7 +82,8 @@ def _objective(each: Objective) -> None:
     icon, color, words = _STATES[each.state]
     st.markdown(f":{color}[{icon} **{words}**]")
     kept = "nothing" if each.attainment is None else f"{each.attainment:.2%}"
-    said = [_title(each), f"Kept {kept} of {counted(each.total, 'event')}; promised {each.target:.2%}."]
+    held = "held to no target" if each.state == "watched" else f"promised {_promised(each)}"
+    said = [_title(each), f"Kept {kept} of {counted(each.total, 'event')}; {held}."]
     if each.budget_remaining is not None and each.state in {"met", "spent"}:
         left = each.budget_remaining
         said.append(
@@ -103,6 +104,11 @@ def _objective(each: Objective) -> None:
     ):
         st.query_params[_WORST] = _name(each)
         st.rerun()
+
+
+def _promised(each: Objective) -> str:
+    """The target, where there is one: what is watched is held to nothing, whatever its file says."""
+    return "nothing" if each.state == "watched" else f"{each.target:.2%}"
 
 
 def _worst(each: Objective) -> None:
@@ -134,7 +140,7 @@ def _row(each: Objective) -> dict[str, object]:
     return {
         "promise": _title(each),
         "state": _STATES[each.state][2],
-        "promised": f"{each.target:.2%}",
+        "promised": _promised(each),
         "kept": "" if each.attainment is None else f"{each.attainment:.2%}",
         "budget left": "" if each.budget_remaining is None else f"{each.budget_remaining:.0%}",
         "measured": f"{each.coverage:.0%}",

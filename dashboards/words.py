@@ -61,6 +61,19 @@ def worded(rows: pa.Table) -> pa.Table:
     return rows.rename_columns([COLUMNS.get(name, name) for name in rows.column_names])
 
 
+def blank(rows: pa.Table) -> pa.Table:
+    """The same rows with nothing where there is no text and no list: the word *None* in grey is no answer."""
+    return pa.Table.from_arrays([_without_nulls(column) for column in rows.columns], names=rows.column_names)
+
+
+def _without_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type) or pa.types.is_null(column.type):
+        return pc.fill_null(column.cast(pa.string()), "")
+    if pa.types.is_list(column.type):
+        return pc.fill_null(column, pa.scalar([], column.type))
+    return column
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """How many of something, as people say it: `1 row`, `1,204 rows`."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"

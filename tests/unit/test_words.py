@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from dashboards.words import COST, counted, worded
+from dashboards.words import COST, blank, counted, worded
 
 
 def test_costs_are_dollars_and_nothing_stays_nothing():
@@ -29,6 +29,13 @@ def test_columns_without_a_word_keep_their_name():
     """What officers call the same is left alone, in the same order, with the same values."""
     rows = pa.table({"day": ["2026-11-01"], "spans": [3], "of my own": ["x"]})
     assert worded(rows).to_pylist() == [{"day": "2026-11-01", "steps": 3, "of my own": "x"}]
+
+
+def test_what_is_not_there_is_blank_and_a_number_stays_unknown():
+    """Texts and lists that are not there are shown as nothing; a number that nobody knows does not become one."""
+    lists = pa.array([["a"], None], pa.list_(pa.string()))
+    rows = blank(pa.table({"text": ["a", None], "nothing": pa.nulls(2), "lists": lists, "number": [1, None]}))
+    assert rows.to_pylist()[1] == {"text": "", "nothing": "", "lists": [], "number": None}
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1_204, "1,204 rows")])
