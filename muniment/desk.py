@@ -94,7 +94,7 @@ class LakeDesk:
     @property
     def requests(self) -> LakeRequests:
         """As `Desk.requests`."""
-        return LakeRequests(self._as)
+        return LakeRequests(self._as, self._views.record)
 
     @property
     def search(self) -> LakeSearch:

@@ -1,6 +1,7 @@
 """Carries out what the page of requests asks for: the functions of `muniment erase`, `subject report` and `hold`.
 
-Invariant: a request is looked up in the tenant at which the viewer looks, and nowhere else.
+Invariants: a request is looked up in the tenant at which the viewer looks, and nowhere else; what waits and what is held is shown once
+it is on record that somebody looked.
 """
 
 import tempfile
@@ -33,11 +34,16 @@ _ACTIONS = {
 }
 
 
+RecordView = Callable[[CommandContext, str, str, str | None], None]
+"""`record_view(context, tenant, kind, what)` records a view, or raises."""
+
+
 @dataclass(frozen=True)
 class LakeRequests:
     """The requests of one lake; `context_of` gives the lake as the holder of a ticket sees it, or refuses."""
 
     context_of: Callable[[Viewer], CommandContext]
+    record_view: RecordView
 
     def rights(self, viewer: Viewer, tenant: str) -> frozenset[Right]:
         """As `RequestDesk.rights`. The lake's own log is about no person and has no holds."""
@@ -74,6 +80,8 @@ class LakeRequests:
                 for hold in context.control.list_holds(tenant)
                 if hold.release_pending
             ]
+        if found:
+            self.record_view(context, tenant, "page", "requests")
         return found
 
     def approve(self, viewer: Viewer, tenant: str, matter: Matter, waiting_id: str) -> Erasure | None:
@@ -125,7 +133,11 @@ class LakeRequests:
 
     def holds(self, viewer: Viewer, tenant: str) -> Sequence[HeldCase]:
         """As `RequestDesk.holds`."""
-        return held_cases(self.context_of(viewer), tenant)
+        context = self.context_of(viewer)
+        found = held_cases(context, tenant)
+        if found:
+            self.record_view(context, tenant, "page", "holds")
+        return found
 
     def place_hold(self, viewer: Viewer, tenant: str, form: HoldForm) -> Placed:
         """As `RequestDesk.place_hold`."""

@@ -22,7 +22,10 @@ def dashboard(
         typer.Option("--port", min=1, max=65_535, help="Port of this machine.", show_default="from settings, 8501"),
     ] = None,
 ) -> None:
-    """Show this lake's pages in a browser of this machine, until Ctrl-C: overview, audit, traces, retention, integrity, requests."""
+    """Show this lake's pages in a browser of this machine, until Ctrl-C.
+
+    Overview, search, evidence, audit explorer, traces, agents, SLOs, incidents, retention, requests and integrity.
+    """
     from dashboards.service import HOST, command
     from governance.access import Action
     from muniment.environment import variable, without_variable
@@ -45,7 +48,7 @@ def dashboard(
     secrets_file = None
     if sign_in is not None:
         secrets_file = write_secrets(context.lake, sign_in, host=HOST, port=chosen, read_variable=variable)
-    notes.print(f"pages: http://{HOST}:{chosen}", markup=False)
+    notes.print(f"pages: http://{HOST}:{chosen} (they answer within seconds, once the lake is open)", markup=False)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     words = command(context.lake.path, chosen, secrets_file)
     # the pages have the client's secret from the file; what they start need not inherit it

@@ -12,7 +12,7 @@ from muniment.cli.app import run
 from muniment.desk import open_desk
 from retention.policy_compiler import KIND
 from tests.template import init_lake, made_once
-from warehouse.errors import ConflictError, DeniedError, InputError, NotFoundError
+from warehouse.errors import ConflictError, DeniedError, InputError, NotFoundError, UnavailableError
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import Bundle, apply
 from warehouse.questions.audit_events import EventFilter
@@ -203,3 +203,21 @@ def test_who_asks_twice_is_told(desk):
     desk.requests.erase(olga, "acme", PERSON, "asked", texts=False)
     with pytest.raises(ConflictError):
         desk.requests.erase(olga, "acme", PERSON, "asked", texts=False)
+
+
+def test_what_waits_and_what_is_held_is_shown_once_it_is_on_record(desk, monkeypatch):
+    """Who waits to be forgotten and what a case keeps is told to nobody of whom it cannot be recorded that they looked."""
+    ask, olga, odile = desk.requests, desk.viewer("olga"), desk.viewer("odile")
+    held = ask.place_hold(olga, "acme", HoldForm("a dispute", agents=("a",)))
+    ask.release_hold(olga, "acme", held.id, "over")
+
+    def refuse(*_args):
+        raise UnavailableError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk._context.recorder, "record", refuse)
+        for look in (ask.waiting, ask.holds):
+            with pytest.raises(UnavailableError, match="the disk is full"):
+                look(odile, "acme")
+    assert [each.id for each in ask.waiting(odile, "acme")] == [held.id]
+    assert [each.id for each in ask.holds(odile, "acme")] == [held.id]
