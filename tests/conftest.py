@@ -21,6 +21,9 @@ from warehouse.commit import open_stores
 from warehouse.lake import make_lake
 from warehouse.writer import WriterConfig, open_writer
 
+MAIN = sys.modules["__main__"]
+"""The main module that this process was started with."""
+
 # How long an example takes says how busy the machine is. `make test-all` asks for the second profile by name.
 for profile, examples in (("moderate", 40), ("thorough", 200)):
     settings.register_profile(
@@ -134,6 +137,13 @@ def postgres_binaries():
     )
     found = packaged[-1] if packaged else shutil.which("postgres")
     return None if found is None else Path(found).resolve().parent
+
+
+@pytest.fixture(autouse=True)
+def keep_main():
+    """Put this process's main module back: Streamlit makes the script that it tests the main one, which spawned processes would run."""
+    yield
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="session", autouse=True)
