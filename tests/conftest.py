@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from benchmarks.loopback import free_port
 from warehouse.commit import open_stores
 from warehouse.lake import make_lake
 from warehouse.writer import WriterConfig, open_writer
@@ -121,13 +121,6 @@ class PostgresServer:
     def _identity(self):
         # PostgreSQL refuses to run as root.
         return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
-
-
-def free_port():
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def postgres_binaries():

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.loopback import free_port
+
 CONFIG = Path(__file__).parents[2] / "docs" / "connect" / "examples" / "collector" / "collector.yaml"
 COLLECTORS = ("otelcol-contrib", "otelcol")
 
@@ -55,13 +57,6 @@ def test_everything_listens_on_loopback(config):
     addresses = re.findall(r"[\w.]+:\d{4,5}", CONFIG.read_text())
     assert addresses
     assert {address.split(":")[0] for address in addresses} == {"127.0.0.1"}
-
-
-def free_port():
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port):

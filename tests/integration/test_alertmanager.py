@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.loopback import free_port
 from pipelines.alerts.episodes import watchdog
 from pipelines.alerts.errors import AlertRefusedError
 from pipelines.alerts.notice import Notice
@@ -25,12 +25,6 @@ CONFIG = """
 route: {{receiver: all, group_by: ["..."], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}}
 receivers: [{{name: all, webhook_configs: [{{url: "{url}/am", send_resolved: true}}]}}]
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.loopback import free_port
 from muniment.setup import set_up_lake
 from muniment.wiring import command_context
 from muniment.witness_rounds import witness_status
@@ -42,12 +43,6 @@ def wait_until(condition, what):
             return found
         assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {what}"
         time.sleep(0.05)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
