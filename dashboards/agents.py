@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from dashboards.frame import begin, choice, desk_of, explained, show_rows, story_link
+from dashboards.frame import begin, choice, desk_of, explained, show_rows, story_links
 from dashboards.words import counted
 
 _DAYS = {"7 days": 7, "30 days": 30, "90 days": 90}
@@ -97,7 +97,7 @@ def _data_map(found: pa.Table, tenant: str, days: int) -> None:
         found,
         f"data-map-{tenant}",
         empty="",
-        links={"story": [story_link(row, tenant) for row in found.select(["shard", "log_index"]).to_pylist()]},
+        links={"story": story_links(found, tenant)},
     )
 
 
@@ -118,5 +118,5 @@ def _changes(found: pa.Table, tenant: str) -> None:
         found,
         f"changes-{tenant}",
         empty="No change of a prompt, model, tool, agent or release was recorded in this time.",
-        links={"story": [story_link(row, tenant) for row in found.select(["shard", "log_index"]).to_pylist()]},
+        links={"story": story_links(found, tenant)},
     )

@@ -1,13 +1,12 @@
 """Who did what: audit events by time, name, person, outcome, and any text."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 
 import streamlit as st
 
-from dashboards.frame import begin, choice, day_of, desk_of, explained, number_of, show_rows, story_link
+from dashboards.frame import begin, choice, day_of, desk_of, explained, nanos, number_of, show_rows, story_links
 from dashboards.search_desk import FilterText
 from dashboards.words import counted
-from warehouse.clock import NANOS_PER_SECOND
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
 _LEAST, _USUAL = 10, 500
@@ -36,7 +35,7 @@ def show() -> None:
         f"events-{tenant}",
         empty="No event fits. Clear a filter, or choose a longer time.",
         height=520,
-        links={"story": [story_link(row, tenant) for row in events.select(["shard", "log_index"]).to_pylist()]},
+        links={"story": story_links(events, tenant)},
     )
 
 
@@ -137,5 +136,4 @@ def _keep_texts(who: str, text: str) -> tuple[str, str]:
 def _nanos(day: object, *, days: int = 0) -> int | None:
     if not isinstance(day, date):
         return None
-    start = datetime.combine(day + timedelta(days=days), time(), UTC)
-    return int(start.timestamp()) * NANOS_PER_SECOND
+    return nanos(day, days=days)

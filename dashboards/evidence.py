@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import streamlit as st
 
 from dashboards.evidence_decisions import KEPT, draw_findings
 from dashboards.evidence_desk import Finding, Period
-from dashboards.frame import begin, choice, day, desk_of, explained, show_rows
+from dashboards.frame import begin, choice, day, desk_of, explained, nanos, show_rows
 from warehouse.clock import NANOS_PER_SECOND, system_clock
 
 _SHOWN = "findings"
@@ -36,7 +36,7 @@ def show() -> None:
             "by `muniment evidence adopt`, which keeps your own."
         )
     first, last = _dates()
-    period = (_nanos(first), _nanos(last, days=1))
+    period = (nanos(first), nanos(last, days=1))
     if not desk.may_export(viewer, tenant):
         st.info(
             "You may not see findings or build packs of this tenant: that takes the right records.export.",
@@ -160,8 +160,3 @@ def _check() -> None:
             icon=":material/help:",
         )
     st.code("\n".join(checked.lines) or "-", language=None)
-
-
-def _nanos(of: date, *, days: int = 0) -> int:
-    start = datetime.combine(of + timedelta(days=days), time(), UTC)
-    return int(start.timestamp()) * NANOS_PER_SECOND

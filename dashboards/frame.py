@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import NoReturn
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from dashboards.export import Export, csv_of, offer
 from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
 from dashboards.words import COST, blank, counted, worded
-from warehouse.clock import system_clock, utc_text
+from warehouse.clock import NANOS_PER_SECOND, system_clock, utc_text
 from warehouse.errors import DeniedError, MunimentError
 
 MOST_SHOWN = 5_000
@@ -170,6 +170,12 @@ def day_of(text: str | None) -> date | None:
     return named if named is not None and named.year in _YEARS else None
 
 
+def nanos(day: date, *, days: int = 0) -> int:
+    """When a day begins, or the one so many days later, UTC: nanoseconds since 1970."""
+    start = datetime.combine(day + timedelta(days=days), time(), UTC)
+    return int(start.timestamp()) * NANOS_PER_SECOND
+
+
 def number_of(text: str | None, default: int, least: int, most: int) -> int:
     """The number that an address names, within bounds; the default for what is none."""
     is_one = text is not None and text.isascii() and text.isdecimal() and len(text) <= len(str(most))
@@ -184,15 +190,27 @@ def go_to(page: str, **filters: str) -> NoReturn:
     st.rerun()
 
 
-def story_link(row: Mapping[str, object], tenant: str) -> str:
-    """Where the whole story of a record stands, by its `shard` and `log_index`; as a column it shows the word *story*."""
-    given = {"tenant": tenant, "find": f"{row['shard']}/{row['log_index']}"}
-    return f"/search?{urlencode(given)}#story"
+def story_links(rows: pa.Table, tenant: str) -> list[str]:
+    """Where the whole story of each record stands, by its `shard` and `log_index`; as a column it shows the word *story*."""
+    return [
+        f"/search?{urlencode({'tenant': tenant, 'find': f'{shard}/{index}'})}#story"
+        for shard, index in zip(rows.column("shard").to_pylist(), rows.column("log_index").to_pylist(), strict=True)
+    ]
 
 
-def run_link(trace_id: object, tenant: str) -> str | None:
-    """Where a run stands; as a column it shows the word *open*."""
-    return f"/trace?{urlencode({'tenant': tenant, 'trace': trace_id})}#open" if trace_id else None
+def run_links(rows: pa.Table, tenant: str) -> list[str | None]:
+    """Where the run of each record stands, by its `trace_id`; as a column it shows the word *open*."""
+    return [
+        f"/trace?{urlencode({'tenant': tenant, 'trace': trace_id})}#open" if trace_id else None
+        for trace_id in rows.column("trace_id").to_pylist()
+    ]
+
+
+def boxes(count: int) -> Iterator[DeltaGenerator]:
+    """So many boxes, two beside each other and alike in height; on a narrow screen below each other."""
+    for place in range(0, count, 2):
+        for column in st.columns(2)[: count - place]:
+            yield column.container(border=True, height="stretch")
 
 
 def chart_data(values: Sequence[Mapping[str, object]]) -> alt.InlineData:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboards.desk import Fact
-from dashboards.frame import begin, chart_data, choice, desk_of, explained, go_to, show_rows
+from dashboards.frame import begin, boxes, chart_data, choice, desk_of, explained, go_to, show_rows
 from dashboards.words import counted
 
 _SHOWN = {
@@ -36,10 +36,9 @@ def show() -> None:
     with explained(), st.spinner("Reading the lake…"):
         facts = desk.overview(viewer, tenant)
     _verdict(facts)
-    for place in range(0, len(facts), 2):  # two beside each other; on a narrow screen below each other
-        for column, fact in zip(st.columns(2), facts[place : place + 2], strict=False):
-            with column.container(border=True, height="stretch"):
-                _fact(fact)
+    for box, fact in zip(boxes(len(facts)), facts, strict=True):
+        with box:
+            _fact(fact)
     st.subheader("What the agents did")
     days = _DAYS[choice("Period", list(_DAYS), "period")]
     with explained(), st.spinner("Counting…"):

@@ -5,13 +5,11 @@ tenant has forms of its own: what was typed for one is never carried out in anot
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
 
 import streamlit as st
 
-from dashboards.frame import begin, desk_of, explained, moment
+from dashboards.frame import begin, desk_of, explained, moment, nanos
 from dashboards.request_desk import Erasure, HoldForm, Matter, Outlook, Placed, Report, Right, Waiting
-from warehouse.clock import NANOS_PER_SECOND
 
 _WHOM = "Who: their token, or a value that records name them by, such as an address"
 _TEXTS = "Read every text too: finds a value that redaction missed. Takes longer"
@@ -214,8 +212,8 @@ def _hold() -> None:
             _parts(agents),
             _parts(traces),
             _parts(conversations),
-            None if first is None else _nanos(first),
-            None if last is None else _nanos(last + timedelta(days=1)) - 1,
+            None if first is None else nanos(first),
+            None if last is None else nanos(last, days=1) - 1,
             everything,
         )
         with explained(goes_on=True), st.spinner("Placing it; where a deletion runs, after its end…"):
@@ -272,10 +270,6 @@ def _counts(rows: Mapping[str, int]) -> str:
 
 def _parts(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _nanos(day: date) -> int:
-    return int(datetime.combine(day, time(), UTC).timestamp()) * NANOS_PER_SECOND
 
 
 def _keep(name: str, what: object) -> None:

@@ -5,14 +5,12 @@ What is typed can be somebody's name: it is looked up once and forgotten. The pa
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from dashboards.export import Export, offer
-from dashboards.frame import begin, day_of, desk_of, explained, moment, number_of, show_rows
-from warehouse.clock import NANOS_PER_SECOND
+from dashboards.frame import begin, day_of, desk_of, explained, moment, nanos, number_of, show_rows
 from warehouse.questions.seals import Seal
 from warehouse.questions.story import MOST_LINES, Bounds
 from warehouse.questions.story_lines import Entry, Line, Story
@@ -107,8 +105,8 @@ def _form() -> Bounds:
                     params[key] = str(value)
             if typed.strip():
                 st.session_state[_TYPED] = typed
-    end = None if until is None else _nanos(until + timedelta(days=1)) - 1
-    return Bounds(None if since is None else _nanos(since), end, most)
+    end = None if until is None else nanos(until, days=1) - 1
+    return Bounds(None if since is None else nanos(since), end, most)
 
 
 def _kept(tenant: str) -> Story | None:
@@ -229,7 +227,3 @@ def _link(line: Line, tenant: str) -> str | None:
     elif page == "incidents":
         given["incident"] = line.link
     return f"/{page}?{urlencode(given)}#{page}"
-
-
-def _nanos(day: date) -> int:
-    return int(datetime.combine(day, time(), UTC).timestamp()) * NANOS_PER_SECOND

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboards.desk import Objective
-from dashboards.frame import begin, desk_of, explained, run_link, show_rows, story_link
+from dashboards.frame import begin, boxes, desk_of, explained, run_links, show_rows, story_links
 from dashboards.words import counted
 
 _STATES = {
@@ -53,10 +53,9 @@ def show() -> None:
     with st.expander("How to read this: error budget, burn rate, p95, measured"):
         st.markdown(_READ)
     measured = [each for each in rows if each.state != "unmeasured"]
-    for place in range(0, len(measured), 2):  # two beside each other; on a narrow screen below each other
-        for column, each in zip(st.columns(2), measured[place : place + 2], strict=False):
-            with column.container(border=True, height="stretch"):
-                _objective(each)
+    for box, each in zip(boxes(len(measured)), measured, strict=True):
+        with box:
+            _objective(each)
     if silent := [each for each in rows if each.state == "unmeasured"]:
         st.subheader("Not measured")
         st.text("\n".join(f"{_title(each)}, promised {each.target:.2%}" for each in silent))
@@ -82,7 +81,7 @@ def _objective(each: Objective) -> None:
     icon, color, words = _STATES[each.state]
     st.markdown(f":{color}[{icon} **{words}**]")
     kept = "nothing" if each.attainment is None else f"{each.attainment:.2%}"
-    held = "held to no target" if each.state == "watched" else f"promised {_promised(each)}"
+    held = "held to no target" if each.state == "watched" else f"promised {each.target:.2%}"
     said = [_title(each), f"Kept {kept} of {counted(each.total, 'event')}; {held}."]
     if each.budget_remaining is not None and each.state in {"met", "spent"}:
         left = each.budget_remaining
@@ -106,11 +105,6 @@ def _objective(each: Objective) -> None:
         st.rerun()
 
 
-def _promised(each: Objective) -> str:
-    """The target, where there is one: what is watched is held to nothing, whatever its file says."""
-    return "nothing" if each.state == "watched" else f"{each.target:.2%}"
-
-
 def _worst(each: Objective) -> None:
     """The bad events of one objective, each with its run and its story."""
     desk, viewer, tenant = desk_of()
@@ -125,8 +119,8 @@ def _worst(each: Objective) -> None:
                 empty="Its bad events cannot be listed: they were deleted since, or its indicator counts without naming records.",
                 height=320,
                 links={
-                    "open": [run_link(row["trace_id"], tenant) for row in found.select(["trace_id"]).to_pylist()],
-                    "story": [story_link(row, tenant) for row in found.select(["shard", "log_index"]).to_pylist()],
+                    "open": run_links(found, tenant),
+                    "story": story_links(found, tenant),
                 },
             )
             if found.num_rows == _MOST:
@@ -140,7 +134,7 @@ def _row(each: Objective) -> dict[str, object]:
     return {
         "promise": _title(each),
         "state": _STATES[each.state][2],
-        "promised": _promised(each),
+        "promised": "nothing" if each.state == "watched" else f"{each.target:.2%}",
         "kept": "" if each.attainment is None else f"{each.attainment:.2%}",
         "budget left": "" if each.budget_remaining is None else f"{each.budget_remaining:.0%}",
         "measured": f"{each.coverage:.0%}",

@@ -6,7 +6,7 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-from dashboards.frame import begin, chart_data, desk_of, explained, line, moment, run_link, show_rows
+from dashboards.frame import begin, chart_data, desk_of, explained, line, moment, run_links, show_rows
 from warehouse.questions.trace import Node, Place, Trace
 
 _MOST_BARS = 400
@@ -38,7 +38,7 @@ def show() -> None:
             f"runs-{tenant}",
             empty="No run has come in yet. Have the operator connect an agent (docs/connect).",
             height=560,
-            links={"open": [run_link(each, tenant) for each in found.column("trace_id").to_pylist()]},
+            links={"open": run_links(found, tenant)},
         )
         return
     with explained(), st.spinner("Reading the trace…"):

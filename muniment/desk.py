@@ -251,9 +251,7 @@ class LakeDesk:
 
     def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
         """As `Desk.objectives`."""
-        context = self._as(viewer)
-        context.check(Action.SLO_READ, tenant)
-        self._views.record(context, tenant, "page", "objectives")
+        context = self._reading(viewer, tenant, "page", "objectives", action=Action.SLO_READ)
         return read_objectives(context, tenant)
 
     def worst_events(self, viewer: Viewer, tenant: str, slo: str, objective: str, limit: int) -> pa.Table:
@@ -264,9 +262,7 @@ class LakeDesk:
     def incidents(self, viewer: Viewer, tenant: str, *, closed: bool) -> list[IncidentRecord]:
         """As `Desk.incidents`."""
         states = None if closed else set(IncidentState) - {IncidentState.CLOSED}
-        context = self._as(viewer)
-        context.check(Action.INCIDENT_READ, tenant)
-        self._views.record(context, tenant, "page", "incidents")
+        context = self._reading(viewer, tenant, "page", "incidents", action=Action.INCIDENT_READ)
         return list_incidents(context, tenant, states=states)
 
     def incident(self, viewer: Viewer, tenant: str, incident_id: str) -> IncidentDetails:
@@ -330,9 +326,11 @@ class LakeDesk:
             attributes={"muniment.roles": roles},
         )
 
-    def _reading(self, viewer: Viewer, tenant: str, kind: str, what: str) -> CommandContext:
+    def _reading(
+        self, viewer: Viewer, tenant: str, kind: str, what: str, *, action: Action = Action.RECORDS_READ
+    ) -> CommandContext:
         context = self._as(viewer)
-        context.check(Action.RECORDS_READ, tenant)
+        context.check(action, tenant)
         self._views.record(context, tenant, kind, what)
         return context
 

@@ -17,13 +17,13 @@ from muniment.decisions import Decisions
 from muniment.environment import lake_folder
 from muniment.recorder import Recorder
 from muniment.settings import MunimentConfig, control_url, read_settings, vault_url
+from muniment.tenancy import lake_tenants
 from warehouse.clock import Clock, system_clock
 from warehouse.control import ControlStore
 from warehouse.errors import ConflictError, MunimentError
 from warehouse.keys import LakeKeys, read_keys
 from warehouse.lake import Lake, find_lake
 from warehouse.measures import Measures
-from warehouse.names import LAKE_TENANT
 from warehouse.own_events import OwnEvent
 from warehouse.principals import Principal
 from warehouse.subjects import SubjectVault, open_lake_vault
@@ -190,7 +190,7 @@ class CommandContext:
         Raises:
             DeniedError: none. Whether there is such a thing is nothing for everybody, and nowhere told of another tenant's.
         """
-        allowed = self.allowed(action, [LAKE_TENANT, *(tenant.id for tenant in self.control.list_tenants())])
+        allowed = self.allowed(action, lake_tenants(self.control))
         if not allowed:
             self.check(action)
         return allowed
