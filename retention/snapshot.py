@@ -23,6 +23,7 @@ from retention.policy import QUARANTINE, RetentionPolicy
 from retention.remembered import Remembered
 from retention.verdict import CONTENTS, Due, foresee
 from warehouse.clock import NANOS_PER_DAY
+from warehouse.delta_reading import open_table
 from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
 from warehouse.marks import is_readable, read_marks
@@ -118,9 +119,8 @@ def _list_files(lake: Lake, tenants: Collection[str] | None) -> tuple[list[FileS
     files: list[FileState] = []
     versions = {}
     for table in TABLES:
-        folder = str(lake.table(table))
-        if DeltaTable.is_deltatable(folder):
-            handle = DeltaTable(folder)
+        handle = open_table(lake.table(table))
+        if handle is not None:
             versions[table] = handle.version()
             files += _live_files(handle, table, marks, tenants)
     return files + _quarantine_files(lake, tenants), versions

@@ -12,10 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
-from warehouse.errors import UnavailableError
+from warehouse.delta_reading import open_table
 from warehouse.heads import read_heads
 from warehouse.lake import Lake
 from warehouse.marks import is_readable, read_marks
@@ -111,13 +109,10 @@ def _list_live(
 
 def _live_files(lake: Lake, table: str) -> Iterator[tuple[str, int]]:
     """Path below the table's folder and time of commit, in milliseconds since 1970."""
-    folder = str(lake.table(table))
-    try:
-        if not DeltaTable.is_deltatable(folder):
-            return
-        actions = pa.table(DeltaTable(folder).get_add_actions())
-    except (OSError, DeltaError, pa.ArrowException) as exc:
-        raise UnavailableError(f"table {table}: its Delta log cannot be read: {exc}") from exc
+    handle = open_table(lake.table(table))
+    if handle is None:
+        return
+    actions = pa.table(handle.get_add_actions())
     if actions.num_rows:
         millis = actions.column("modification_time").cast(pa.timestamp("ms")).cast(pa.int64())
         yield from zip(actions.column("path").to_pylist(), millis.to_pylist(), strict=True)

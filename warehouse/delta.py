@@ -20,6 +20,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
+from warehouse.delta_reading import open_table, updated
 from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, replace_file, sync_file, sync_folder
 from warehouse.errors import ConflictError, CorruptionError, UnavailableError
 from warehouse.locks import locked
@@ -73,7 +74,7 @@ class DeltaStore:
                 self.log.chmod(PRIVATE_FOLDER)
                 self._make_durable(handle.version())
                 sync_folder(self.folder)
-            handle = DeltaTable(str(self.folder))
+            handle = self.fresh()
             self._make_durable(handle.version())
             return handle
 
@@ -176,7 +177,10 @@ class DeltaStore:
             UnavailableError: the log cannot be read.
         """
         with self._guard("reading"):
-            return DeltaTable(str(self.folder))
+            handle = open_table(self.folder)
+        if handle is None:
+            raise UnavailableError(f"table {self.table.name}: expected a Delta log in {self.log}, got none")
+        return handle
 
     def set_removed_grace(self, seconds: int) -> None:
         """Set for how many seconds a replaced file stays on disk; a commit only where it differs.
@@ -190,9 +194,7 @@ class DeltaStore:
             if self._handle.metadata().configuration.get(GRACE_PROPERTY) == wanted:
                 return
             self._make_durable(self._handle.version())
-            DeltaTable(str(self.folder)).alter.set_table_properties(
-                {GRACE_PROPERTY: wanted}, post_commithook_properties=_HOOKS
-            )
+            self.fresh().alter.set_table_properties({GRACE_PROPERTY: wanted}, post_commithook_properties=_HOOKS)
             self._refresh()
             self._make_durable(self._handle.version())
 
@@ -213,11 +215,7 @@ class DeltaStore:
         self._make_durable(self._handle.version())
 
     def _refresh(self) -> None:
-        try:
-            self._handle.update_incremental()
-        except DeltaError:
-            # the log's older entries may have been cleaned up behind the handle's version
-            self._handle = DeltaTable(str(self.folder))
+        self._handle = updated(self._handle, self.folder)
 
     def _version_of(self, app_id: str) -> int:
         version = self._handle.transaction_version(app_id)

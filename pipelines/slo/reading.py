@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from warehouse.delta_reading import open_table
 from warehouse.derived.slo_windows import SLO_WINDOWS
 from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
@@ -65,9 +65,10 @@ class WindowReader:
             UnavailableError: the log cannot be read.
         """
         try:
-            if not DeltaTable.is_deltatable(str(self._folder)):
+            handle = open_table(self._folder)
+            if handle is None:
                 return {}
-            actions = pa.table(DeltaTable(str(self._folder)).get_add_actions(flatten=True))
+            actions = pa.table(handle.get_add_actions(flatten=True))
         except (OSError, DeltaError, pa.ArrowException) as exc:
             raise UnavailableError(f"table {SLO_WINDOWS.name}: it cannot be read: {exc}") from exc
         found: dict[str, dict[dt.date, str]] = defaultdict(dict)

@@ -84,7 +84,7 @@ def test_heads_are_committed_before_a_witness_is_asked(rounds):
         [[f"lab/_lake/{SHARD}", 3]],
         [[f"lab/acme/{SHARD}", 3]],
     ]
-    rounds.rounds.run_round()
+    assert rounds.run()
     assert len(rounds.done) == 3
     checkpoint = rounds.write_log("acme", 5)
     rounds.turn.rounds_to_skip = 0

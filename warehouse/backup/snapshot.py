@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from warehouse.backup.delta_log import live_actions, log_entry
 from warehouse.backup.documents import stored_documents
 from warehouse.clock import Clock
+from warehouse.delta_reading import open_table
 from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import Checkpoint, read_unverified
@@ -102,11 +102,10 @@ def take_snapshot(lake: Lake, *, clock: Clock) -> Snapshot:
 
 
 def _list(lake: Lake, name: str) -> _Listed:
-    try:
-        handle = DeltaTable(str(lake.table(name)))
-        files = live_actions(handle)
-    except (OSError, DeltaError) as exc:
-        raise UnavailableError(f"table {name}: its Delta log cannot be read: {str(exc).partition(chr(10))[0]}") from exc
+    handle = open_table(lake.table(name))
+    if handle is None:
+        raise UnavailableError(f"table {name}: expected a Delta log in {lake.table(name)}, got none")
+    files = live_actions(handle)
     names = pl.col("path").str.extract_groups(_SEGMENT)
     return _Listed(
         handle,

@@ -26,6 +26,7 @@ from deltalake.transaction import RemoveAction
 
 from warehouse.clock import system_clock
 from warehouse.delta import DeltaStore
+from warehouse.delta_reading import open_table
 from warehouse.derived.tables import DERIVED
 from warehouse.durable import make_folder, replace_file
 from warehouse.errors import CorruptionError, UnavailableError
@@ -58,9 +59,8 @@ class DerivedStore:
             UnavailableError: the table cannot be read.
         """
         try:
-            if not DeltaTable.is_deltatable(str(self.folder)):
-                return self.table.schema.empty_table()
-            return self._rows(DeltaTable(str(self.folder)), tenant, days)
+            handle = open_table(self.folder)
+            return self.table.schema.empty_table() if handle is None else self._rows(handle, tenant, days)
         except (OSError, DeltaError, pa.ArrowException) as exc:
             raise UnavailableError(f"table {self.table.name}: it cannot be read: {exc}") from exc
 

@@ -6,7 +6,6 @@ or below their mark, one that was there before the marks were read, or while the
 with any other in the list the logs are read again.
 """
 
-import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from warehouse.delta_reading import open_table, updated
 from warehouse.errors import CorruptionError, UnavailableError
 from warehouse.lake import Lake
 from warehouse.marks import is_readable, read_marks
 
 _ATTEMPTS = 20
-_OPENINGS = 3
-_PAUSE_SECONDS = 0.1
 _PATH_PARTS = 3
 _NO_MARKS: Mapping[str, int] = {}
 
@@ -40,21 +38,10 @@ def list_files(lake: Lake, tenants: Collection[str], tables: Collection[str]) ->
         UnavailableError: a log cannot be read, or rewrites keep replacing files.
         CorruptionError: a file lies outside the layout `tenant_id=T/day=D/`.
     """
-    for attempt in range(_OPENINGS):
-        try:
-            return _list_once(lake, frozenset(tenants), tables)
-        except UnavailableError:
-            # a log is shortened behind its new checkpoint while it is being read: the next opening finds the checkpoint
-            if attempt == _OPENINGS - 1:
-                raise
-            time.sleep(_PAUSE_SECONDS)
-    raise AssertionError("the loop above returns or raises")
-
-
-def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> Listing:
+    owned = frozenset(tenants)
     with ThreadPoolExecutor(max_workers=max(1, len(tables))) as pool:
         marks = read_marks(lake)
-        handles = dict(pool.map(lambda name: (name, _open(lake, name)), sorted(tables)))
+        handles = dict(pool.map(lambda name: (name, open_table(lake.table(name))), sorted(tables)))
         live = dict(pool.map(lambda item: (item[0], _live(*item)), handles.items()))
         settled = read_marks(lake) == marks
         for _ in range(_ATTEMPTS):
@@ -63,7 +50,7 @@ def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> Li
                 return Listing(mine, marks)
             known = _rewritten(live)
             marks = read_marks(lake)
-            list(pool.map(lambda item: _update(*item), handles.items()))
+            handles = dict(pool.map(lambda item: (item[0], _newest(lake, *item)), handles.items()))
             live = dict(pool.map(lambda item: (item[0], _live(*item)), handles.items()))
             settled = _rewritten(live) <= known or read_marks(lake) == marks
     raise UnavailableError(
@@ -72,21 +59,8 @@ def _list_once(lake: Lake, owned: frozenset[str], tables: Collection[str]) -> Li
     )
 
 
-def _open(lake: Lake, name: str) -> DeltaTable | None:
-    folder = str(lake.table(name))
-    try:
-        # A log without its first entry belongs to a table that is being made right now.
-        return DeltaTable(folder) if DeltaTable.is_deltatable(folder) else None
-    except (OSError, DeltaError) as exc:
-        raise UnavailableError(f"table {name}: its Delta log cannot be read: {exc}") from exc
-
-
-def _update(name: str, handle: DeltaTable | None) -> None:
-    try:
-        if handle is not None:
-            handle.update_incremental()
-    except (OSError, DeltaError) as exc:
-        raise UnavailableError(f"table {name}: its Delta log cannot be read: {exc}") from exc
+def _newest(lake: Lake, name: str, handle: DeltaTable | None) -> DeltaTable | None:
+    return None if handle is None else updated(handle, lake.table(name))
 
 
 def _live(name: str, handle: DeltaTable | None) -> list[str]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
+from warehouse.delta_reading import open_table
 from warehouse.lake import Lake
 from warehouse.marks import is_readable, read_marks
 from warehouse.tables import TABLES
@@ -29,9 +29,10 @@ def table_status(lake: Lake, tenants: Collection[str]) -> list[TableStatus]:
     marks = read_marks(lake)
     found = []
     for name in TABLES:
-        if not DeltaTable.is_deltatable(str(lake.table(name))):
+        handle = open_table(lake.table(name))
+        if handle is None:
             continue
-        actions = pa.table(DeltaTable(str(lake.table(name))).get_add_actions(flatten=True))
+        actions = pa.table(handle.get_add_actions(flatten=True))
         if not actions.num_rows:
             continue
         readable = pa.array([is_readable(path, marks) for path in actions.column("path").to_pylist()])

@@ -9,10 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
-
-from warehouse.errors import CorruptionError, UnavailableError
+from warehouse.delta_reading import open_table
+from warehouse.errors import CorruptionError
 from warehouse.lake import Lake
 from warehouse.sequence import LEDGERED
 
@@ -61,14 +59,10 @@ def partition_files(lake: Lake, table: str, tenant: str, day: str) -> list[Table
 
 def _table_files(lake: Lake, table: str) -> list[TableFile]:
     folder = lake.table(table)
-    try:
-        if not DeltaTable.is_deltatable(str(folder)):
-            return []
-        actions = DeltaTable(str(folder)).get_add_actions(flatten=True)
-    except (OSError, DeltaError) as exc:
-        raise UnavailableError(
-            f"table {table}: its Delta log cannot be read: {str(exc).partition(chr(10))[0]}"
-        ) from exc
+    handle = open_table(folder)
+    if handle is None:
+        return []
+    actions = handle.get_add_actions(flatten=True)
     names = actions.schema.names
     count = actions.num_rows
     index = "log_index" if table != CONTENTS else "owner_index"
