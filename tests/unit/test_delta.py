@@ -239,7 +239,7 @@ def test_a_rewrite_refuses_when_a_file_it_removes_is_gone(store, parts):
 def test_a_table_that_cannot_be_read_is_unavailable_in_one_line(store, folder):
     """Low-level errors do not leak: the message names the table, without delta-rs's stack trace."""
     entry(store, 0).unlink()
-    with pytest.raises(UnavailableError, match="table logs: expected a Delta log in .*, got none") as caught:
+    with pytest.raises(UnavailableError, match=r"table logs: expected a Delta log in .*, got none") as caught:
         store.fresh()
     assert "\n" not in str(caught.value)
 
