@@ -49,10 +49,12 @@ def _draw(each: Finding) -> None:
     if each.dispositions is None:
         return
     decided = ", ".join(f"{count:,} {name}" for name, count in each.dispositions.items() if count)
+    overdue = f" {each.overdue:,} are open again: their day has passed." if each.overdue else ""
     if each.new or each.continuing or each.gone:
         st.caption(
             f"{each.new:,} new, {each.continuing:,} go on, {each.gone:,} gone since the period before."
             + (f" Exceptions: {decided}." if decided else "")
+            + overdue
         )
     st.text(f"The period before: {each.before}\nReviewed: {each.reviewed or 'not for this period'}")
 

@@ -55,6 +55,7 @@ class Finding:
     continuing: int = 0
     gone: int = 0
     dispositions: Mapping[str, int] | None = None
+    overdue: int = 0
     reviewed: str = ""
     listed: tuple[ExceptionLine, ...] = ()
 

@@ -19,6 +19,7 @@ from governance.evidence.assessment import Assessed, Assessment, assess, assess_
 from governance.evidence.decisions import Disposition, ExceptionId, read_decisions
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
+from warehouse.clock import utc_date
 from warehouse.errors import InputError, NotFoundError
 from warehouse.own_events import OwnEvent
 from warehouse.policies import in_force
@@ -97,7 +98,14 @@ def read_findings(
         attributes={"muniment.control.from": period[0], "muniment.control.to": period[1]},
     )  # fmt: skip
     with context.session([tenant]) as session:
-        return assess(session, chosen, from_unix_nano=period[0], to_unix_nano=period[1], step=step)
+        return assess(
+            session,
+            chosen,
+            from_unix_nano=period[0],
+            to_unix_nano=period[1],
+            as_of_unix_nano=context.clock(),
+            step=step,
+        )
 
 
 def dispose(
@@ -114,7 +122,7 @@ def dispose(
     allowed = context.check(Action.CONTROL_DISPOSE, tenant)
     check_tenant(context, tenant)
     check_period(period)
-    _check(decision)
+    _check(decision, utc_date(context.clock()))
     wanted = list(dict.fromkeys(exceptions))
     if not 1 <= len(wanted) <= MOST_AT_ONCE:
         raise InputError(f"exceptions: expected 1 to {MOST_AT_ONCE:,} of them, got {len(wanted):,}")
@@ -159,7 +167,7 @@ def review(
     _check_text("note", note, _LONGEST_REASON)
     chosen = find_control(find_framework(read_controls(context), framework), control)
     with context.session([tenant]) as session:
-        found = _assess(session, chosen, period)
+        found = _assess(session, chosen, period, context.clock())
     context.record(
         REVIEWED,
         tenant,
@@ -198,7 +206,9 @@ def _check_there(context: CommandContext, tenant: str, wanted: Sequence[Exceptio
     missing = set(wanted)
     with context.session([tenant]) as session:
         for framework, control in sorted({(each.framework, each.control) for each in wanted}):
-            found = _assess(session, find_control(find_framework(controls, framework), control), period)
+            found = _assess(
+                session, find_control(find_framework(controls, framework), control), period, context.clock()
+            )
             missing -= set(found.ids)
     if missing:
         raise NotFoundError(
@@ -207,9 +217,9 @@ def _check_there(context: CommandContext, tenant: str, wanted: Sequence[Exceptio
         )
 
 
-def _assess(session: QuerySession, control: Control, period: Period) -> Assessment:
+def _assess(session: QuerySession, control: Control, period: Period, now: int) -> Assessment:
     decisions = read_decisions(control.framework, control_decisions(session, control.framework))
-    assessment = assess_control(session, control, decisions, *period)
+    assessment = assess_control(session, control, decisions, period, now)
     if assessment.outcome.state is State.MAPPING_ONLY:
         raise NotFoundError(f"control {control.id}: expected one with findings, got a mapping")
     return assessment
@@ -229,7 +239,7 @@ def _attributes(exception: ExceptionId, decision: Decision, ticket: str | None) 
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _check(decision: Decision) -> None:
+def _check(decision: Decision, today: dt.date) -> None:
     _check_text("reason", decision.reason, _LONGEST_REASON)
     if decision.ticket is not None:
         _check_text("ticket", decision.ticket, _LONGEST_TICKET)
@@ -237,6 +247,10 @@ def _check(decision: Decision) -> None:
     if decision.due is not None and decision.disposition in undated:
         raise InputError(
             f"due: expected a day with accepted or remediated alone, got one with {decision.disposition.value}"
+        )
+    if decision.due is not None and decision.due < today:
+        raise InputError(
+            f"due: expected a day that has not passed, got {decision.due}: the exception would be open again at once"
         )
 
 

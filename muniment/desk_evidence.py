@@ -109,6 +109,7 @@ def _finding(each: Assessment) -> Finding:
         continuing=difference.continuing,
         gone=difference.gone.num_rows,
         dispositions=each.dispositions,
+        overdue=each.overdue,
         reviewed="" if each.review is None else f"{each.review.by}, {moment(each.review.time_unix_nano)}: {each.review.note}",
         listed=tuple(map(_line, each.exceptions(MOST_LISTED))),
     )  # fmt: skip
@@ -125,8 +126,8 @@ def _line(listed: Listed) -> ExceptionLine:
         row.get("trace_id") or "",
         listed.is_new,
         listed.disposition.value,
-        "" if listed.disposed is None else _said(listed.disposed),
-        tuple(map(_said, listed.history)),
+        "" if listed.disposed is None else _said(listed.disposed, listed.as_of_unix_nano),
+        tuple(_said(each, each.time_unix_nano) for each in listed.history),
     )
 
 
@@ -135,6 +136,6 @@ def _what(row: Mapping[str, Any]) -> str:
     return "; ".join(f"{name.replace('_', ' ')}: {str(value)[:_MOST_OF_A_VALUE]}" for name, value in values.items())
 
 
-def _said(each: Disposed) -> str:
+def _said(each: Disposed, unix_nano: int) -> str:
     ticket = f", ticket {each.ticket}" if each.ticket else ""
-    return f"{each.words(each.time_unix_nano)} by {each.by}, {moment(each.time_unix_nano)}{ticket}: {each.reason}"
+    return f"{each.words(unix_nano)} by {each.by}, {moment(each.time_unix_nano)}{ticket}: {each.reason}"

@@ -90,7 +90,14 @@ def build_pack(
     chosen = find_framework(controls, framework)
     deletions = _documents(context)
     with context.session([tenant]) as session:
-        assessed = assess(session, chosen, from_unix_nano=from_unix_nano, to_unix_nano=to_unix_nano, step=step)
+        assessed = assess(
+            session,
+            chosen,
+            from_unix_nano=from_unix_nano,
+            to_unix_nano=to_unix_nano,
+            as_of_unix_nano=_newest(session),
+            step=step,
+        )
         step("accounting for every record")
         # one reading of the logs for everything: a pack holds one head of each, and every proof leads to it
         logs = list_logs(context.lake, tenant)

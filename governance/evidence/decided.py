@@ -20,19 +20,31 @@ _EVENTS = (("dispositions", "exception.disposed"), ("reviews", "control.reviewed
 
 
 def check_decided(
-    read: Callable[[str], bytes], framework: str, control: dict[str, Any], rows: list[dict[str, str]]
+    read: Callable[[str], bytes], manifest: dict[str, Any], control: dict[str, Any], rows: list[dict[str, str]]
 ) -> list[str]:
-    """Check what the manifest says of a control's exceptions: each is new or goes on, and is open or disposed of, and of its review."""
+    """Check what the manifest says of a control's exceptions: each is new or goes on, and is open or disposed of, and of its review.
+
+    What was accepted, or was to be mended, until a day before the time of the pack is open again.
+    """
     if "dispositions" not in control:
         return []  # a pack made before packs had decisions
     where, bad = f"controls/{control['folder']}", [row for row in rows if row["ok"] != "true"]
     content = json.loads(read(DECISIONS))
-    newest = {each["exception"]: each["disposition"] for each in content["dispositions"]}
+    newest = {each["exception"]: each for each in content["dispositions"]}
     found = dict.fromkeys(control["dispositions"], 0)
+    overdue, today = 0, _moment(int(manifest["as_of_unix_nano"]))[:10]
     for row in bad:
-        name = f"{framework}/{control['id']}/{row['record_table']}/{row['shard']}/{row['log_index']}"
-        found[newest.get(name, "open")] += 1
+        name = f"{manifest['framework']}/{control['id']}/{row['record_table']}/{row['shard']}/{row['log_index']}"
+        now = newest.get(name, {"disposition": "open"})
+        # in a pack made before overdue ones were counted they are what they were
+        is_overdue = "overdue" in control and now["disposition"] != "open" and (now.get("due") or today) < today
+        overdue += is_overdue
+        found["open" if is_overdue else now["disposition"]] += 1
     problems = []
+    if control.get("overdue", 0) != overdue:
+        problems.append(
+            f"{where}: expected {control['overdue']} exceptions that are overdue, {DECISIONS} says {overdue}"
+        )
     if found != control["dispositions"]:
         problems.append(f"{where}: expected exceptions {control['dispositions']}, {DECISIONS} says {found}")
     if control["new"] + control["continuing"] != len(bad):

@@ -84,15 +84,19 @@ class Disposed:
     place: Place
 
     def is_overdue(self, unix_nano: int) -> bool:
-        """Whether its day has passed: what was accepted or promised until then is open again to whoever reads it."""
+        """Whether its day has passed: what was accepted or promised until then is open again."""
         return self.due is not None and self.due < utc_date(unix_nano)
+
+    def counts_as(self, unix_nano: int) -> Disposition:
+        """What the exception is at a time: open again once the day has passed."""
+        return Disposition.OPEN if self.is_overdue(unix_nano) else self.disposition
 
     def words(self, unix_nano: int) -> str:
         """The disposition in words, as of a time."""
         if self.due is None:
             return self.disposition.value
-        passed = ", which has passed" if self.is_overdue(unix_nano) else ""
-        return f"{self.disposition.value}, until {self.due.isoformat()}{passed}"
+        said = f"{self.disposition.value}, until {self.due.isoformat()}"
+        return f"overdue, open again: {said}, which has passed" if self.is_overdue(unix_nano) else said
 
     def to_json(self) -> dict[str, Any]:
         """For machines: the same in a pack and on the command line."""
@@ -147,7 +151,7 @@ class Decisions:
     reviewed: Sequence[Reviewed] = ()
 
     def current(self, exception: ExceptionId) -> Disposed | None:
-        """The newest disposition of an exception; None where it is open, taken back too."""
+        """The newest disposition of an exception, overdue ones too; None where there is none, or it was taken back."""
         history = self.disposed.get(exception, ())
         return history[-1] if history and history[-1].disposition is not Disposition.OPEN else None
 

@@ -184,7 +184,7 @@ def _figures(assessment: Assessment, files: Mapping[str, bytes]) -> dict[str, An
     }
     if outcome.state is not State.MAPPING_ONLY:
         said = assessment.to_json()
-        found |= {name: said[name] for name in ("dispositions", "before", "new", "continuing", "gone")}
+        found |= {name: said[name] for name in ("dispositions", "overdue", "before", "new", "continuing", "gone")}
         found["reviewed"] = assessment.review is not None
         population = files[f"controls/{control.folder}/{POPULATION}"]
         found["population_sha256"] = hashlib.sha256(population).hexdigest()

@@ -105,6 +105,7 @@ def _counts(assessment: Assessment) -> list[dict[str, str]]:
     before = difference.before
     found = {f"exceptions-{name.replace(' ', '-')}": str(count) for name, count in assessment.dispositions.items()}
     found |= {
+        "exceptions-overdue": str(assessment.overdue),
         "exceptions-new": str(difference.new),
         "exceptions-continuing": str(difference.continuing),
         "exceptions-gone": str(difference.gone.num_rows),

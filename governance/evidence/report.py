@@ -181,7 +181,7 @@ def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
         "exceptions": outcome.exceptions,
         "trend": trend_of(outcome, ground),
         "untimed": untimed(outcome, ground),
-        "listed": _exceptions(assessment, ground.as_of_unix_nano),
+        "listed": _exceptions(assessment),
         "decided": decided(assessment, ground.as_of_unix_nano),
         "query": (control.sql or "").strip(),
         "source": _source(outcome, ground),
@@ -235,7 +235,7 @@ def untimed(outcome: Outcome, ground: "Ground") -> str:
     return f"{outside:,} of {outcome.items:,} items were recorded before the period or after it and stand in no bar."
 
 
-def _exceptions(assessment: Assessment, as_of_unix_nano: int) -> list[dict[str, str]]:
+def _exceptions(assessment: Assessment) -> list[dict[str, str]]:
     """The first exceptions by name: when, which record, why, what the query says of it, and what became of it."""
     listed = []
     for each in assessment.exceptions(SHOWN_EXCEPTIONS):
@@ -247,7 +247,7 @@ def _exceptions(assessment: Assessment, as_of_unix_nano: int) -> list[dict[str, 
                 "record": f"{row['record_table']} {row['shard']}/{row['log_index']}",
                 "why": _short(row["exception"] or "cannot be judged"),
                 "more": _short("; ".join(_named(name, row[name]) for name in others)),
-                "mark": mark(each.is_new, "open" if each.disposed is None else each.disposed.words(as_of_unix_nano)),
+                "mark": mark(each.is_new, each.words),
             }
         )
     return listed

@@ -1,5 +1,6 @@
 """What a report says of the period before and of decisions, in words. Pure; used by the PDF and the HTML page alike."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from governance.controls.evaluating import Outcome
@@ -84,7 +85,8 @@ def summary_row(assessment: Assessment) -> dict[str, Any]:
         "items": _step(f"{before.items:,}", f"{now.items:,}"),
         "exceptions": _step(f"{before.exceptions:,}", f"{now.exceptions:,}"),
         "moved": f"{difference.new:,} / {difference.continuing:,} / {difference.gone.num_rows:,}",
-        "open": f"{assessment.dispositions[Disposition.OPEN.value]:,}",
+        "open": f"{assessment.dispositions[Disposition.OPEN.value]:,}"
+        + (f" ({assessment.overdue:,} overdue)" if assessment.overdue else ""),
         "reviewed": "no" if assessment.review is None else utc_text(assessment.review.time_unix_nano)[:10],
     }
 
@@ -118,8 +120,14 @@ def _verb(count: int, verb: str) -> str:
 
 
 def _disposed_words(assessment: Assessment) -> str:
-    counted = [f"{count:,} {name}" for name, count in assessment.dispositions.items() if count]
-    return f"What was decided on them: {', '.join(counted)}." if counted else ""
+    counted = counted_dispositions(assessment.dispositions, assessment.overdue)
+    return f"What was decided on them: {counted}." if counted else ""
+
+
+def counted_dispositions(dispositions: Mapping[str, int], overdue: int) -> str:
+    """How many exceptions are open, accepted and so on, in words; those that are open again are named."""
+    again = {Disposition.OPEN.value: f" ({overdue:,} overdue)"} if overdue else {}
+    return ", ".join(f"{count:,} {name}{again.get(name, '')}" for name, count in dispositions.items() if count)
 
 
 def _seen(assessment: Assessment) -> str:

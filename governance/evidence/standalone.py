@@ -262,7 +262,7 @@ def _check_control(sealed: _Sealed, control: dict[str, Any], verdict: Verdict) -
     ]
     if sample != drawn:
         problems.append(f"{where}/sample.json: expected the sample that the seed draws, got another")
-    problems += check_decided(archive.read, manifest["framework"], control, rows)
+    problems += check_decided(archive.read, manifest, control, rows)
     proved = 0
     for each in json.loads(archive.read(f"{where}/sample.json")):
         key = (each["table"], each["shard"], each["index"])

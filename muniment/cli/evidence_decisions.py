@@ -46,7 +46,9 @@ def exceptions(
     first: _First,
     last: _Last,
     control: Annotated[str | None, typer.Option("--control", metavar="C", help="Only this control's.")] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Only those on which nothing was decided.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Only those on which nothing was decided, or whose day has passed.")
+    ] = False,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -60,10 +62,7 @@ def exceptions(
     if control is not None:
         find_control(assessed.framework, control)
     chosen = [each for each in assessed.assessments if control in {None, each.control.id}]
-    listed = {
-        each.control.id: [one for one in each.exceptions() if not (open_ and one.disposed is not None)]
-        for each in chosen
-    }
+    listed = {each.control.id: [one for one in each.exceptions() if not open_ or one.is_open] for each in chosen}
     if json_:
         found = assessed.to_json()
         found["controls"] = [each.to_json() | {"listed": list(map(_json, listed[each.control.id]))} for each in chosen]
@@ -156,6 +155,8 @@ def parse_period(first: str, last: str) -> tuple[int, int]:
 
 def print_assessment(each: "Assessment") -> None:
     """One control on a line or two: finding, figure, and what changed since the period before."""
+    from governance.evidence.report_changes import counted_dispositions
+
     outcome, difference = each.outcome, each.difference
     style = _STYLES.get(outcome.state.value, "yellow")
     console.print(plain_text(f"{outcome.control.id:<12} "), end="")
@@ -163,7 +164,7 @@ def print_assessment(each: "Assessment") -> None:
     console.print(plain_text(outcome.why), soft_wrap=True)
     if difference is None or not (outcome.exceptions or difference.before.exceptions):
         return
-    decided = ", ".join(f"{count:,} {name}" for name, count in each.dispositions.items() if count) or "none"
+    decided = counted_dispositions(each.dispositions, each.overdue) or "none"
     console.print(
         plain_text(
             f"{'':<12} {difference.new:,} new, {difference.continuing:,} go on, {difference.gone.num_rows:,} gone since the "
@@ -175,9 +176,8 @@ def print_assessment(each: "Assessment") -> None:
 
 
 def _print_listed(one: "Listed") -> None:
-    said = one.disposition.value if one.disposed is None else one.disposed.words(one.disposed.time_unix_nano)
     why = one.row["exception"] or "cannot be judged"
-    console.print(plain_text(f"    {one.id}  {'new' if one.is_new else 'goes on'}, {said}: {why}"), soft_wrap=True)
+    console.print(plain_text(f"    {one.id}  {'new' if one.is_new else 'goes on'}, {one.words}: {why}"), soft_wrap=True)
 
 
 def _json(one: "Listed") -> dict[str, object]:
@@ -187,6 +187,7 @@ def _json(one: "Listed") -> dict[str, object]:
         "time_unix_nano": one.row["time_unix_nano"],
         "new": one.is_new,
         "disposition": one.disposition.value,
+        "overdue": one.is_overdue,
         "history": [each.to_json() for each in one.history],
     }
 

@@ -58,7 +58,7 @@ def test_what_did_not_change_is_said_once(before, now, finding, items):
         first = replace(first, state=State.INSUFFICIENT)
     difference = SimpleNamespace(before=first, new=0, continuing=1, gone=pa.table({"x": []}))
     assessment = SimpleNamespace(
-        control=first.control, difference=difference, outcome=second, dispositions={"open": 1}, review=None
+        control=first.control, difference=difference, outcome=second, dispositions={"open": 1}, overdue=0, review=None
     )
     row = summary_row(assessment)
     assert (row["finding"], row["items"]) == (finding, items)

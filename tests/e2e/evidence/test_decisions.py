@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -16,9 +17,11 @@ from governance.evidence.standalone import BROKEN, MANIFEST, NOTE, PROVED
 from muniment.assessing import Decision, dispose, read_findings, review
 from muniment.cli.app import run
 from muniment.desk import open_desk
+from muniment.evidence import build_pack
 from muniment.wiring import command_context
 from tests.e2e.evidence.conftest import START, event
 from tests.e2e.evidence.test_pack import contents, verified
+from warehouse.clock import NANOS_PER_DAY, utc_date
 from warehouse.errors import DeniedError, InputError, NotFoundError
 from warehouse.ledger.note import sign_note
 from warehouse.ledger.signing import read_signing_keys
@@ -42,6 +45,12 @@ def listed(capfd, lake, *more):
     return {each["control"]: each for each in asked(capfd, *words)["controls"]}
 
 
+def changes(context):
+    """The control of changes as `context` finds it."""
+    found = read_findings(context, framework="soc2", tenant="acme", period=PERIOD)
+    return next(each for each in found.assessments if each.control.id == "CC8.1")
+
+
 @pytest.fixture(scope="module")
 def decided(made, tmp_path_factory):
     """A copy of the lake in which one exception of two was decided on twice, one control reviewed; and its pack."""
@@ -52,7 +61,7 @@ def decided(made, tmp_path_factory):
     changes = next(each for each in found.assessments if each.control.id == "CC8.1")
     chosen = changes.ids[1]
     words = ["--tenant", "acme", *DAYS, "--lake", str(lake)]
-    first = ["--as", "accepted", "--reason", f"asked {PERSON}", "--ticket", "GRC-7", "--due", "2026-10-31"]
+    first = ["--as", "accepted", "--reason", f"asked {PERSON}", "--ticket", "GRC-7", "--due", "2099-12-31"]
     assert run(["evidence", "dispose", str(chosen), *words, *first]) == 0
     assert run(["evidence", "dispose", str(chosen), *words, "--as", "remediated", "--reason", "approved since"]) == 0
     assert run(["evidence", "review", "CC8.1", "--framework", "soc2", *words, "--note", "looked at both"]) == 0
@@ -69,7 +78,7 @@ def test_the_newest_decision_counts_and_the_others_stay(decided, capfd):
     of = {each["exception"]: each for each in control["listed"]}
     history = of[str(decided.chosen)]["history"]
     assert [each["disposition"] for each in history] == ["accepted", "remediated"]
-    assert (history[0]["ticket"], history[0]["due"]) == ("GRC-7", "2026-10-31")
+    assert (history[0]["ticket"], history[0]["due"]) == ("GRC-7", "2099-12-31")
     assert history[0]["by"].startswith("user:")
     open_ = listed(capfd, decided.lake, "--open", "--control", "CC8.1")
     assert [each["exception"] for each in open_["CC8.1"]["listed"]] == [str(decided.left)]
@@ -198,6 +207,7 @@ def test_page_command_and_pack_give_the_same_figures(decided, capfd):
             assert getattr(shown, figure) == packed[figure] == said[figure], (name, figure)
         assert shown.finding == packed["state"] == said["finding"]
         assert shown.dispositions == packed["dispositions"] == said["dispositions"]
+        assert shown.overdue == packed.get("overdue", 0) == said.get("overdue", 0)
         assert packed["before"] == said["before"]
         assert bool(shown.reviewed) == packed["reviewed"] == (said["reviewed"] is not None)
         assert len(shown.listed) == len(said["listed"]) == shown.exceptions
@@ -246,6 +256,38 @@ def test_what_cannot_be_decided_is_refused(decided, decision, exception, error):
     chosen = decided.left if exception is None else ExceptionId.parse(exception)
     with pytest.raises(error):
         dispose(context, tenant="acme", exceptions=[chosen], period=PERIOD, decision=decision)
+
+
+def test_what_was_accepted_until_a_day_is_open_again_after_it(decided, vkey, capfd, tmp_path):
+    """Up to the end of its day it is accepted; then findings, command, page and pack count it as open, and say that it is overdue."""
+    lake = shutil.copytree(decided.lake, tmp_path / "lake")
+    context = command_context(lake)
+    yesterday = utc_date(context.clock()) - dt.timedelta(1)
+    then = replace(context, clock=lambda: context.clock() - 3 * NANOS_PER_DAY)
+    words = Decision(Disposition.ACCEPTED, "for a while", due=yesterday)
+    with pytest.raises(InputError, match="has not passed"):
+        dispose(context, tenant="acme", exceptions=[decided.left], period=PERIOD, decision=words)
+    dispose(then, tenant="acme", exceptions=[decided.left], period=PERIOD, decision=words)
+    assert changes(then).dispositions["accepted"] == 1
+    assert not changes(then).overdue
+    found = changes(context)
+    assert (found.dispositions["open"], found.dispositions["accepted"], found.overdue) == (1, 0, 1)
+    (one,) = listed(capfd, lake, "--open", "--control", "CC8.1")["CC8.1"]["listed"]
+    assert (one["exception"], one["disposition"], one["overdue"]) == (str(decided.left), "open", True)
+    assert run(["evidence", "exceptions", "--framework", "soc2", "--tenant", "acme", *DAYS, "--lake", str(lake)]) == 0
+    assert f"overdue, open again: accepted, until {yesterday}, which has passed" in capfd.readouterr().out
+    desk = open_desk(lake)
+    page = desk.evidence.findings(desk.viewer(None), "acme", "soc2", PERIOD)
+    (shown,) = [each for each in page if each.control == "CC8.1"]
+    assert (shown.dispositions["open"], shown.overdue) == (1, 1)
+    assert any(each.decided.startswith("overdue, open again") for each in shown.listed)
+    pack = tmp_path / "pack.zip"
+    build_pack(context, framework="soc2", tenant="acme", from_unix_nano=PERIOD[0], to_unix_nano=PERIOD[1], out=pack)
+    files = contents(pack)
+    (packed,) = [each for each in json.loads(files[MANIFEST])["controls"] if each["id"] == "CC8.1"]
+    assert (packed["dispositions"]["open"], packed["overdue"]) == (1, 1)
+    assert "overdue, open again: accepted, until" in files["report.html"].decode()
+    assert verified(files, vkey).result == PROVED
 
 
 @pytest.mark.parametrize(("role", "may"), [("auditor", False), ("sre", False), ("compliance-officer", True)])
