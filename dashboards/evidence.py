@@ -145,6 +145,11 @@ def _check() -> None:
     checked = desk.evidence.check_pack(
         file.getvalue(), fingerprint.strip(), [witness.strip()] if witness.strip() else []
     )
+    if checked.losses and checked.result != "broken":
+        st.error(
+            f"The pack says of its own records: {checked.losses}. Its findings rest on the records that are left: ask the operator why.",
+            icon=":material/gpp_bad:",
+        )
     if checked.result == "proved":
         st.success(
             "Proved: every file is as it was signed, and each sampled record stands in a sealed log.",

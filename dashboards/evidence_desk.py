@@ -62,10 +62,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckedPack:
-    """What became of an evidence pack: `proved`, `broken` or `not established`, and everything that does not fit."""
+    """What became of an evidence pack: `proved`, `broken` or `not established`, and everything that does not fit.
+
+    `losses` is what the pack says of its own records that do not fit their seals.
+    """
 
     result: str
     lines: tuple[str, ...] = ()
+    losses: str = ""
 
 
 @dataclass(frozen=True)

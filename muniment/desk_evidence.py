@@ -13,6 +13,7 @@ from governance.access import Action
 from governance.controls.population import REQUIRED
 from governance.evidence.assessment import Assessed, Assessment, Listed
 from governance.evidence.decisions import Disposed, Disposition, ExceptionId
+from governance.evidence.grounds import losses_text
 from governance.evidence.report_changes import moment
 from governance.evidence.standalone import verify_pack
 from muniment.adopting import adoption_of
@@ -87,7 +88,8 @@ class LakeEvidence:
         """As `EvidenceDesk.check_pack`: nothing of the lake is read."""
         verdict = verify_pack(io.BytesIO(pack), (), [fingerprint] if fingerprint else [], witness_keys)
         said = [f"{count:,} {what} checked" for what, count in verdict.checked.items()]
-        return CheckedPack(verdict.result, (*said, *verdict.problems, *verdict.witnessed, *verdict.unwitnessed))
+        lines = (*said, *verdict.problems, *verdict.witnessed, *verdict.unwitnessed)
+        return CheckedPack(verdict.result, lines, losses_text(verdict.losses))
 
 
 def _findings(assessed: Assessed) -> list[Finding]:

@@ -10,6 +10,7 @@ from governance.access import Action
 from governance.controls.framework import Controls
 from governance.evidence.assessment import Assessed, assess
 from governance.evidence.files import Ground, Place, manifest_of, note_text, pack_files, proof_places
+from governance.evidence.grounds import losses_of, losses_text
 from governance.evidence.sealed import fingerprint, parse_vkey
 from governance.evidence.standalone import MANIFEST, NOTE, Verdict, canonical_zip, verify_pack
 from muniment.assessing import check_period, find_framework, read_controls
@@ -39,12 +40,13 @@ _ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class BuiltPack:
-    """A pack in its place: SHA-256 of the file, the findings, and what could not be proved."""
+    """A pack in its place: SHA-256 of the file, the findings, what could not be proved, and what of its records does not fit, in words."""
 
     file: Path
     sha256: str
     assessed: Assessed
     problems: tuple[str, ...]
+    losses: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""
@@ -53,6 +55,7 @@ class BuiltPack:
             "sha256": self.sha256,
             "findings": self.assessed.to_json()["controls"],
             "problems": list(self.problems),
+            "losses": self.losses,
         }
 
 
@@ -127,7 +130,8 @@ def build_pack(
             f"{out}: records were deleted while the pack was built: expected the same records from beginning to end",
             hint="build it again",
         )
-    return BuiltPack(out, digest, assessed, tuple(f"{place}: {why}" for place, why in sorted(problems.items())))
+    said = tuple(f"{place}: {why}" for place, why in sorted(problems.items()))
+    return BuiltPack(out, digest, assessed, said, losses_text(losses_of(dict(ground.completeness))))
 
 
 def _documents(context: CommandContext) -> frozenset[str]:

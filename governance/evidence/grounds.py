@@ -75,6 +75,39 @@ def check_heads(
     return heads, problems
 
 
+def losses_of(completeness: dict[str, Any]) -> dict[str, int]:
+    """What an account of records says that does not fit, by kind: `missing`, `altered`, and whatever else was found; empty where all fits."""
+    found = {name: sum(log[name] for log in completeness["logs"]) for name in ("missing", "altered")}
+    for each in (each for log in completeness["logs"] for each in log["findings"]):
+        if each["kind"] not in ("missing", "altered"):
+            found[each["kind"]] = found.get(each["kind"], 0) + 1
+    found = {name: count for name, count in found.items() if count}
+    # a log that vanished stands in no account of a log
+    return found or ({"broken": 1} if completeness["result"] == "broken" else {})
+
+
+def losses_text(losses: dict[str, int]) -> str:
+    """The same in words."""
+    if "broken" in losses:
+        return "its records do not fit their seals"
+    return ", ".join(f"{count:,} {name}" for name, count in losses.items())
+
+
+def check_account(completeness: dict[str, Any]) -> list[str]:
+    """Check that an account that names what does not fit says that it is broken, and that its figures add up; returns what does not."""
+    problems = [
+        f"{COMPLETENESS}: log {log['shard']}: expected {log['size']:,} record numbers accounted for, got "
+        f"{log['present'] + log['purged'] + log['missing']:,}"
+        for log in completeness["logs"]
+        if log["present"] + log["purged"] + log["missing"] < log["size"] and not log["findings"]
+    ]
+    if losses_of(completeness) and completeness["result"] != "broken":
+        problems.append(
+            f"{COMPLETENESS}: expected the result broken where something is missing or altered, got another"
+        )
+    return problems
+
+
 def head_of(note: bytes, origin: str, keys: list[tuple[str, bytes]]) -> Head:
     """Size and root that a checkpoint of a log tells.
 

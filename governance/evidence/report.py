@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from governance.controls.evaluating import Outcome, State
 from governance.controls.population import REQUIRED
 from governance.evidence.assessment import Assessed, Assessment
+from governance.evidence.grounds import losses_of, losses_text
 from governance.evidence.report_changes import changes, comparison, decided, mark, moment
 from governance.evidence.typeset import typeset
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND, utc_text
@@ -53,7 +54,8 @@ def html_report(assessed: Assessed, ground: "Ground") -> str:
         f"<h1>{_e(data['title'])}</h1><p>{_e(data['note'])}</p>"
         f"<p>Tenant <b>{_e(data['tenant'])}</b>, lake {_e(data['lake'])}, {_e(data['from'])} to {_e(data['to'])} (end not included). "
         f"Computed from records received up to {_e(data['as_of'])}.</p>"
-        f"<p class='trust'>{_e(data['trust'])}<br>Fingerprint of the key: <code>{_e(data['fingerprint'])}</code></p>"
+        + (f"<p class='bad'><b>{_e(data['losses'])}</b></p>" if data["losses"] else "")
+        + f"<p class='trust'>{_e(data['trust'])}<br>Fingerprint of the key: <code>{_e(data['fingerprint'])}</code></p>"
         f"<h2>Summary</h2><table><tr><th>Control</th><th>Title</th><th>Finding</th><th>Figure</th></tr>{rows}</table>"
         f"{_html_comparison(data['comparison'])}<h2>Is anything missing?</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
         + "".join(map(_html_control, data["controls"]))
@@ -74,6 +76,7 @@ def report_data(assessed: Assessed, ground: "Ground") -> dict[str, Any]:
         "as_of": moment(ground.as_of_unix_nano),
         "fingerprint": ground.fingerprint,
         "trust": trust(ground),
+        "losses": losses(ground),
         "completeness": completeness_lines(ground),
         "holds": len(ground.holds),
         "certificates": len(ground.certificates),
@@ -100,6 +103,17 @@ def trust(ground: "Ground") -> str:
     return (
         f"An independent witness ({name}) cosigned the seals, last on {moment(seconds * NANOS_PER_SECOND)}: the operator cannot rewrite "
         f"what came before unseen. {_vouched(ground)} Check it with the witness's key, got from the witness."
+    )
+
+
+def losses(ground: "Ground") -> str:
+    """What the first page says where records do not fit their seals; empty where all do."""
+    found = losses_of(dict(ground.completeness))
+    if not found:
+        return ""
+    return (
+        f"This system says of its own records: {losses_text(found)}. Findings rest on the records that are left. See “Is anything missing?” "
+        "and completeness.json."
     )
 
 

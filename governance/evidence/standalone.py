@@ -7,8 +7,11 @@ Needs Python 3.9 or newer and the package `cryptography`, nothing else: no netwo
 your own, since a pack that was tampered with may hold another.
 
 What is checked: the signature over the manifest, by a key that you bring; every file against the manifest, and that no other is
-there; of each control the size of its population, its exceptions, its finding, that the sample is the one that the seed draws,
+there; that the account of records adds up; of each control the size of its population, its exceptions, its finding, that the sample is the one that the seed draws,
 and for each record of the sample the proof that it stands in a sealed log under the same key.
+
+What is proved is that the pack is what was signed. A pack whose own account names records that are missing or altered is proved all
+the same, says so in its first line, and names them in `losses` of the verdict.
 
 Exit codes: 0 proved, 1 something does not fit, 2 usage, 4 not established (no key was brought, or no witness
 cosigned a log whose key was).
@@ -29,7 +32,18 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from governance.evidence.cosigned import WITNESSED, check_witnessed
 from governance.evidence.decided import DECISIONS, check_decided, check_decisions
-from governance.evidence.grounds import Head, check_finding, check_heads, check_manifest, check_note, check_places
+from governance.evidence.grounds import (
+    COMPLETENESS,
+    Head,
+    check_account,
+    check_finding,
+    check_heads,
+    check_manifest,
+    check_note,
+    check_places,
+    losses_of,
+    losses_text,
+)
 from governance.evidence.sealed import COSIGNATURE, ED25519, PackError, check_proof, fingerprint, is_signed, parse_vkey
 
 if TYPE_CHECKING:
@@ -48,7 +62,10 @@ _MOST_CHARACTERS = 2**31 - 1
 
 @dataclass
 class Verdict:
-    """What was found: the answer, everything that does not fit, and what was checked."""
+    """What was found: the answer, everything that does not fit, and what was checked.
+
+    `losses` is what the pack says of its own records: how many are missing, altered and so on.
+    """
 
     result: str
     problems: list[str] = field(default_factory=list)
@@ -56,11 +73,21 @@ class Verdict:
     fingerprints: list[str] = field(default_factory=list)
     witnessed: list[str] = field(default_factory=list)
     unwitnessed: list[str] = field(default_factory=list)
+    losses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """The answer in a line: first whether the pack is what was signed, then what it says of its own records."""
+        if not self.losses or self.result == BROKEN:
+            return self.result
+        is_signed = "the pack is what was signed; but " if self.result == PROVED else ""
+        return f"{self.result}: {is_signed}it says of its own records: {losses_text(self.losses)}"
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""
         return {
             "result": self.result,
+            "losses": self.losses,
             "problems": self.problems,
             "checked": self.checked,
             "fingerprints": self.fingerprints,
@@ -193,7 +220,9 @@ def _verify(
         verdict.problems.append(f"{NOTE}: {wrong}")
     _check_files(archive, manifest, names, verdict)
     heads, problems = check_heads(archive.read, manifest, trusted)
-    verdict.problems += check_manifest(manifest) + problems
+    account = json.loads(archive.read(COMPLETENESS))
+    verdict.losses = losses_of(account)
+    verdict.problems += check_manifest(manifest) + problems + check_account(account)
     sealed = _Sealed(archive, manifest, trusted, heads)
     controls = manifest["controls"]
     proofs = 0
@@ -339,7 +368,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{given.pack}: expected an evidence pack, got no file")
     verdict = verify_pack(Path(given.pack), keys, given.fingerprint, witness_keys)
     out = [
-        f"{verdict.result}: {verdict.checked}" if verdict.checked else verdict.result,
+        verdict.headline,
+        *(
+            [f"  checked: {', '.join(f'{count:,} {what}' for what, count in verdict.checked.items())}"]
+            if verdict.checked
+            else []
+        ),
         *(f"  {problem}" for problem in verdict.problems),
         *(f"  {line}" for line in (*verdict.witnessed, *verdict.unwitnessed)),
     ]

@@ -64,6 +64,10 @@ def build(
         return
     for each in built.assessed.assessments:
         print_assessment(each)
+    if built.losses:
+        notes.print(
+            f"the records do not fit their seals: {built.losses}", style="bold red", markup=False, soft_wrap=True
+        )
     for problem in built.problems:
         notes.print(f"not proved: {problem}", markup=False, soft_wrap=True)
     console.print(f"written to {out}, SHA-256 {built.sha256}", markup=False, soft_wrap=True)
@@ -93,7 +97,11 @@ def verify(
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Check a pack offline. Exit code 0 proved, 1 something was changed, 4 not established: no key was brought, or no witness cosigned."""
+    """Check a pack offline. Exit code 0 proved, 1 something was changed, 4 not established: no key was brought, or no witness cosigned.
+
+    What is proved is that the pack is what was signed: where it says of its own records that some are missing or altered, the first
+    line says so too, and `losses` of --json.
+    """
     from governance.evidence.standalone import EXIT_CODES, NOT_ESTABLISHED, PROVED
     from muniment.evidence import check_pack
     from warehouse.ledger.cosignature import WitnessVerifier
@@ -106,9 +114,10 @@ def verify(
         print_json(found.to_json())
     else:
         style = "bold green" if found.result == PROVED else "bold" if found.result == NOT_ESTABLISHED else "bold red"
-        console.print(f"[{style}]{found.result}[/]", end="")
+        console.print(plain_text(found.headline), style="bold red" if found.losses else style, soft_wrap=True)
         checked: dict[str, Any] = found.checked
-        console.print(": " + ", ".join(f"{count:,} {what}" for what, count in checked.items()) if checked else "")
+        if checked:
+            console.print("  checked: " + ", ".join(f"{count:,} {what}" for what, count in checked.items()))
         for problem in found.problems:
             console.print(f"  {plain_text(problem)}", markup=False, soft_wrap=True)
         for line in (*found.witnessed, *found.unwitnessed):
