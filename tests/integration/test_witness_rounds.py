@@ -23,12 +23,15 @@ from muniment.wiring import command_context
 from muniment.witness_rounds import witness_status
 from tests.commands import run_command
 from tests.processes import ForkedProcess, start_muniment
+from tests.rows import read_table
 from warehouse.clock import system_clock
+from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import Checkpoint, open_checkpoint, read_unverified, sign_checkpoint
 from warehouse.ledger.cosignature import WitnessVerifier, cosignatures
 from warehouse.ledger.log_tiles import LogTiles
 from warehouse.ledger.signing import read_signing_keys
 from warehouse.local_socket import call_local_socket
+from warehouse.names import LAKE_TENANT
 
 WAIT_SECONDS = 60
 LAKE_NAME = "e2e"
@@ -142,8 +145,19 @@ class Stage:
         return found
 
     def is_up_to_date(self, logs=1):
+        """Whether the heads of all tenants' logs are on record, and the logs of `_lake` are cosigned with that record."""
+        if not self.has_heads():
+            return None
         status = self.status()
         return status if status.logs >= logs and status.logs_behind == 0 else None
+
+    def has_heads(self):
+        checkpoints = [read_unverified(file.read_bytes()) for file in self.lake.glob("ledger/*/*/checkpoint")]
+        wanted = {each.origin: each.size for each in checkpoints if f"/{LAKE_TENANT}/" not in each.origin}
+        events = read_table(Lake(self.lake), "audit_events").to_pylist() if wanted else []
+        heads = [json.loads(event["attributes"])["heads"] for event in events if event["event_name"] == "log.heads"]
+        told = [(origin, size) for each in heads for origin, size, _ in each]
+        return all(max((size for of, size in told if of == origin), default=0) >= wanted[origin] for origin in wanted)
 
 
 @pytest.fixture

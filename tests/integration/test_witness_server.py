@@ -65,7 +65,7 @@ class SmallLog:
 
     def client(self, url, verifier):
         return WitnessClient(
-            WitnessEndpoint(url, verifier), CosignatureStore(self.lake, [verifier]), timeout_seconds=20
+            WitnessEndpoint(url, verifier), CosignatureStore(self.lake, [verifier]), timeout_seconds=60
         )
 
 
@@ -86,7 +86,7 @@ class Served:
         self.url = f"http://127.0.0.1:{self.server.port}"
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         try:
             connection.request(method, path, body=body)
             response = connection.getresponse()
@@ -102,7 +102,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path):
     """A witness that listens on a free port."""
-    made = Served(tmp_path / "state", body_seconds=0.5)
+    made = Served(tmp_path / "state")
     yield made
     made.stop()
 
@@ -143,12 +143,16 @@ def test_statuses_on_the_wire(served, log):
         assert served.ask(method, path, body)[0] == expected, (method, path)
 
 
-def test_stalled_body(served):
+def test_stalled_body(tmp_path):
     """A body that does not arrive is given up, and the witness goes on."""
-    with socket.create_connection(("127.0.0.1", served.server.port), timeout=20) as connection:
-        connection.sendall(b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: 100\r\n\r\nold 0")
-        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
-    assert served.ask("GET", "/")[0] == 404
+    served = Served(tmp_path / "state", body_seconds=0.5)
+    try:
+        with socket.create_connection(("127.0.0.1", served.server.port), timeout=60) as connection:
+            connection.sendall(b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: 100\r\n\r\nold 0")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert served.ask("GET", "/")[0] == 404
+    finally:
+        served.stop()
 
 
 def test_failure_is_answered_and_told(served, log, monkeypatch):
@@ -250,7 +254,7 @@ def test_tls(tmp_path, log):
     served = Served(tmp_path / "state", tls_files=(str(certificate), str(key)))
     try:
         context = ssl.create_default_context(cafile=certificate)
-        connection = http.client.HTTPSConnection("127.0.0.1", served.server.port, timeout=20, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", served.server.port, timeout=60, context=context)
         connection.request("POST", "/add-checkpoint", body=log.request())
         assert connection.getresponse().status == HTTPStatus.OK
         connection.close()

@@ -113,9 +113,10 @@ class Witness:
             request, checkpoint = self._check(body)
             with self._lock(checkpoint.origin):
                 answer = self._cosign(request, checkpoint)
+                # under the lock: what is told stands in the order in which it was stored
+                self._say(f"{answer.status.value} {checkpoint.origin} size {checkpoint.size}")
         except _RefusedError as exc:
             return exc.answer
-        self._say(f"{answer.status.value} {checkpoint.origin} size {checkpoint.size}")
         return answer
 
     def last_checkpoint(self, origin_hash: str) -> bytes | None:

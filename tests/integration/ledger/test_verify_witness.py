@@ -11,6 +11,7 @@ from warehouse.ledger.cosignature import WitnessSigner
 from warehouse.ledger.keeper import CHECKPOINT_FILE
 from warehouse.ledger.note import add_signatures
 from warehouse.ledger.verify import Seen, read_seen, update_seen
+from warehouse.ledger.verify.files import live_files
 from warehouse.ledger.verify.witnesses import WITNESSED_FILE
 
 COSIGNED_SECONDS = 1_800_000_000
@@ -78,6 +79,22 @@ def test_what_came_after_the_round_is_newer_and_nothing_else(growing, witnesses,
     assert (findings(report), report.result.value) == ([], "proved")
     assert witnessed(report)["_lake/main"] == ("witnessed", 2)
     assert {log.tenant: log.size for log in report.logs}["_lake"] == 3
+
+
+def test_a_round_in_the_middle_of_a_run_is_no_contradiction(growing, witnesses, findings, monkeypatch):
+    """A log that grows and is cosigned after the run read its checkpoint was not cut: the run is about what it read."""
+    round_of(growing, witnesses[:1])
+
+    def list_late(lake):
+        growing.write(growing.rows.whole_batch("late", 5))
+        round_of(growing, witnesses[:1])
+        return live_files(lake)
+
+    monkeypatch.setattr("warehouse.ledger.verify.run.live_files", list_late)
+    report = verify(growing, witnesses, 1)
+    assert (findings(report), report.result.value) == ([], "proved")
+    assert witnessed(report)["_lake/main"] == ("witnessed", 2)
+    assert witnessed(report)["acme/main"] == ("witnessed", 720)
 
 
 def test_a_second_log_of_the_lake_is_vouched_for_by_the_first(growing, witnesses, findings):

@@ -22,7 +22,7 @@ from warehouse.ledger.verify.pool import TaskPool
 from warehouse.ledger.verify.row_pass import scan_partitions
 from warehouse.ledger.verify.scan import LogView, ScanResult
 from warehouse.ledger.verify.state import Evidence, LogState
-from warehouse.ledger.verify.witnesses import Cosigned, read_cosigned
+from warehouse.ledger.verify.witnesses import Cosigned
 from warehouse.marks import read_marks
 from warehouse.names import LAKE_TENANT
 
@@ -40,7 +40,6 @@ class Group:
         """Verify these tenants' files; what was found goes into the job's report unless it is stopped."""
         job = self.job
         self.states = {name: LogState(head, job.since(head)) for name, head in self.heads.items()}
-        self._read_cosigned()
         self._check_entries(pool)
         for rows in scan_partitions(job, pool, [file for file in files if file.table != CONTENTS], self._views(files)):
             self._take(rows)
@@ -58,12 +57,6 @@ class Group:
         self._judge(excuses)
 
     # -- entries
-
-    def _read_cosigned(self) -> None:
-        for name, state in self.states.items():
-            if name.tenant == LAKE_TENANT and self.job.options.witness_keys:
-                cosigned = read_cosigned(state.head.folder, state.head.origin, self.job.options.witness_keys)
-                self.job.cosigned[name] = cosigned
 
     def _known_sizes(self, name: LogName, told: Sequence[Mapping[str, Checkpoint]]) -> list[int]:
         """Sizes at which this log's root is known from elsewhere, as far as that was read already."""

@@ -91,9 +91,14 @@ def log_names(lake: Lake) -> list[LogName]:
     return [LogName(tenant.name, log.name) for tenant in tenants for log in sorted(tenant.iterdir()) if log.is_dir()]
 
 
+def log_folder(lake: Lake, name: LogName) -> Path:
+    """Where a log's checkpoint and tiles lie."""
+    return lake.path / "ledger" / name.tenant / name.shard
+
+
 def read_head(lake: Lake, lake_name: str, name: LogName, keys: LogKeys) -> Head:
     """Read a log's checkpoint and check its signatures."""
-    folder = lake.path / "ledger" / name.tenant / name.shard
+    folder = log_folder(lake, name)
     origin = log_origin(lake_name, name.tenant, name.shard)
     try:
         note = (folder / CHECKPOINT_FILE).read_bytes()

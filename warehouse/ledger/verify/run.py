@@ -1,7 +1,8 @@
 """The verification of a lake: which logs and files are looked at, and in which order.
 
-The order makes a run beside a live collector sound. Checkpoints are read first and files listed after them, so each row that
-a checkpoint promises is among the files. Rows above the checkpoint are judged last, against marks and checkpoints read again.
+The order makes a run beside a live collector sound. What witnesses cosigned is read first, checkpoints after it, so no log is
+smaller than its witnesses say because it grew meanwhile. Files are listed after the checkpoints, so each row that one promises is
+among them. Rows above the checkpoint are judged last, against marks and checkpoints read again.
 
 The logs of `_lake` come first: purges, restores, rotations and heads of the others are told there. The other tenants follow in
 groups, so that what is held at a time stays below a bit an index of one group.
@@ -10,14 +11,15 @@ groups, so that what is held at a time stays below a bit an index of one group.
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from warehouse.lake import Lake
-from warehouse.ledger.checkpoint import split_origin
+from warehouse.ledger.checkpoint import log_origin, split_origin
 from warehouse.ledger.listening import gaps
 from warehouse.ledger.verify.files import TableFile, live_files
 from warehouse.ledger.verify.group import Group, told_names
-from warehouse.ledger.verify.heads import Head, LogKeys, LogName, log_names, promised_sizes, read_head
+from warehouse.ledger.verify.heads import Head, LogKeys, LogName, log_folder, log_names, promised_sizes, read_head
 from warehouse.ledger.verify.job import Job, Progress, VerifyOptions
 from warehouse.ledger.verify.pool import TaskPool
 from warehouse.ledger.verify.report import VerifyReport
+from warehouse.ledger.verify.witnesses import Cosigned, read_cosigned
 from warehouse.names import LAKE_TENANT
 
 GROUP_ENTRIES = 200_000_000
@@ -48,7 +50,9 @@ def verify_lake(
 def _verify(job: Job, pool: TaskPool) -> VerifyReport:
     """Verify group after group."""
     keys = LogKeys(job.options.vkeys, job.lake_name)
-    heads = {name: read_head(job.lake, job.lake_name, name, keys) for name in _names(job)}
+    names = _names(job)
+    job.cosigned.update(_cosigned(job, names))
+    heads = {name: read_head(job.lake, job.lake_name, name, keys) for name in names}
     files = [file for file in live_files(job.lake) if job.is_wanted(file.tenant)]
     job.total = sum(head.size - job.since(head) for head in heads.values()) + sum(file.rows for file in files)
     for group in _groups(heads, files, lambda: told_names(job, keys)):
@@ -71,6 +75,19 @@ def _names(job: Job) -> list[LogName]:
         if lake_name == job.lake_name:
             names.add(LogName(tenant, shard))
     return sorted(name for name in names if job.is_wanted(name.tenant))
+
+
+def _cosigned(job: Job, names: Sequence[LogName]) -> dict[LogName, Cosigned]:
+    """What the witnesses that the verifier brought say of the logs of `_lake`."""
+    if not job.options.witness_keys:
+        return {}
+    return {
+        name: read_cosigned(
+            log_folder(job.lake, name), log_origin(job.lake_name, name.tenant, name.shard), job.options.witness_keys
+        )
+        for name in names
+        if name.tenant == LAKE_TENANT
+    }
 
 
 def _groups(
