@@ -4,6 +4,7 @@ Invariant: what was started is a process group of its own, and no process of it 
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -19,13 +20,27 @@ from typing import IO
 START_SECONDS = 180
 _POLL_SECONDS = 0.1
 _END_SECONDS = 10
+_FIRST_PORT = 20_000
+_PORTS = 12_000
+_PORTS_A_PROCESS = 97
+_given = itertools.count()
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on now, and that nobody is given by chance before it is listened on.
+
+    The system gives ports from 32768 on by itself, to connections too: one of those may be taken between this and its use, and
+    who knocks at it before may even be connected to itself. Processes begin at places of their own, and go on from there.
+
+    Raises:
+        OSError: not one of the ports is free.
+    """
+    for _ in range(_PORTS):
+        port = _FIRST_PORT + (os.getpid() * _PORTS_A_PROCESS + next(_given)) % _PORTS
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"expected a free port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1}, got none")
 
 
 def wait_until_answers(url: str, process: subprocess.Popen[bytes]) -> None:

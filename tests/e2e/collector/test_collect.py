@@ -16,6 +16,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from benchmarks.loopback import free_port
+
+EXPORT_SECONDS = 60
+"""How long an exporter keeps trying: its own 10 s are short for two retries on a busy machine."""
+
 
 def send_with(exporter, names):
     provider = TracerProvider(resource=Resource({"service.name": "e2e"}))
@@ -33,14 +38,18 @@ def test_real_exporters_over_both_protocols_end_in_sql(lake):
     """Spans of the SDK's own exporters, gRPC and HTTP, can be queried with who sent them."""
     collector = lake.collect(forked=False)
     send_with(
-        HttpExporter(f"http://127.0.0.1:{collector.http_port}/v1/traces", headers={"x-api-key": lake.key}), ["by-http"]
+        HttpExporter(
+            f"http://127.0.0.1:{collector.http_port}/v1/traces", headers={"x-api-key": lake.key}, timeout=EXPORT_SECONDS
+        ),
+        ["by-http"],
     )
     send_with(
         GrpcExporter(
-            f"http://127.0.0.1:{collector.grpc_port}", headers={"authorization": f"Bearer {lake.key}"}, insecure=True
+            f"http://127.0.0.1:{collector.grpc_port}", headers={"authorization": f"Bearer {lake.key}"}, insecure=True,
+            timeout=EXPORT_SECONDS,
         ),
         ["by-grpc"],
-    )
+    )  # fmt: skip
     collector.flush()
     rows = lake.sql("select name, operation, request_model, recorded_by, peer, tenant_id from spans order by name")
     assert [row["name"] for row in rows] == ["by-grpc", "by-http"]
@@ -136,7 +145,9 @@ def test_connection_cut_between_fsync_and_ack_does_not_double(lake):
     """A real exporter that lost the answer sends again; the records are there once."""
     collector = lake.collect()
     proxy = CuttingProxy(collector.http_port, cuts=2)
-    exporter = HttpExporter(f"http://127.0.0.1:{proxy.port}/v1/traces", headers={"x-api-key": lake.key})
+    exporter = HttpExporter(
+        f"http://127.0.0.1:{proxy.port}/v1/traces", headers={"x-api-key": lake.key}, timeout=EXPORT_SECONDS
+    )
     send_with(exporter, ["once"])
     assert proxy.cuts == 0
     collector.flush()
@@ -195,12 +206,12 @@ def check_kill_rounds(lake, spans, rounds):
         current["collector"] = lake.collect()
         parts = lake.sql("select name, count(*) as n from spans group by name having count(*) <> 8")
         assert parts == [], "a reader saw a part of a batch"
+    wait_for(lambda: len(acked), lambda count: count > rounds)
     stop.set()
     for thread in threads:
         thread.join()
     current["collector"].flush()
     counts = {row["name"]: row["n"] for row in lake.sql("select name, count(*) as n from spans group by name")}
-    assert len(acked) > rounds
     assert {batch: counts.get(batch) for batch in acked} == dict.fromkeys(acked, 8)
     assert set(counts.values()) == {8}
     gaps = lake.sql(
@@ -272,10 +283,7 @@ def test_stop_commits_what_was_acknowledged(lake, spans):
 
 def test_up_runs_the_collector_and_stops_it(lake, tmp_path):
     """`muniment up` runs the receivers, restarts them when they die, and ends them on SIGTERM."""
-    ports = []
-    for _ in range(2):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            ports.append(free.getsockname()[1])
+    ports = [free_port(), free_port()]
     settings = lake.path / "muniment.yaml"
     content = yaml.safe_load(settings.read_text()) | {"receivers": {"http_port": ports[0], "grpc_port": ports[1]}}
     content |= {name: {"enabled": False} for name in ("dagster", "dashboards")}
@@ -314,7 +322,7 @@ def alive(pid):
     return True
 
 
-def wait_for(attempt, good, seconds=40):
+def wait_for(attempt, good, seconds=120):
     """Try until the answer is good; the last answer is returned or shown."""
     deadline = time.monotonic() + seconds
     while True:

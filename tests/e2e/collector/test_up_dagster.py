@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import socket
 import sys
 import time
 
@@ -11,17 +10,10 @@ import psutil
 import pytest
 import yaml
 
+from benchmarks.loopback import free_port
 from pipelines.state import scheduler_state
 
 TICK_SECONDS = 500
-
-
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 def processes_of(lake):
@@ -60,10 +52,11 @@ def ask(port, query):
 @pytest.fixture
 def up(lake, tmp_path):
     """`muniment up` on free ports: the process, and Dagster's port."""
-    http_port, grpc_port, port = free_ports(3)
+    http_port, grpc_port, port, pages_port = (free_port() for _ in range(4))
     file = lake.path / "muniment.yaml"
     settings = yaml.safe_load(file.read_text())
     settings |= {"receivers": {"http_port": http_port, "grpc_port": grpc_port}, "dagster": {"port": port}}
+    settings |= {"dashboards": {"port": pages_port}}
     file.write_text(yaml.safe_dump(settings))
     process = lake.start([sys.executable, "-m", "muniment", "up", "--lake", str(lake.path)], tmp_path / "up.log")
     yield process, port
