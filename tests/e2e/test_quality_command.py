@@ -11,12 +11,23 @@ from tests.template import init_lake
 SECOND = 1_000_000_000
 
 
-def request(*tokens):
+@pytest.fixture
+def now():
+    """The time of a test's records: one, so that they are of one day though the clock passes its midnight."""
+    return time.time_ns()
+
+
+def day_of(instant):
+    """The options that name a day of acme by one of its instants."""
+    return ("--tenant", "acme", "--day", time.strftime("%Y-%m-%d", time.gmtime(instant // SECOND)))
+
+
+def request(now, *tokens):
     """An OTLP request with a span of now for each number of input tokens."""
     made = [
         {
             "traceId": f"{number:032x}", "spanId": f"{number:016x}", "name": "chat model",
-            "startTimeUnixNano": str(time.time_ns()), "endTimeUnixNano": str(time.time_ns() + SECOND),
+            "startTimeUnixNano": str(now), "endTimeUnixNano": str(now + SECOND),
             "attributes": [
                 {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
                 {"key": "gen_ai.usage.input_tokens", "value": {"intValue": str(value)}},
@@ -41,13 +52,12 @@ def muniment(tmp_path, capfd):
     return command
 
 
-def test_a_day_is_checked_and_shown(muniment, tmp_path):
+def test_a_day_is_checked_and_shown(muniment, now, tmp_path):
     """Never checked is not established; a record that is not as it should be makes the exit code 1 and is named with its sender."""
-    today = time.strftime("%Y-%m-%d", time.gmtime())
-    which = ("--tenant", "acme", "--day", today)
+    which = day_of(now)
     assert muniment("quality", "show", *which)[0] == 4
     file = tmp_path / "spans.json"
-    file.write_text(json.dumps(request(5, 200_000_000)))
+    file.write_text(json.dumps(request(now, 5, 200_000_000)))
     assert muniment("import", file, "--tenant", "acme")[0] == 0
     code, out, _ = muniment("quality", "run", *which)
     assert code == 1
@@ -65,11 +75,11 @@ def test_a_day_is_checked_and_shown(muniment, tmp_path):
     assert "input_tokens" in named["sql"]
 
 
-def numbered(*numbers):
+def numbered(now, *numbers):
     """An OTLP request with an audit event of now for each number of a stream."""
     made = [
         {
-            "timeUnixNano": str(time.time_ns()), "eventName": "workflow.started",
+            "timeUnixNano": str(now), "eventName": "workflow.started",
             "attributes": [
                 {"key": "audit.actor.id", "value": {"stringValue": "buyer"}},
                 {"key": "audit.outcome", "value": {"stringValue": "success"}},
@@ -84,21 +94,21 @@ def numbered(*numbers):
     return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": made}]}]}
 
 
-def test_completeness_is_unmeasured_complete_or_not(muniment, tmp_path):
+def test_completeness_is_unmeasured_complete_or_not(muniment, now, tmp_path):
     """Without counters nothing is established (4); numbers without a gap are complete (0); a gap is missing (1), with its sender and rows."""
-    which = ("--tenant", "acme", "--day", time.strftime("%Y-%m-%d", time.gmtime()))
+    which = day_of(now)
     command = ("quality", "completeness", *which, "--grace-minutes", "0")
     assert muniment(*command)[0] == 4
     file = tmp_path / "records.json"
-    file.write_text(json.dumps(request(5)))
+    file.write_text(json.dumps(request(now, 5)))
     assert muniment("import", file, "--tenant", "acme")[0] == 0
     code, out, _ = muniment(*command)
     assert code == 4
     assert "not measured: no counters; 1 came" in out
-    file.write_text(json.dumps(numbered(0, 1)))
+    file.write_text(json.dumps(numbered(now, 0, 1)))
     assert muniment("import", file, "--tenant", "acme")[0] == 0
     assert muniment(*command)[0] == 0
-    file.write_text(json.dumps(numbered(4)))
+    file.write_text(json.dumps(numbered(now, 4)))
     assert muniment("import", file, "--tenant", "acme")[0] == 0
     code, out, _ = muniment(*command)
     assert code == 1
@@ -121,12 +131,11 @@ def test_completeness_is_unmeasured_complete_or_not(muniment, tmp_path):
     assert outcomes["completeness-spans-counted"] == "unmeasured"
 
 
-def test_suites_are_run_when_asked_for(muniment, tmp_path):
+def test_suites_are_run_when_asked_for(muniment, now, tmp_path):
     """Beside the counts of every record those of the sample are shown, each with how it looked; `run` alone shows what it counted."""
-    today = time.strftime("%Y-%m-%d", time.gmtime())
-    which = ("--tenant", "acme", "--day", today)
+    which = day_of(now)
     file = tmp_path / "spans.json"
-    file.write_text(json.dumps(request(5, 200_000_000)))
+    file.write_text(json.dumps(request(now, 5, 200_000_000)))
     assert muniment("import", file, "--tenant", "acme")[0] == 0
     code, out, err = muniment("quality", "run", *which, "--suites", "--json")
     assert (code, err) == (1, "")

@@ -1,7 +1,6 @@
 """A Dagster instance with the settings of `muniment up`, and lakes with records on chosen days."""
 
 import contextlib
-import datetime as dt
 import io
 import json
 import shutil
@@ -14,6 +13,7 @@ from muniment.cli.app import run
 from pipelines.definitions import make_definitions
 from pipelines.home import instance_settings
 from pipelines.lake import LakeResource
+from tests.days import YESTERDAY, unix_nano
 from tests.template import copy_lake, init_lake
 
 SECOND = 1_000_000_000
@@ -44,7 +44,7 @@ def instance(made_home, tmp_path, monkeypatch):
 
 def request(day, count, tokens, operation):
     """An OTLP request with that many spans of an agent, from eight in the morning of a day on."""
-    start = int(dt.datetime.combine(day, dt.time(8), dt.UTC).timestamp()) * SECOND
+    start = unix_nano(day, 8)
     spans = [
         {
             "traceId": f"{day.toordinal():016x}{number + 1:016x}", "spanId": f"{number + 1:016x}", "name": "invoke_agent a",
@@ -109,7 +109,7 @@ def first_lake(tmp_path_factory):
         if file.name not in RULES:
             file.unlink()
     assert made.muniment("policy", "apply", "incidents", "--yes")[0] == 0
-    made.add("acme", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
+    made.add("acme", YESTERDAY)
     return made
 
 

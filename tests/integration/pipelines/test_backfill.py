@@ -8,10 +8,10 @@ import pytest
 
 from pipelines.history import BY_COMMAND, fail_lost_runs
 from pipelines.home import instance_home
+from tests.days import TODAY
 from warehouse.lake import find_lake
 from warehouse.locks import FileLock
 
-TODAY = dt.datetime.now(dt.UTC).date()
 LAST = TODAY.replace(day=1) - dt.timedelta(days=1)
 FIRST = LAST.replace(day=1)
 DAYS = [FIRST, LAST]

@@ -1,6 +1,5 @@
 """The daemon itself: it ticks, the sensor asks, runs come and end, and the day's assets are fresh."""
 
-import datetime as dt
 import os
 import signal
 import subprocess
@@ -10,9 +9,9 @@ import dagster as dg
 import pytest
 
 from pipelines.home import ready_home
+from tests.days import YESTERDAY
 from warehouse.lake import find_lake
 
-YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 SECONDS = 400
 
 

@@ -14,13 +14,12 @@ from pipelines.errors import JobError
 from pipelines.jobs import SuiteResult
 from pipelines.lake import LakeResource
 from pipelines.quality.suites import METHOD
+from tests.days import TODAY, YESTERDAY
 from tests.processes import start_code
 from warehouse.commit import open_stores
 from warehouse.lake import find_lake
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
 
-TODAY = dt.datetime.now(dt.UTC).date()
-YESTERDAY = TODAY - dt.timedelta(days=1)
 WAIT_SECONDS = 120
 ASSETS = ("slo_windows", "derived_events", "incidents", "quality_results")
 
@@ -238,7 +237,8 @@ def test_the_sensor_asks_for_exactly_what_is_new(instance, day_lake):
     """Days and tenants whose records came since the last look, nothing twice, and nothing for what was worked out of them."""
     old, older = YESTERDAY - dt.timedelta(days=20), YESTERDAY - dt.timedelta(days=21)
     asked, cursor, data = tick(instance, day_lake)
-    assert asked.pop(TODAY) == ["_lake"]  # what init and import recorded
+    own = {day: asked.pop(day) for day in list(asked) if day >= TODAY}
+    assert set(map(tuple, own.values())) == {("_lake",)}  # what init and import recorded
     assert asked == {YESTERDAY: ["acme"]}
     observed = {each.asset_key.to_user_string(): each.tags["dagster/data_version"] for each in data.asset_events}
     assert observed["spans"] == str(ScheduledWork(find_lake(day_lake.path)).table_versions()["spans"])

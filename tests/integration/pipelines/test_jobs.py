@@ -5,7 +5,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pipelines.definitions import defs, make_definitions
 from pipelines.errors import JobError
 from pipelines.history import fail_lost_runs, forget_runs
 from pipelines.lake import LakeResource
+from tests.days import YESTERDAY, unix_nano
 from tests.template import init_lake, made_once
 from warehouse.clock import system_clock
 from warehouse.lake import find_lake
@@ -38,7 +38,7 @@ class LaterLake(LakeResource):
 
 
 def spans(count):
-    start = time.time_ns() - DAY_NANOS
+    start = unix_nano(YESTERDAY)
     return {
         "resourceSpans": [
             {
@@ -97,8 +97,7 @@ def checks(instance, lake, days):
 
 def test_suites_of_a_day_are_run_and_kept(lake_path):
     """Each table's suite looks at the day; where there was nothing to look at nothing passes; results leave without a value."""
-    yesterday = datetime.fromtimestamp(time.time(), UTC).date() - timedelta(days=1)
-    found = {each.name: each for each in open_jobs(lake_path).check_suites("acme", yesterday)}
+    found = {each.name: each for each in open_jobs(lake_path).check_suites("acme", YESTERDAY)}
     assert {each.table for each in found.values()} == {"spans", "audit_events", "logs", "contents", "metrics"}
     ids = found["suite-spans-ids-well-formed"]
     assert (ids.outcome, ids.sampled, ids.unexpected, ids.detail) == ("passed", 8, 0, "")
@@ -109,9 +108,9 @@ def test_suites_of_a_day_are_run_and_kept(lake_path):
     assert {each.outcome for each in found.values() if each.table == "metrics"} == {"empty"}
     assert "errored" not in {each.outcome for each in found.values()}
     assert PERSON not in repr(found)
-    assert run(["quality", "show", "--tenant", "acme", "--day", yesterday.isoformat(), "--lake", str(lake_path)]) == 1
+    assert run(["quality", "show", "--tenant", "acme", "--day", YESTERDAY.isoformat(), "--lake", str(lake_path)]) == 1
     with pytest.raises(JobError, match="expected one of the lake's"):
-        open_jobs(lake_path).check_suites("nobody", yesterday)
+        open_jobs(lake_path).check_suites("nobody", YESTERDAY)
 
 
 def test_a_purge_shows_counts_and_its_certificate(instance, lake_path):
@@ -281,15 +280,12 @@ def test_a_new_tenant_is_in_the_next_schedule(instance, lake_path, capfd):
 
 
 def system_instant():
-    from datetime import UTC, datetime
 
     return datetime.fromtimestamp(system_clock() // 1_000_000_000, tz=UTC)
 
 
 def test_runs_that_died_are_failed_and_old_ones_forgotten(instance, lake_path):
     """A run that was under way when the machine died does not block the next; what ended long ago goes with its events."""
-    from datetime import timedelta
-
     execute("maintenance", instance, lake_path)
     lost = instance.create_run_for_job(
         make_definitions(LaterLake(path=str(lake_path))).resolve_job_def("verification"),
