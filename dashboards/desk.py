@@ -73,6 +73,8 @@ class Integrity:
     silences: tuple[Silence, ...]
     fingerprints: tuple[str, ...] = ()
     listened: tuple[int, int] | None = None
+    lacking: str = ""
+    """What of the records that the logs count is not in the tables, in words."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,12 @@ def show() -> None:
         found = desk.integrity(viewer, tenant)
     st.subheader("Sealed logs")
     _verdict(found.logs)
+    if found.lacking:
+        st.warning(
+            f"Can't be established whether all records are there: {found.lacking}. Keep everything as it is, and have the operator run "
+            "`muniment verify`, which names every record concerned; docs/backup.md says what a backup can bring back.",
+            icon=":material/help:",
+        )
     show_rows(
         [
             {

@@ -39,8 +39,9 @@ from muniment.desk_sessions import Session, Sessions
 from muniment.desk_views import Views
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
+from muniment.lacking import find_lack
 from muniment.overview import facts
-from muniment.proving import log_states, prove_one, public_keys
+from muniment.proving import log_states, promised_records, prove_one, public_keys
 from muniment.registering import list_agents
 from muniment.settings import read_settings
 from muniment.slos import slo_figures, worst_of
@@ -57,6 +58,7 @@ from warehouse.names import LAKE_TENANT
 from warehouse.principals import Principal
 from warehouse.query import QuerySession
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, find_events
+from warehouse.questions.lake_status import table_status
 from warehouse.questions.listening import heard, silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
 
@@ -215,6 +217,9 @@ class LakeDesk:
             with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
                 found, listened = silences(session), heard(session)
             keys = tuple(key.vkey for key in public_keys(context, tenant))
+            promised = promised_records(context, tenant)  # before the tables, which then hold at least as many
+            rows = {row.table: row.rows for row in table_status(context.lake, {tenant})}
+            lack = find_lack(context, tenant, promised, rows)
             return Integrity(
                 tuple(
                     LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
@@ -230,6 +235,7 @@ class LakeDesk:
                 ),
                 tuple(fingerprint(parse_vkey(key)[1]) for key in keys),
                 listened,
+                "" if lack is None else lack.said,
             )
 
     def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:

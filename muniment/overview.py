@@ -11,8 +11,9 @@ from governance.access import Action
 from muniment.adopting import adoption_of
 from muniment.certificates import list_documents
 from muniment.incident_handling import list_incidents
+from muniment.lacking import BESIDE, NUMBERED, find_lack
 from muniment.lake_status import read_status
-from muniment.proving import LogState, log_states
+from muniment.proving import LogState, log_states, promised_records
 from muniment.recorder import SELF_SHARD
 from muniment.slos import slo_figures
 from muniment.wiring import CommandContext
@@ -30,14 +31,11 @@ _STALE_WITNESS_SECONDS = 3600
 _STALE_RULES_SECONDS = 3600
 _CONNECT = "have the operator connect an agent: docs/connect shows how"
 _DAILY = "have the operator run `muniment up`, which carries it out every day"
-_NUMBERED = {"spans": "steps", "audit_events": "events", "logs": "log lines"}
-"""What has a record number and stands under a seal."""
-_BESIDE = {"contents": "texts", "metrics": "measurements"}
-"""What is kept beside it: texts by their digests in the records, measurements without a number."""
 
 
 def facts(context: CommandContext, tenant: str) -> list[Fact]:
     """What stands well and what does not, worst first."""
+    promised = promised_records(context, tenant)  # before the tables, which then hold at least as many
     status = read_status(context, senders=False, tenant=tenant)
     logs = log_states(context, tenant)
     order = {BAD: 0, UNKNOWN: 1, GOOD: 2}
@@ -46,6 +44,7 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
         *_verified(status),
         *_witnessed(context, status),
         *_ingest(context, status, tenant, logs),
+        *_lacking(context, status, tenant, promised),
     ]
     found += [*_incidents(context, tenant), *_objectives(context, tenant)]
     found += [
@@ -138,9 +137,9 @@ def _ingest(
         )
         yield Fact("Records", UNKNOWN, said, _CONNECT)
     else:
-        sealed = sum(counts.get(table, 0) for table in _NUMBERED)
-        parts = ", ".join(f"{counts[table]:,} {words}" for table, words in _NUMBERED.items() if table in counts)
-        more = " and ".join(f"{counts[table]:,} {words}" for table, words in _BESIDE.items() if table in counts)
+        sealed = sum(counts.get(table, 0) for table in NUMBERED)
+        parts = ", ".join(f"{counts[table]:,} {words}" for table, words in NUMBERED.items() if table in counts)
+        more = " and ".join(f"{counts[table]:,} {words}" for table, words in BESIDE.items() if table in counts)
         said = f"{sealed:,} records ({parts}){f', with {more}' if more else ''}; the newest is from {_moment(newest)}"
         yield Fact("Records", GOOD, said)
     if not running:
@@ -160,6 +159,16 @@ def _ingest(
         yield Fact("Collector", BAD, said, advice, "integrity")
     elif running:
         yield Fact("Collector", GOOD, f"{len(running)} listening", page="integrity")
+
+
+def _lacking(context: CommandContext, status: Mapping[str, Any], tenant: str, promised: int) -> Iterator[Fact]:
+    rows = {row["table"]: row["rows"] for row in status["tables"] if row["tenant_id"] == tenant}
+    if lack := find_lack(context, tenant, promised, rows):
+        advice = (
+            "keep everything as it is, and have the operator run `muniment verify`, which names every record concerned; "
+            "docs/backup.md says what a backup can bring back"
+        )
+        yield Fact("Tables", BAD if lack.certain else UNKNOWN, lack.said, advice, "integrity")
 
 
 def _incidents(context: CommandContext, tenant: str) -> Iterator[Fact]:

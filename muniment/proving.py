@@ -19,7 +19,7 @@ from warehouse.ledger.signing import SigningKey, read_signing_keys
 from warehouse.ledger.tiles import TILE_WIDTH, TilePlace
 from warehouse.ledger.verify.events import OwnRow
 from warehouse.ledger.verify.excuses import Excuses, read_excuses
-from warehouse.ledger.verify.heads import LogName
+from warehouse.ledger.verify.heads import LogName, promised_sizes
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.questions.proof import (
     PROVABLE_TABLES,
@@ -103,7 +103,10 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
 
 
 def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
-    """Every log's head, by tenant and shard; one whose checkpoint cannot be read, or has a signature that does not hold, says why.
+    """Every log's head, by tenant and shard; one that is missing, or whose checkpoint does not hold, says why.
+
+    What is missing is told from the journals' heads and the names of files: a log, records that were signed, the newest entries. What
+    lies before them, and whether records fit, is what `verify` reads.
 
     Raises:
         NotFoundError: there is no such tenant.
@@ -113,9 +116,11 @@ def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
         _check_tenant(context, tenant)
     keys = read_signing_keys(context.lake.keys)
     names = [verifier.key_id.hex() for verifier in keys.verifiers(context.settings.lake)]
+    promised = _promised(context, tenant)  # before the logs: each is read at least as large
     states = []
     for folder in _log_folders(context, tenant):
         origin = f"{context.settings.lake}/{folder.parent.name}/{folder.name}"
+        least = promised.pop(LogName(folder.parent.name, folder.name), 0)
         try:
             content = (folder / CHECKPOINT_FILE).read_bytes()
             head, note = read_unverified(content), parse_note(content)
@@ -124,7 +129,7 @@ def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
             continue
         verifiers = keys.verifiers(head.origin)
         own = dict(zip((verifier.key_id for verifier in verifiers), names, strict=True))
-        signed, problem = [], ""
+        signed, problem = [], _missing(folder, head.size, least)
         try:
             signed = [own[line.key_id] for line in check_signatures(note, verifiers) if line.key_id in own]
         except MunimentError as exc:
@@ -134,7 +139,15 @@ def log_states(context: CommandContext, tenant: str | None) -> list[LogState]:
                 head.origin, head.size, fields.encode_base64(head.root), signed, _grown(folder, head.size), problem
             )
         )
-    return states
+    for name, size in promised.items():
+        said = f"the log is missing: {size:,} of its records were signed, and the folder ledger has no checkpoint of it"
+        states.append(LogState(f"{context.settings.lake}/{name.tenant}/{name.shard}", 0, "", [], 0, said))
+    return sorted(states, key=lambda state: state.origin)
+
+
+def promised_records(context: CommandContext, tenant: str) -> int:
+    """How many records of a tenant are signed and in the tables, as the journals of this lake's shards say."""
+    return sum(_promised(context, tenant).values())
 
 
 def export_logs(
@@ -235,6 +248,29 @@ def _log_folders(context: CommandContext, tenant: str | None) -> list[Path]:
         check_name(tenant, "tenant")
     files = (context.lake.path / "ledger").glob(f"{tenant or '*'}/*/{CHECKPOINT_FILE}")
     return sorted(file.parent for file in files)
+
+
+def _promised(context: CommandContext, tenant: str | None) -> dict[LogName, int]:
+    """Logs that have to be there, with sizes that they have at least."""
+    return {name: size for name, size in promised_sizes(context.lake).items() if size and tenant in {None, name.tenant}}
+
+
+def _missing(folder: Path, size: int, least: int) -> str:
+    """What of a log is missing, as far as its size and the names of its newest files tell."""
+    if size < least:
+        return f"records are missing: {least:,} were signed, and its newest seal counts {size:,}"
+    for level, what in ((None, "entries"), (0, "hashes")):
+        if size and not _there(folder, TilePlace(level, (size - 1) // TILE_WIDTH), size):
+            return f"its newest {what} are missing: the folder tile has no file of them"
+    return ""
+
+
+def _there(folder: Path, place: TilePlace, size: int) -> bool:
+    """Whether a tile is there, as wide as a log of that size needs it or wider: a log grows while it is looked at."""
+    least, whole = place.width(size), folder / place.path()
+    if (folder / place.path(least)).exists() or whole.exists():
+        return True
+    return any(int(file.name) >= least for file in whole.with_name(f"{whole.name}.p").glob("[0-9]*")) or whole.exists()
 
 
 def _grown(folder: Path, size: int) -> int:

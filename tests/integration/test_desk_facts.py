@@ -1,12 +1,16 @@
 """What the overview and the page about agents claim: nothing that nobody established, and nothing that no step shows."""
 
 import json
+import shutil
 import time
 
 import pytest
 
+from muniment import overview
 from muniment.cli.app import run
 from muniment.desk import open_desk
+from muniment.proving import log_states
+from muniment.wiring import command_context
 from warehouse.errors import NotFoundError
 
 CARD = "card 4111 1111 1111 1111"
@@ -165,3 +169,58 @@ def test_when_a_collector_was_heard_is_known_or_said_to_be_unknown(desk):
     found = desk.integrity(desk.viewer(None), "acme")
     assert (found.listened, found.silences) == (None, ())
     assert len(found.fingerprints) == len(found.vkeys) == 1
+
+
+@pytest.fixture(scope="module")
+def still(desk, tmp_path_factory):
+    """A copy of the lake in which nobody writes anything, and who asks about it."""
+    copy = tmp_path_factory.mktemp("still") / "lake"
+    shutil.copytree(desk.lake.path, copy, ignore=shutil.ignore_patterns("*.lock", "*.sock"))
+    return command_context(copy)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        pytest.param("ledger", "the log is missing", id="ledger"),
+        pytest.param("ledger/acme/LOG", "the log is missing", id="log"),
+        pytest.param("ledger/acme/LOG/checkpoint", "the log is missing", id="checkpoint"),
+        pytest.param("ledger/acme/LOG/tile", "its newest entries are missing", id="tiles"),
+        pytest.param("ledger/acme/LOG/tile/0", "its newest hashes are missing", id="hashes"),
+    ],
+)
+def test_what_is_missing_of_a_log_is_missed(still, gone, said):
+    """A log of which a part is gone needs attention and is named: not taken for one that never was, nor its tenant for an empty one."""
+    (log,) = (still.lake.path / "ledger" / "acme").glob("import*")
+    place, aside = still.lake.path / gone.replace("LOG", log.name), still.lake.path / "aside"
+    place.rename(aside)
+    try:
+        found = {fact.what: fact for fact in overview.facts(still, "acme")}
+        (state,) = [each for each in log_states(still, "acme") if each.origin.endswith(log.name)]
+    finally:
+        aside.rename(place)
+    assert (found["Seal"].state, found["Records"].state) == ("bad", "good")
+    assert said in state.problem
+    assert "muniment verify" in found["Seal"].advice
+    assert overview.facts(still, "acme")[-1].state == "good"
+
+
+@pytest.mark.parametrize(
+    ("made_anew", "state", "said"),
+    [(False, "bad", "the table of steps is missing"), (True, "unknown", "3 of ")],
+    ids=["missing", "empty"],
+)
+def test_records_that_are_sealed_and_in_no_table_are_missed(still, made_anew, state, said):
+    """Where a table is gone, or was made anew without what it held, nobody says that all sealed records are there."""
+    tables = still.lake.path / "tables"
+    (tables / "spans").rename(tables / "aside")
+    if made_anew:
+        shutil.copytree(tables / "metrics", tables / "spans")
+    try:
+        found = {fact.what: fact for fact in overview.facts(still, "acme")}
+    finally:
+        shutil.rmtree(tables / "spans", ignore_errors=True)
+        (tables / "aside").rename(tables / "spans")
+    assert (found["Tables"].state, said in found["Tables"].said) == (state, True)
+    assert "muniment verify" in found["Tables"].advice
+    assert "Tables" not in {fact.what for fact in overview.facts(still, "acme")}

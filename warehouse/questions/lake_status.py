@@ -24,6 +24,11 @@ class TableStatus:
     newest_unix_nano: int
 
 
+def missing_tables(lake: Lake) -> list[str]:
+    """Tables whose folder or Delta log is not there: a lake has all of them from its first day."""
+    return [name for name in TABLES if open_table(lake.table(name)) is None]
+
+
 def table_status(lake: Lake, tenants: Collection[str]) -> list[TableStatus]:
     """Count rows, files and bytes by tenant and table; only what may be read, so files above their shard's mark are out."""
     marks = read_marks(lake)
