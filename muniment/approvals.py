@@ -22,13 +22,14 @@ def ask(context: CommandContext, what: Approvable, decision: Decision) -> Reques
     """Ask for it; `decision` is the one that lets the principal.
 
     Raises:
-        ConflictError: another principal asked for it already.
+        ConflictError: another person asked for it already.
         UnavailableError: it cannot be recorded.
     """
     return context.control.ask(
         what.kind,
         what.subject,
         by=context.principal.recorded_by,
+        same=context.access.accounts(context.principal),
         tenant_id=what.tenant,
         announce=lambda request: _record(context, "approval.requested", what, request, decision),
     )
@@ -39,13 +40,14 @@ def approve(context: CommandContext, what: Approvable, decision: Decision) -> Re
 
     Raises:
         NotFoundError: nobody asked for it.
-        DeniedError: the principal is the one who asked.
+        DeniedError: the principal is the one who asked, or another account of the same person.
         UnavailableError: it cannot be recorded.
     """
     return context.control.approve_request(
         what.kind,
         what.subject,
         by=context.principal.recorded_by,
+        same=context.access.accounts(context.principal),
         announce=lambda request: _record(context, "approval.granted", what, request, decision),
     )
 

@@ -52,7 +52,7 @@ class LakeRequests:
     def waiting(self, viewer: Viewer, tenant: str) -> list[Waiting]:
         """As `RequestDesk.waiting`."""
         context, rights = self.context_of(viewer), self.rights(viewer, tenant)
-        own = context.principal.recorded_by
+        own = context.access.accounts(context.principal)
         found = []
         if Right.ERASE in rights:
             found = [
@@ -62,7 +62,7 @@ class LakeRequests:
                     f"erasure {note.id}, subject {note.subject_ref}",
                     note.reason,
                     note.ordered_by,
-                    note.ordered_by == own,
+                    note.ordered_by in own,
                 )
                 for note in read_notes(context)
                 if note.tenant == tenant and note.request is not None and note.approved_by is None
@@ -75,7 +75,7 @@ class LakeRequests:
                     f"hold {hold.id} on {scope_words(scope_json(read_scope(hold.scope)))}",
                     hold.release_reason or "",
                     hold.release_asked_by or "",
-                    hold.release_asked_by == own,
+                    hold.release_asked_by in own,
                 )
                 for hold in context.control.list_holds(tenant)
                 if hold.release_pending

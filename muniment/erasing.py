@@ -99,7 +99,9 @@ def order_erasure(
     announce_nonce(nonce.hex())
     request = None
     if eyes.needed:
-        request = context.control.ask(KIND, note.id, by=by, tenant_id=person.tenant)
+        request = context.control.ask(
+            KIND, note.id, by=by, same=context.access.accounts(context.principal), tenant_id=person.tenant
+        )
         note = replace(note, request=request.id)
     write_note(context, note)
     return note, request
@@ -124,6 +126,7 @@ def approve_erasure(context: CommandContext, request_id: str) -> Note:
         KIND,
         note.id,
         by=context.principal.recorded_by,
+        same=context.access.accounts(context.principal),
         announce=lambda request: _record(context, "approval.granted", approved, approval_id=request.id),
     )
     write_note(context, approved)

@@ -1,6 +1,7 @@
 """Whether what cannot be undone needs a second principal, by the setting `four_eyes` and by who holds the right.
 
-Invariant: who asks and who approves are two different principals, both named by the lake's owner or settings.
+Invariant: who asks and who approves are two different persons, both named by the lake's owner or settings. Two accounts that
+`groups.yaml` calls the same person's (`same_person`) are one.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ def four_eyes(
         DeniedError: it does, and this principal is not one of those who count.
     """
     holders = access.holders(action, tenant)
-    needed = settings.four_eyes == "always" or (settings.four_eyes == "auto" and len(holders) >= _TWO)
+    needed = settings.four_eyes == "always" or (settings.four_eyes == "auto" and access.persons(holders) >= _TWO)
     if needed and holders.isdisjoint({principal.recorded_by, *map(group_name, principal.groups)}):
         raise DeniedError(
             f"{action.value} takes two principals whom the lake names, and {principal.recorded_by} is none of them",

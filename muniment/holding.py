@@ -147,7 +147,12 @@ def approve_release(context: CommandContext, hold_id: str) -> HoldRecord:
             announce_approval(resource_id=hold.id, reason=hold.release_reason, approval_id=_approval_id(hold))
             announce_release(**_release_fields(hold, eyes), approval_id=_approval_id(hold))
 
-        return context.control.approve_release(hold_id, by=context.principal.recorded_by, announce=announce)
+        return context.control.approve_release(
+            hold_id,
+            by=context.principal.recorded_by,
+            same=context.access.accounts(context.principal),
+            announce=announce,
+        )
 
 
 def read_hold(context: CommandContext, hold_id: str) -> HoldRecord:

@@ -90,7 +90,7 @@ class Access:
             PolicyError: the policies in force cannot be used.
             ControlUnavailableError: the control database does not answer.
         """
-        return self._grants(principal, self._policies().groups)
+        return self._grants(principal, self._usable().groups)
 
     def _grants(self, principal: Principal, groups: Groups) -> tuple[Grant, ...]:
         match principal.kind:
@@ -120,7 +120,7 @@ class Access:
             PolicyError: the policies in force cannot be used.
             ControlUnavailableError: the control database does not answer.
         """
-        groups = self._policies().groups
+        groups = self._usable().groups
         names = sorted({*frozenset().union(*self._named.values()), *(name for name, _ in groups.by_user)})
         root = user_name(ROOT_UID)
         users = [
@@ -136,12 +136,13 @@ class Access:
             PolicyError: the policies in force cannot be used.
             ControlUnavailableError: the control database does not answer.
         """
-        policy, now = self._policies(), self._clock() // NANOS_PER_SECOND
+        policy, now = self._usable(), self._clock() // NANOS_PER_SECOND
         grants = self._grants(principal, policy.groups)
         standing = stand(principal, grants, tenant, now)
         decision = ask(policy, standing, [Question(action, tenant)], now)[0]
         deciding = deciding_policies(policy, decision)
-        return Explanation(principal, action, tenant, decision, deciding, grants, standing)
+        others = policy.groups.accounts(principal.recorded_by) - {principal.recorded_by}
+        return Explanation(principal, action, tenant, decision, deciding, grants, standing, others)
 
     def signed_in(
         self, claims: Mapping[str, object], *, session_hours: float, user_claim: UserClaim = "sub"
@@ -154,12 +155,18 @@ class Access:
             ControlUnavailableError: the control database does not answer.
         """
         now = self._clock() / NANOS_PER_SECOND
-        claim = self._policies().groups.claim
+        claim = self._usable().groups.claim
         return signed_in(claims, claim, now=now, session_hours=session_hours, user_claim=user_claim)
 
     def roles(self, principal: Principal) -> frozenset[Role]:
-        """The roles of a principal, wherever it has them; none for one that nothing names."""
-        return frozenset(grant.role for grant in self.grants(principal))
+        """The roles of a principal, wherever it has them now; none for one that nothing names, or whose roles ended.
+
+        Raises:
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        now = self._clock() // NANOS_PER_SECOND
+        return frozenset(grant.role for grant in self.grants(principal) if grant.lasts(now))
 
     def holders(self, action: Action, tenant: str | None = None) -> frozenset[str]:
         """Who has a right in a tenant, or in the whole lake, as `recorded_by` columns name them, and groups of `groups.yaml` as `group:NAME`.
@@ -173,6 +180,15 @@ class Access:
         for name, _ in groups.by_group:
             people[group_name(name)] = Principal(PrincipalKind.OIDC_USER, _SOMEBODY, groups=frozenset({name}))
         return frozenset(name for name, person in people.items() if self._holds(person, action, tenant))
+
+    def accounts(self, principal: Principal) -> frozenset[str]:
+        """Every account of the person whose one this is, by `same_person` of `groups.yaml`, as `recorded_by` columns name them."""
+        return self._groups().accounts(principal.recorded_by)
+
+    def persons(self, holders: Collection[str]) -> int:
+        """How many persons at least these `holders` are: accounts of one person count once, a group as one person more."""
+        groups = self._groups()
+        return len({groups.accounts(name) for name in holders})
 
     def _groups(self) -> Groups:
         try:
@@ -208,12 +224,18 @@ class Access:
 
     def _policy_for(self, principal: Principal, questions: Sequence[Question]) -> AccessPolicy:
         try:
-            return self._policies()
-        except PolicyError as exc:
+            return self._usable()
+        except PolicyError:
             # Who owns the folder could put any policies into it: better they do so by a command that is recorded.
             owns = principal.kind is PrincipalKind.LOCAL_USER and principal.id in {self.owner, user_name(ROOT_UID)}
             if owns and all(question.action in _REPAIR for question in questions):
                 return shipped_policy()
+            raise
+
+    def _usable(self) -> AccessPolicy:
+        try:
+            return self._policies()
+        except PolicyError as exc:
             exc.hint = (
                 f"the access policies in force cannot be used: until {self.owner}, who owns the lake, runs "
                 "`muniment policy apply access` with others, everything else is denied"
@@ -229,7 +251,7 @@ class Access:
         """
         from governance.access.limits import common_limits, read_limits
 
-        policy, now = self._policies(), self._clock() // NANOS_PER_SECOND
+        policy, now = self._usable(), self._clock() // NANOS_PER_SECOND
         grants = self._grants(principal, policy.groups)
         return common_limits(
             [read_limits(policy, stand(principal, grants, tenant, now), tenant, now) for tenant in sorted(set(tenants))]

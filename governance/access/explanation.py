@@ -33,6 +33,8 @@ class Explanation:
     policies: tuple[DecidingPolicy, ...]
     grants: tuple[Grant, ...]
     standing: Standing
+    accounts: frozenset[str] = frozenset()
+    """The other accounts of the same person."""
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -48,6 +50,7 @@ class Explanation:
             "policy_version": self.decision.policy_version,
             "roles": sorted(role.value for role in self.standing.roles),
             "grants": [grant_json(grant) for grant in self.grants],
+            "same_person": sorted(self.accounts),
         }
 
 

@@ -57,6 +57,10 @@ class Grant:
         """Whether it holds in a tenant, or with None in the whole lake."""
         return self.tenants is None or tenant in self.tenants
 
+    def lasts(self, now: int) -> bool:
+        """Whether it has not ended at `now`, in seconds since 1970."""
+        return self.until is None or now < self.until
+
     def within(self, tenants: frozenset[str] | None) -> "Grant":
         """The same grant, bounded by `tenants` unless that is None."""
         if tenants is None:
@@ -105,7 +109,7 @@ def stand(principal: Principal, grants: Collection[Grant], tenant: str | None, n
     """How a principal with these grants stands towards a tenant, None for the whole lake, at `now` (seconds since 1970)."""
     held = [grant.within(principal.tenants) for grant in grants]
     reaching = [grant for grant in held if grant.reaches(tenant)]
-    counting = [grant for grant in reaching if grant.until is None or now < grant.until] or reaching or held
+    counting = [grant for grant in reaching if grant.lasts(now)] or reaching or held
     return Standing(principal, frozenset(grant.role for grant in counting), _bounds(counting), _end(counting))
 
 

@@ -1,10 +1,10 @@
-"""`groups.yaml`: which groups of an identity provider, and which local users, hold which role, in which tenants and until when.
+"""`groups.yaml`: which groups of a provider and which local users hold which role, where and until when; and whose accounts are one person's.
 
 It lies among the access policies and is applied with them, so that a change of who has a role is checked, compared, recorded and,
 where two hold the right, approved like a change of what a role may do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,10 +15,13 @@ from warehouse.errors import NameRuleError
 from warehouse.names import check_name
 from warehouse.policies import PolicyError, Problem
 from warehouse.policies.yaml_lines import Document, convert, read_document
+from warehouse.principals import PrincipalKind
 
 GROUPS_FILE = "groups.yaml"
 DEFAULT_CLAIM = "groups"
 _GIVABLE = ASSIGNABLE_ROLES | {Role.TENANT_ADMIN}
+_PEOPLE = {PrincipalKind.LOCAL_USER.value, PrincipalKind.OIDC_USER.value}
+_TWO = 2
 
 
 class GrantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,15 +40,24 @@ class GroupsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     version: int
     grants: list[GrantConfig]
     claim: str = DEFAULT_CLAIM
+    same_person: list[list[str]] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Who holds what by the file: grants of groups and of local users, by their names, in the order of the file."""
+    """Who holds what by the file: grants of groups and of local users, by their names, in the order of the file.
+
+    `same_person` are accounts of one person each, as `recorded_by` columns name them; no account is in two of them.
+    """
 
     claim: str = DEFAULT_CLAIM
     by_group: tuple[tuple[str, Grant], ...] = ()
     by_user: tuple[tuple[str, Grant], ...] = ()
+    same_person: tuple[frozenset[str], ...] = ()
+
+    def accounts(self, account: str) -> frozenset[str]:
+        """Every account of the person who has this one, itself among them."""
+        return next((each for each in self.same_person if account in each), frozenset({account}))
 
 
 NO_GROUPS = Groups()
@@ -62,6 +74,7 @@ def read_groups(text: str, file: str = GROUPS_FILE) -> Groups:
     problems = [] if config.version == 1 else [document.problem(("version",), f"got {config.version}, expected 1")]
     for number, entry in enumerate(config.grants):
         problems += _problems(document, number, entry)
+    problems += _person_problems(document, config.same_person)
     if problems:
         raise PolicyError(problems)
     grants = [(entry, _grant(entry)) for entry in config.grants]
@@ -69,6 +82,7 @@ def read_groups(text: str, file: str = GROUPS_FILE) -> Groups:
         config.claim,
         tuple((entry.group, grant) for entry, grant in grants if entry.group is not None),
         tuple((entry.user, grant) for entry, grant in grants if entry.user is not None),
+        tuple(map(frozenset, config.same_person)),
     )
 
 
@@ -102,6 +116,24 @@ def _bound_problems(document: Document, number: int, entry: GrantConfig) -> Iter
             yield document.problem((*place, "tenants"), "expected exactly one tenant for auditors who sign in")
         if entry.until is None:
             yield document.problem((*place, "until"), "got none, expected the last day for auditors who sign in")
+
+
+def _person_problems(document: Document, persons: Sequence[Sequence[str]]) -> Iterator[Problem]:
+    """Each person has two accounts or more, of people, and shares none."""
+    seen: set[str] = set()
+    for number, accounts in enumerate(persons):
+        if len(set(accounts)) < _TWO:
+            yield document.problem(
+                ("same_person", number), f"got {len(set(accounts))}, expected two accounts or more of one person"
+            )
+        for position, account in enumerate(accounts):
+            place = ("same_person", number, position)
+            kind, _, name = account.partition(":")
+            if kind not in _PEOPLE or not name:
+                yield document.problem(place, f"got {account!r}, expected user:NAME or oidc:SUBJECT")
+            elif account in seen:
+                yield document.problem(place, f"got {account} twice, expected each account once")
+            seen.add(account)
 
 
 def _grant(entry: GrantConfig) -> Grant:

@@ -50,7 +50,7 @@ def _role_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:
 
 
 def _grant_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:
-    before, after = ({_grant_text(*each) for each in _given(policy)} for policy in (old, new))
+    before, after = _given_texts(old), _given_texts(new)
     yield from (f"no longer: {text}" for text in sorted(before - after))
     yield from (f"from now on: {text}" for text in sorted(after - before))
 
@@ -64,6 +64,11 @@ def _grant_text(name: str, grant: Grant) -> str:
     where = "every tenant" if grant.tenants is None else ", ".join(sorted(grant.tenants))
     until = "" if grant.until is None else f" until {utc_text(grant.until * NANOS_PER_SECOND)}"
     return f"{name} is {grant.role.value} in {where}{until}"
+
+
+def _given_texts(policy: AccessPolicy) -> set[str]:
+    persons = (f"{' and '.join(sorted(accounts))} are one person" for accounts in policy.groups.same_person)
+    return {*(_grant_text(*each) for each in _given(policy)), *persons}
 
 
 def _policy_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:

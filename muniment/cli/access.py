@@ -122,5 +122,7 @@ def _print(found: "Explanation") -> None:
     for grant in found.grants:
         tenants = "every tenant" if grant.tenants is None else ", ".join(sorted(grant.tenants))
         lines.append(f"  holds {grant.role.value} in {tenants} ({grant.source})")
+    if found.accounts:
+        lines.append(f"  one person with {', '.join(sorted(found.accounts))} (groups.yaml: same_person)")
     for line in lines:
         console.print(plain_text(line), soft_wrap=True)

@@ -62,6 +62,7 @@ def test_an_auditor_s_time_ends_with_its_last_day():
     assert access(now=END - 1).decide(AUDITOR, Action.RECORDS_READ, "acme").allowed
     ended = access(now=END).decide(AUDITOR, Action.RECORDS_READ, "acme")
     assert (ended.allowed, ended.policy_id, ended.reason) == (False, "a-role-of-a-group-that-ended", "the role ended")
+    assert [access(now=now).roles(AUDITOR) for now in (END - 1, END)] == [{Role.AUDITOR}, frozenset()]
 
 
 def test_who_has_another_role_that_goes_on_keeps_it_when_one_ends():
@@ -91,6 +92,10 @@ REFUSED = [
     ("auditor of two", "version: 1\ngrants:\n  - {role: auditor, group: x, tenants: [a, b], until: '2027-01-01'}", "exactly one"),
     ("auditor for ever", "version: 1\ngrants:\n  - {role: auditor, group: x, tenants: [a]}", "expected the last day for"),
     ("no list", "version: 1", "groups.yaml:1: grants"),
+    ("one account", "version: 1\ngrants: []\nsame_person:\n  - [user:a, user:a]", "groups.yaml:4: same_person[0]: got 1, expected two"),
+    ("a key", "version: 1\ngrants: []\nsame_person:\n  - [user:a, key:k1]", "same_person[0][1]: got 'key:k1', expected user:NAME"),
+    ("no kind", "version: 1\ngrants: []\nsame_person:\n  - [a, 'user:']", "same_person[0][1]: got 'user:', expected user:NAME"),
+    ("two persons", "version: 1\ngrants: []\nsame_person:\n  - [user:a, oidc:b]\n  - [oidc:b, oidc:c]", "same_person[1][0]: got oidc:b twice"),
 ]  # fmt: skip
 
 
@@ -100,6 +105,31 @@ def test_what_cannot_be_used_is_named_by_line_and_key(text, problem):
     with pytest.raises(PolicyError) as refused:
         policy(text)
     assert problem in str(refused.value)
+
+
+PERSONS = """\
+version: 1
+grants:
+  - {user: dora, role: compliance-officer}
+  - {user: emil, role: compliance-officer}
+  - {group: officers, role: compliance-officer}
+same_person:
+  - [user:dora, user:emil, oidc:u-1]
+"""
+
+
+def test_accounts_of_one_person_are_one():
+    """Each leads to all of them, they count once among those who hold a right, and a change of them is told."""
+    asked = access(PERSONS)
+    assert asked.accounts(user("officers")) == {"user:dora", "user:emil", "oidc:u-1"}
+    assert asked.accounts(Principal(PrincipalKind.OIDC_USER, "u-2")) == {"oidc:u-2"}
+    holders = asked.holders(Action.HOLD_RELEASE, "acme")
+    assert holders == {"user:alice", "user:dora", "user:emil", "group:officers"}
+    assert asked.persons(holders) == 3
+    changes = describe_changes(policy("version: 1\ngrants: []"), policy(PERSONS))
+    assert "from now on: oidc:u-1 and user:dora and user:emil are one person" in changes
+    explained = asked.explain(user("officers"), Action.HOLD_RELEASE, "acme").to_json()
+    assert explained["same_person"] == ["user:dora", "user:emil"]
 
 
 def test_a_change_of_grants_is_told_in_words():

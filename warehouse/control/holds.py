@@ -18,9 +18,10 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from warehouse.control.database import Database
 from warehouse.control.part import Part, announce_nothing, check_text
 from warehouse.control.records import DeletionRecord, HoldRecord, PlacedHold
+from warehouse.control.requests import check_another
 from warehouse.control.schema import DELETIONS, HOLDS
 from warehouse.control.tenants import expect_tenant
-from warehouse.errors import ConflictError, DeniedError, NotFoundError
+from warehouse.errors import ConflictError, NotFoundError
 
 LOCK = "holds"
 HOLD_WAIT_SECONDS = 120.0
@@ -117,16 +118,21 @@ class Holds(Part):
         return asked
 
     def approve_release(
-        self, hold_id: str, *, by: str, announce: Callable[[HoldRecord], None] = announce_nothing
+        self,
+        hold_id: str,
+        *,
+        by: str,
+        same: Collection[str] = (),
+        announce: Callable[[HoldRecord], None] = announce_nothing,
     ) -> HoldRecord:
-        """Release a hold whose release another principal asked for.
+        """Release a hold whose release another person asked for; `same` are the accounts of the person whose account `by` is.
 
         Raises:
             NotFoundError: there is no such hold.
             ConflictError: it is released already, or nobody asked for its release.
-            DeniedError: `by` is the one who asked.
+            DeniedError: `by` is the one who asked, or the same person.
         """
-        return self._release(hold_id, lambda hold: _approved(hold, by), announce)
+        return self._release(hold_id, lambda hold: _approved(hold, by, same), announce)
 
     def release_hold(
         self, hold_id: str, *, by: str, reason: str, announce: Callable[[HoldRecord], None] = announce_nothing
@@ -228,18 +234,14 @@ class Holds(Part):
         return released
 
 
-def _approved(hold: HoldRecord, by: str) -> HoldRecord:
+def _approved(hold: HoldRecord, by: str, same: Collection[str]) -> HoldRecord:
     check_text(by, "principal")
     if hold.release_asked_by is None:
         raise ConflictError(
             f"hold {hold.id}: expected a release that was asked for, got none to approve",
             hint=f"`muniment hold release {hold.id} --reason TEXT` asks for it",
         )
-    if hold.release_asked_by == by:
-        raise DeniedError(
-            f"hold {hold.id}: expected another principal than {by}, who asked for its release, to approve it",
-            hint="have a second operator run it",
-        )
+    check_another(f"release of hold {hold.id}", hold.release_asked_by, by, same)
     return replace(hold, released_by=by)
 
 

@@ -4,7 +4,7 @@ A request is for one exact thing, named by its kind and a hash or id. It is open
 deleted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 
 from sqlalchemy import Connection, insert, select, update
@@ -27,9 +27,12 @@ class Requests(Part):
         *,
         by: str,
         tenant_id: str | None,
+        same: Collection[str] = (),
         announce: Callable[[RequestRecord], None] = announce_nothing,
     ) -> RequestRecord:
-        """Ask for something that needs a second principal; the request that is open for it already, where the same one asked.
+        """Ask for something that needs a second person; the request that is open for it already, where the same one asked.
+
+        `same` are the accounts of the person whose account `by` is.
 
         Raises:
             ConflictError: another principal asked for it already, and can be approved.
@@ -44,7 +47,7 @@ class Requests(Part):
         )
         with self._database.read() as connection:
             if before := _open(connection, kind, subject):
-                if before.asked_by == by:
+                if before.asked_by in {by, *same}:
                     return before
                 raise ConflictError(
                     f"{kind}: {before.asked_by} asked for it already",
@@ -61,13 +64,19 @@ class Requests(Part):
             return _open(connection, kind, subject)
 
     def approve_request(
-        self, kind: str, subject: str, *, by: str, announce: Callable[[RequestRecord], None] = announce_nothing
+        self,
+        kind: str,
+        subject: str,
+        *,
+        by: str,
+        same: Collection[str] = (),
+        announce: Callable[[RequestRecord], None] = announce_nothing,
     ) -> RequestRecord:
-        """Approve what another principal asked for; the request stays open until `close_request`.
+        """Approve what another person asked for; the request stays open until `close_request`. `same` as in `ask`.
 
         Raises:
             NotFoundError: nobody asked for it.
-            DeniedError: `by` is the one who asked.
+            DeniedError: `by` is the one who asked, or the same person.
         """
         with self._database.read() as connection:
             request = _open(connection, kind, subject)
@@ -76,11 +85,7 @@ class Requests(Part):
                 f"{kind}: expected a request that waits for approval, got none for {subject}",
                 hint="another principal asks for it first: the same command without --approve",
             )
-        if request.asked_by == check_text(by, "principal"):
-            raise DeniedError(
-                f"{kind}: expected another principal than {by}, who asked for it, to approve it",
-                hint="have a second one run it",
-            )
+        check_another(kind, request.asked_by, check_text(by, "principal"), same)
         approved = replace(request, approved_unix_nano=self._clock(), approved_by=by)
         announce(approved)
         with self._database.write() as connection:
@@ -101,6 +106,24 @@ class Requests(Part):
         wanted = select(REQUESTS).where(REQUESTS.c.closed_unix_nano.is_(None)).order_by(REQUESTS.c.asked_unix_nano)
         with self._database.read() as connection:
             return [RequestRecord(**row) for row in connection.execute(wanted).mappings()]
+
+
+def check_another(what: str, asked_by: str, by: str, same: Collection[str]) -> None:
+    """Refuse an approval by whoever asked; `same` are the accounts of the person whose account `by` is.
+
+    Raises:
+        DeniedError: it is the same person.
+    """
+    if asked_by == by:
+        raise DeniedError(
+            f"{what}: expected another principal than {by}, who asked for it, to approve it",
+            hint="have a second one run it",
+        )
+    if asked_by in same:
+        raise DeniedError(
+            f"{what}: expected another person than {asked_by}, who asked for it, to approve it: {by} is the same person",
+            hint="have a second person run it; groups.yaml says under same_person which accounts are one person's",
+        )
 
 
 def _open(connection: Connection, kind: str, subject: str) -> RequestRecord | None:
