@@ -85,7 +85,7 @@ def _land(pages: list[st.Page], *, at_door: bool) -> None:
 def _tenant(viewer: Viewer) -> str:
     if not viewer.tenants:
         st.error("You may not read any tenant's records.", icon=":material/lock:")
-        st.text("Have the lake's owner give you a role: settings, `users`.")
+        st.text("Have the lake's owner give you a role: in the setting users, or in LAKE/policies/access/groups.yaml.")
         st.stop()
     wanted = st.query_params.get("tenant", viewer.tenants[0])
     options = list(viewer.tenants)

@@ -36,6 +36,7 @@ from muniment.desk_requests import LakeRequests
 from muniment.desk_retention import prepare_retention, read_retention
 from muniment.desk_search import LakeSearch
 from muniment.desk_sessions import Session, Sessions
+from muniment.desk_viewer import policies_broken, viewer_of, why_without_role
 from muniment.desk_views import Views
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
@@ -55,6 +56,7 @@ from warehouse.lake import Lake, find_lake
 from warehouse.ledger.proof_report import check_proof
 from warehouse.ledger.tlog_proof import TlogProof
 from warehouse.names import LAKE_TENANT
+from warehouse.policies import PolicyError
 from warehouse.principals import Principal
 from warehouse.query import QuerySession
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, find_events
@@ -107,23 +109,14 @@ class LakeDesk:
         """Who is looking.
 
         Raises:
-            DeniedError: nobody whom the provider vouches for, or a user for whom no role is known.
-            UnavailableError: the provider does not answer, or it cannot be recorded who signed in.
+            DeniedError: nobody whom the provider vouches for, or a user for whom no role is known, or whose role has ended.
+            UnavailableError: the provider does not answer, it cannot be recorded who signed in, or the access policies cannot be used.
         """
-        session = self._sessions.find(id_token) or self._sessions.open(id_token, self._record_sign_in)
-        context = self._context_of(session.principal)
-        held = context.access.roles(session.principal)
-        if session.ends is not None and not held:
-            raise DeniedError(
-                f"{session.name} signed in: expected a role for this user, got none",
-                hint="have the lake's owner give one of the user's groups a role in LAKE/policies/access/groups.yaml",
-            )
-        known = [tenant.id for tenant in context.control.list_tenants()]
-        asked = [Question(Action.RECORDS_READ, tenant) for tenant in (*known, LAKE_TENANT)]
-        decisions = context.access.decide_all(session.principal, asked)
-        readable = tuple(str(question.tenant) for question, each in zip(asked, decisions, strict=True) if each.allowed)
-        roles = tuple(sorted(role.value for role in held))
-        return Viewer(session.ticket, session.name, roles, readable, decisions[0].policy_version)
+        try:
+            session = self._sessions.find(id_token) or self._sessions.open(id_token, self._record_sign_in)
+        except PolicyError as exc:
+            raise policies_broken(self._context) from exc
+        return viewer_of(self._context_of(session.principal), session)
 
     def warm(self) -> None:
         """As `Desk.warm`: of the lake itself for nobody, and then of its tenants for the local user, who may be about to ask.
@@ -322,14 +315,15 @@ class LakeDesk:
         """Who signed in by the provider stands in the lake's own log, whoever has no role here too."""
         if session.ends is None:
             return
-        roles = sorted(role.value for role in self._context.access.roles(session.principal))
-        self._context_of(session.principal).record(
+        context = self._context_of(session.principal)
+        missing = why_without_role(context, session.principal)
+        context.record(
             "lake.signed_in",
             LAKE_TENANT,
             action="sign in",
-            outcome="success" if roles else "denied",
-            reason=None if roles else "no role",
-            attributes={"muniment.roles": roles},
+            outcome="denied" if missing else "success",
+            reason=missing,
+            attributes={"muniment.roles": sorted(role.value for role in context.access.roles(session.principal))},
         )
 
     def _reading(
