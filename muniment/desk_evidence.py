@@ -20,6 +20,7 @@ from muniment.adopting import adoption_of
 from muniment.assessing import Decision, dispose, read_controls, read_findings, review
 from muniment.desk_rights import rights_of
 from muniment.evidence import build_pack
+from muniment.policy_kinds import CONTROLS
 from muniment.wiring import CommandContext
 
 MOST_LISTED = 500
@@ -45,7 +46,7 @@ class LakeEvidence:
         """As `EvidenceDesk.differing`."""
         context = self.context_of(viewer)
         context.check(Action.POLICY_READ, tenant)
-        return adoption_of(context.control).summary(framework)
+        return adoption_of(context.control, CONTROLS).summary(framework)
 
     def rights(self, viewer: Viewer, tenant: str) -> frozenset[Right]:
         """As `EvidenceDesk.rights`. Nobody decides on the lake's own log: no framework is about it."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from dashboards.desk import Fact
 from governance.access import Action
-from muniment.adopting import adoption_of
+from muniment.adopting import what_waits
 from muniment.certificates import list_documents
 from muniment.incident_handling import list_incidents
 from muniment.lacking import BESIDE, NUMBERED, find_lack
 from muniment.lake_status import read_status
+from muniment.policy_kinds import CONTROLS, KINDS
 from muniment.proving import LogState, log_states, promised_records
 from muniment.recorder import SELF_SHARD
 from muniment.slos import slo_figures
@@ -21,7 +22,6 @@ from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.control import IncidentState
 from warehouse.errors import DeniedError
 from warehouse.names import LAKE_TENANT
-from warehouse.policies import PolicyError
 
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
 _SERIOUS = {"critical", "high"}
@@ -51,7 +51,7 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
         *_retention(context, status, tenant),
         *_holds(context, tenant),
         *_policies(context, status),
-        *_controls(context, tenant),
+        *_shipped(context, tenant),
     ]
     return sorted(found, key=lambda fact: order[fact.state])
 
@@ -259,19 +259,20 @@ def _policies(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fa
             yield Fact(f"Policy {kind}", UNKNOWN, said, advice)
 
 
-def _controls(context: CommandContext, tenant: str) -> Iterator[Fact]:
-    """Nothing where the controls in force are those shipped, or nobody may read them; what is wrong with them stands above."""
+def _shipped(context: CommandContext, tenant: str) -> Iterator[Fact]:
+    """Nothing where what is in force is what this version ships, or nobody may read it; what is wrong with it stands above."""
     if not context.access.decide(context.principal, Action.POLICY_READ, tenant).allowed:
         return
-    try:
-        found = adoption_of(context.control)
-    except PolicyError:
-        return
-    if found.waits:
-        advice = (
-            "`muniment evidence controls` shows which, `muniment evidence adopt` takes them over and keeps your own"
-        )
-        yield Fact("Controls", UNKNOWN, found.summary(), advice, "evidence")
+    for kind in KINDS.values():
+        said = what_waits(context.control, kind)
+        if not said:
+            continue
+        what, page = ("Controls", "evidence") if kind is CONTROLS else (f"Policy {kind.name}", "")
+        advice = f"`muniment policy shipped {kind.name}` shows which"
+        if not kind.never_adopted:
+            advice += f", `muniment policy adopt {kind.name}` takes them over and keeps your own"
+        # what only its owner may take over would nag for ever as something to do
+        yield Fact(what, GOOD if kind.never_adopted else UNKNOWN, said, advice, page)
 
 
 def _moment(at: int) -> str:

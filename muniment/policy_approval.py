@@ -4,6 +4,9 @@ Asked for by one, under the hash of the files; approved and put in force by anot
 `init` puts in force, the package's own policy on an empty lake, takes one.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from governance.access import Action
 from muniment import approvals
 from muniment.approvals import Approvable
@@ -18,9 +21,17 @@ KIND = "policy.apply"
 
 
 def put_in_force(
-    context: CommandContext, kind: PolicyKind, bundle: Bundle, *, replacing: str | None, approve: bool
+    context: CommandContext,
+    kind: PolicyKind,
+    bundle: Bundle,
+    *,
+    replacing: str | None,
+    approve: bool,
+    attributes: Mapping[str, Any] | None = None,
 ) -> AppliedBundle | RequestRecord:
     """Put a bundle in force, or ask for the approval that it needs first; with `approve` give it and put the bundle in force.
+
+    `attributes` are more of the event that says so.
 
     Raises:
         DeniedError: the principal may not, or approves what it asked for itself.
@@ -49,6 +60,7 @@ def put_in_force(
         kind=kind,
         bundle=bundle,
         replacing=replacing,
+        attributes=attributes,
     )
     if asked is not None:
         context.control.close_request(asked.id)

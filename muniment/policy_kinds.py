@@ -8,6 +8,7 @@ from typing import TypeVar
 from governance.access import Access, Action
 from warehouse.errors import NotFoundError
 from warehouse.policies import Bundle, PolicyError, Problem
+from warehouse.policies.family import Family
 
 Policy = TypeVar("Policy")
 _OTHER_VERSION = "what is in force was written for another version: this one cannot say what it means"
@@ -26,15 +27,19 @@ class PolicyKind:
             where nothing reads them.
         admit: raises `PolicyError` for a valid bundle that must not be put in force in this lake, given who may do what in it.
         takes_two: whether a change waits for a second principal where two hold the right (setting `four_eyes`).
+        family: its policies entry by entry, so that what a newer version ships is told from what somebody wrote.
+        never_adopted: why what is shipped is shown beside what is in force, and never taken over; empty where it may be.
     """
 
     name: str
     validate: Callable[[Bundle], object]
     changes: Callable[[Bundle | None, Bundle], list[str]]
     defaults: Callable[[], Bundle]
+    family: Callable[[], Family]
     examples: Callable[[], Mapping[str, bytes]] = dict
     admit: Callable[[Bundle, Access], None] = lambda _bundle, _access: None
     takes_two: bool = False
+    never_adopted: str = ""
 
 
 def _compared(
@@ -76,7 +81,13 @@ def _redaction_defaults() -> Bundle:
     return default_bundle()
 
 
-REDACTION = PolicyKind("redaction", _redaction_validate, _redaction_changes, _redaction_defaults)
+def _redaction_family() -> Family:
+    from collectors.redact.policy_compiler import FAMILY
+
+    return FAMILY
+
+
+REDACTION = PolicyKind("redaction", _redaction_validate, _redaction_changes, _redaction_defaults, _redaction_family)
 
 
 def _retention_validate(bundle: Bundle) -> object:
@@ -104,8 +115,21 @@ def _retention_examples() -> Mapping[str, bytes]:
     return example_files()
 
 
+def _retention_family() -> Family:
+    from retention.policy_compiler import FAMILY
+
+    return FAMILY
+
+
 RETENTION = PolicyKind(
-    "retention", _retention_validate, _retention_changes, _retention_defaults, _retention_examples, takes_two=True
+    "retention",
+    _retention_validate,
+    _retention_changes,
+    _retention_defaults,
+    _retention_family,
+    _retention_examples,
+    takes_two=True,
+    never_adopted="how long records are kept is for their owner to say, and no update may shorten it",
 )
 
 
@@ -128,7 +152,13 @@ def _slo_defaults() -> Bundle:
     return default_bundle()
 
 
-SLO = PolicyKind("slo", _slo_validate, _slo_changes, _slo_defaults)
+def _slo_family() -> Family:
+    from pipelines.slo.shipped import FAMILY
+
+    return FAMILY
+
+
+SLO = PolicyKind("slo", _slo_validate, _slo_changes, _slo_defaults, _slo_family)
 
 
 def _incidents_validate(bundle: Bundle) -> object:
@@ -153,7 +183,13 @@ def _incidents_defaults() -> Bundle:
     return default_bundle()
 
 
-INCIDENTS = PolicyKind("incidents", _incidents_validate, _incidents_changes, _incidents_defaults)
+def _incidents_family() -> Family:
+    from pipelines.incidents.compiler import FAMILY
+
+    return FAMILY
+
+
+INCIDENTS = PolicyKind("incidents", _incidents_validate, _incidents_changes, _incidents_defaults, _incidents_family)
 
 
 def _access_validate(bundle: Bundle) -> object:
@@ -196,8 +232,21 @@ def _access_admit(bundle: Bundle, access: Access) -> None:
         raise PolicyError([Problem("access/*.cedar", 1, Action.POLICY_APPLY.value, message)])
 
 
+def _access_family() -> Family:
+    from governance.access.adoption import FAMILY
+
+    return FAMILY
+
+
 ACCESS = PolicyKind(
-    "access", _access_validate, _access_changes, _access_defaults, _access_examples, _access_admit, takes_two=True
+    "access",
+    _access_validate,
+    _access_changes,
+    _access_defaults,
+    _access_family,
+    _access_examples,
+    _access_admit,
+    takes_two=True,
 )
 
 
@@ -222,7 +271,13 @@ def _controls_defaults() -> Bundle:
     return default_bundle()
 
 
-CONTROLS = PolicyKind("controls", _controls_validate, _controls_changes, _controls_defaults)
+def _controls_family() -> Family:
+    from governance.controls.adoption import FAMILY
+
+    return FAMILY
+
+
+CONTROLS = PolicyKind("controls", _controls_validate, _controls_changes, _controls_defaults, _controls_family)
 
 KINDS: Mapping[str, PolicyKind] = {kind.name: kind for kind in (REDACTION, RETENTION, SLO, INCIDENTS, ACCESS, CONTROLS)}
 """Every kind that can be checked and applied."""

@@ -11,6 +11,7 @@ from retention.policy_checks import find_gaps, find_long_contents, find_ties, fi
 from retention.policy_config import PolicyFile
 from retention.policy_reader import Entry, EntryReader
 from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies.family import list_family
 from warehouse.policies.yaml_lines import Place, convert, read_document
 
 KIND = "retention"
@@ -63,6 +64,11 @@ def example_files() -> dict[str, bytes]:
 def _yaml_files(folder: str) -> dict[str, bytes]:
     entries = (files("retention") / folder).iterdir()
     return {entry.name: entry.read_bytes() for entry in entries if entry.name.endswith(".yaml")}
+
+
+FAMILY = list_family(
+    KIND, "retention rules", default_bundle, package="retention", key="retention", name="name", group="rule"
+)
 
 
 class _Compiler:

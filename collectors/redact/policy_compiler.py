@@ -14,6 +14,7 @@ from collectors.redact.policy_reader import PolicyReader, SharedDetectors
 from warehouse.errors import NameRuleError
 from warehouse.names import check_name
 from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies.family import list_family
 from warehouse.policies.yaml_lines import Document, Place, convert, read_document
 
 KIND = "redaction"
@@ -57,6 +58,17 @@ def default_policy_files() -> list[tuple[str, bytes]]:
     """Name and content of each redaction policy in the package, for `muniment init` to copy."""
     folder = files("collectors.redact") / "default_policies"
     return sorted((entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+FAMILY = list_family(
+    KIND,
+    "redaction policies",
+    default_bundle,
+    package="collectors.redact",
+    key="redaction",
+    name="name",
+    group="policy",
+)
 
 
 class _Compiler:

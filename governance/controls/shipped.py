@@ -1,23 +1,14 @@
-"""Which controls ever came with the package: by fingerprint, so that a lake's copy is told from what somebody wrote.
+"""The fingerprint of a control: of what it says once compiled, so that a key which a later version adds changes none.
 
-`shipped.yaml` lists, by framework and control, the fingerprint of every text that was ever shipped, the newest last. Lines are only
-ever added: with one taken out, a copy of it in some lake would count as that organisation's own.
+`shipped.yaml` lists those of every control that ever came with the package, by framework and id.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
-from importlib.resources import files
 
 from governance.controls.framework import Control, Controls, Framework
-from warehouse.policies.yaml_lines import read_document
-
-FILE = "shipped.yaml"
-HEAD = ""
-"""Stands for the head of a framework, its title and note, where else the id of a control does."""
-_DIGITS = 32
+from warehouse.policies.blocks import HEAD, Where
+from warehouse.policies.family import digest, read_shipped
 
 
 @dataclass(frozen=True)
@@ -33,9 +24,9 @@ Part = Control | Head
 """What is compared as a whole: a control, or the head of a framework."""
 
 
-def parts(controls: Controls) -> dict[tuple[str, str], Part]:
+def parts(controls: Controls) -> dict[Where, Part]:
     """Every control by framework and id, and every framework's head."""
-    found: dict[tuple[str, str], Part] = {}
+    found: dict[Where, Part] = {}
     for each in controls.frameworks.values():
         found[each.id, HEAD] = _head(each)
         found |= {(each.id, control.id): control for control in each.controls}
@@ -48,26 +39,18 @@ def fingerprint(part: Part) -> str:
     Fields at their default are left out, so that a key which a later version adds changes no older fingerprint.
     """
     said = {each.name: getattr(part, each.name) for each in fields(part)}
-    kept = {
-        each.name: said[each.name]
-        for each in fields(part)
-        if each.default is MISSING or said[each.name] != each.default
-    }
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return digest(
+        {
+            each.name: said[each.name]
+            for each in fields(part)
+            if each.default is MISSING or said[each.name] != each.default
+        }
+    )
 
 
-@cache
-def fingerprints() -> Mapping[tuple[str, str], tuple[str, ...]]:
+def fingerprints() -> Mapping[Where, tuple[str, ...]]:
     """Fingerprints of everything that was ever shipped, by framework and control, the newest last."""
-    text = (files("governance.controls") / FILE).read_text(encoding="utf-8")
-    listed = read_document(FILE, text).value
-    return {(framework, name): tuple(each) for framework, names in listed.items() for name, each in names.items()}
-
-
-def was_shipped(where: tuple[str, str], part: Part) -> bool:
-    """Whether this very text came with some version of the package."""
-    return fingerprint(part) in fingerprints().get(where, ())
+    return read_shipped("governance.controls")
 
 
 def _head(framework: Framework) -> Head:

@@ -1,4 +1,4 @@
-"""`muniment policy check|diff|apply|show|history`: policy as code, in force once applied."""
+"""`muniment policy check|diff|apply|show|history` (and `shipped|adopt`, in `policy_shipped`): policy as code, in force once applied."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from muniment.cli.output import JsonOption, LakeOption, console, notes, on_terminal, plain_text, print_json
+from muniment.cli.policy_shipped import register_shipped
 from warehouse.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group.command("apply", epilog="Example: muniment policy apply redaction --yes")(apply_)
     group.command("show", epilog="Example: muniment policy show redaction --applied")(show)
     group.command("history", epilog="Example: muniment policy history redaction --json")(history)
+    register_shipped(group)
     app.add_typer(group, name="policy")
 
 

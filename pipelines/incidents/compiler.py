@@ -14,6 +14,7 @@ from pipelines.incidents.rules import Reads, Rule, RuleSet, Severity
 from warehouse.errors import MunimentError
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies.family import list_family
 from warehouse.policies.yaml_lines import Document, Place, convert, read_document
 
 KIND = "incidents"
@@ -53,6 +54,11 @@ def default_bundle() -> Bundle:
     """The rule files that `init` puts in force."""
     entries = (files("pipelines.incidents") / "default_policies").iterdir()
     return read_bundle(KIND, {entry.name: entry.read_bytes() for entry in entries if entry.name.endswith(".yaml")})
+
+
+FAMILY = list_family(
+    KIND, "incident rules", default_bundle, package="pipelines.incidents", key="rules", name="id", group="rule"
+)
 
 
 class _Compiler:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pipelines.slo.keys import Keys
 from warehouse.policies import Bundle, PolicyError, Problem
+from warehouse.policies.blocks import documents, says_something
 from warehouse.policies.yaml_lines import read_document
 
 API_VERSION = "openslo/v1"
@@ -19,7 +20,6 @@ OPENSLO_KINDS = ("Service", "SLI", "SLO", "AlertPolicy", "AlertCondition", "Aler
 OWN_KINDS = ("Maintenance",)
 ANNOTATION = "muniment/"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_SEPARATOR = re.compile(r"---[ \t]*(#.*)?")
 _DATA_SOURCE = "the kind DataSource of OpenSLO is not supported: an indicator's SQL asks the lake itself"
 
 
@@ -150,11 +150,6 @@ def _labels(keys: Keys) -> dict[str, str]:
 
 def _documents(text: str) -> Iterator[str]:
     """The documents of a file, each behind as many empty lines as stand before it, so that lines keep their numbers."""
-    lines = text.split("\n")
-    first = 0
-    for at, line in enumerate([*lines, "---"]):
-        if _SEPARATOR.fullmatch(line.rstrip("\r")):
-            part = lines[first:at]
-            if any(each.strip() and not each.lstrip().startswith("#") for each in part):
-                yield "\n" * first + "\n".join(part)
-            first = at + 1
+    for line, part in documents(text):
+        if says_something(part):
+            yield "\n" * (line - 1) + part

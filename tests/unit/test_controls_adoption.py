@@ -1,13 +1,17 @@
 """Shipped controls against those in force: what is adopted, and what somebody wrote that stays."""
 
+from dataclasses import replace
+
 import pytest
 
-from governance.controls import adoption, shipped
-from governance.controls.adoption import Standing, plan_adoption
-from governance.controls.blocks import Blocks
+from governance.controls import adoption
+from governance.controls.adoption import control_blocks
 from governance.controls.framework import KIND, compile_controls, default_bundle, default_controls
-from governance.controls.shipped import HEAD, fingerprint, fingerprints, parts
+from governance.controls.shipped import fingerprint, fingerprints, parts
 from warehouse.policies import Bundle, PolicyError
+from warehouse.policies.adoption import Standing
+from warehouse.policies.adoption import plan_adoption as plan
+from warehouse.policies.blocks import HEAD
 
 OWN = """\
   # the board asked for it
@@ -18,6 +22,11 @@ OWN = """\
     evidence: population
     limits: Knows payouts by the name of their tool.
 """
+
+
+def plan_adoption(bundle, seen):
+    """What is planned for the controls."""
+    return plan(adoption.FAMILY, bundle, seen)
 
 
 def changed(**files):
@@ -41,10 +50,10 @@ def once_shipped(monkeypatch):
     """Make the parts of a bundle count as shipped by an earlier version."""
 
     def ship(bundle):
-        listed = dict(fingerprints())
+        listed = dict(adoption.FAMILY.ever())
         for where, part in parts(compile_controls(bundle)).items():
             listed[where] = (fingerprint(part), *listed.get(where, ()))
-        monkeypatch.setattr(shipped, "fingerprints", lambda: listed)
+        monkeypatch.setattr(adoption, "FAMILY", replace(adoption.FAMILY, ever=lambda: listed))
         return bundle
 
     return ship
@@ -96,14 +105,14 @@ def test_what_somebody_wrote_stays_to_the_byte(once_shipped):
 
 def test_new_controls_come_in_and_removed_ones_stay_out():
     """One never in force here comes in behind the control that it follows; one taken out here does not come back."""
-    blocks = Blocks.read("pci-dss.yaml", PCI)
-    without = [name for name in blocks.items if name not in {"10.3.1", "10.4.1"}]
-    fewer = blocks.with_items(without, (), blocks).text()
-    seen = blocks.with_items([*without, "10.4.1"], (), blocks).text()
+    blocks = control_blocks("pci-dss.yaml", PCI)
+    without = [name for name in blocks.items if name[1] not in {"10.3.1", "10.4.1"}]
+    fewer = blocks.with_items(without).text()
+    seen = blocks.with_items([*without, ("pci-dss", "10.4.1")]).text()
     plan = plan_adoption(changed(pci_dss=fewer), known(changed(pci_dss=seen)))
     assert differing(plan) == {("pci-dss", "10.3.1"): "new", ("pci-dss", "10.4.1"): "removed here"}
-    after = list(Blocks.read("pci-dss.yaml", plan.after.files["pci-dss.yaml"]).items)
-    assert after == [name for name in blocks.items if name != "10.4.1"]
+    after = list(control_blocks("pci-dss.yaml", plan.after.files["pci-dss.yaml"]).items)
+    assert after == [name for name in blocks.items if name[1] != "10.4.1"]
 
 
 def test_frameworks_come_in_or_stay_out_whole():
@@ -124,7 +133,7 @@ def test_controls_that_are_no_longer_shipped_go_unless_they_were_changed(once_sh
     assert plan.named(Standing.WITHDRAWN) == ["old-rules (title and note)", "old-rules O-1"]
     assert "old-rules.yaml" not in plan.after.files
     plan = plan_adoption(changed(old_rules=retired + OWN), known(changed(old_rules=retired)))
-    assert list(Blocks.read("old-rules.yaml", plan.after.files["old-rules.yaml"]).items) == ["H-1"]
+    assert list(control_blocks("old-rules.yaml", plan.after.files["old-rules.yaml"]).items) == [("old-rules", "H-1")]
 
 
 def test_a_head_is_adopted_like_a_control(once_shipped):
@@ -140,12 +149,12 @@ def test_a_head_is_adopted_like_a_control(once_shipped):
 def test_another_indent_is_kept(once_shipped, indent):
     """A shipped control takes on the indent of the file that it comes into."""
     once_shipped(changed(pci_dss=OLD_PCI))
-    blocks = Blocks.read("pci-dss.yaml", OLD_PCI + OWN)
+    blocks = control_blocks("pci-dss.yaml", OLD_PCI + OWN)
     moved = blocks.head + "".join(blocks.block(name, indent) for name in blocks.items)
     plan = plan_adoption(changed(pci_dss=moved), known(changed(pci_dss=moved)))
     after = compile_controls(plan.after).frameworks["pci-dss"].controls
     assert after[:-1] == default_controls().frameworks["pci-dss"].controls
-    assert Blocks.read("pci-dss.yaml", plan.after.files["pci-dss.yaml"]).indent == indent
+    assert control_blocks("pci-dss.yaml", plan.after.files["pci-dss.yaml"]).indent == indent
 
 
 def test_controls_within_a_line_are_refused(once_shipped):
@@ -163,7 +172,7 @@ def test_controls_within_a_line_are_refused(once_shipped):
 def test_blocks_are_the_file(name):
     """Split and joined, a file is what it was."""
     text = default_bundle().files[name]
-    assert Blocks.read(name, text).text() == text
+    assert control_blocks(name, text).text() == text
 
 
 def test_adopting_twice_changes_nothing_more(once_shipped):
@@ -171,5 +180,5 @@ def test_adopting_twice_changes_nothing_more(once_shipped):
     old = once_shipped(changed(pci_dss=OLD_PCI))
     mine = changed(pci_dss=OLD_PCI + OWN)
     first = plan_adoption(mine, known(old, mine))
-    second = adoption.plan_adoption(first.after, known(old, mine, first.after))
+    second = plan_adoption(first.after, known(old, mine, first.after))
     assert (second.waits, second.after.files) == (False, first.after.files)
