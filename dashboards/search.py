@@ -18,6 +18,7 @@ from warehouse.questions.story_lines import Entry, Line, Story
 FIND = "find"
 _TYPED = "search-typed"
 _TOLD = "search-told"
+_ALL_TIME = "all"
 _HELP = (
     "A ticket, conversation, approval, trace (hex digits) or record number (shard/index); or a person: their token, name or "
     "address. A name is turned into the token and kept nowhere."
@@ -76,6 +77,7 @@ def show() -> None:
         else:
             st.session_state[_TOLD] = story
     _head(story)
+    _further_back(story)
     if story.lines:
         _reveal(story)
         _lines(story)
@@ -97,8 +99,19 @@ def _form() -> Bounds:
         most = int(
             count.number_input("At most", 100, 10_000, number_of(params.get("most"), MOST_LINES, 100, 10_000), step=500)
         )
+        all_time = st.checkbox(
+            "All time",
+            params.get(_ALL_TIME) == "1",
+            help="A ticket is looked for in texts of runs and logs from the newest back, for some seconds: with this in all of them.",
+        )
         if st.form_submit_button("Search", type="primary"):
-            for key, value in (("from", since), ("to", until), ("most", most if most != MOST_LINES else None)):
+            kept = (
+                ("from", since),
+                ("to", until),
+                ("most", most if most != MOST_LINES else None),
+                (_ALL_TIME, "1" if all_time else None),
+            )
+            for key, value in kept:
                 if value is None:
                     params.pop(key, None)
                 else:
@@ -106,7 +119,7 @@ def _form() -> Bounds:
             if typed.strip():
                 st.session_state[_TYPED] = typed
     end = None if until is None else nanos(until, days=1) - 1
-    return Bounds(None if since is None else nanos(since), end, most)
+    return Bounds(None if since is None else nanos(since), end, most, all_time)
 
 
 def _kept(tenant: str) -> Story | None:
@@ -136,6 +149,20 @@ def _head(story: Story) -> None:
             st.markdown("**To know**")
             for note in story.notes:
                 st.text(note)
+
+
+def _further_back(story: Story) -> None:
+    """Where older texts were not searched, a way to have them searched; what may be somebody's name has to be typed again."""
+    if story.texts_from is None:
+        return
+    if not story.again:
+        st.caption("To look through older texts too, type it again with *All time*.")
+    elif st.button(
+        "Look through all time", icon=":material/history:", help="Reads everything, which can take a minute."
+    ):
+        st.query_params[_ALL_TIME] = "1"
+        st.session_state[_TYPED] = story.again
+        st.rerun()
 
 
 def _say_seals(story: Story) -> None:

@@ -86,6 +86,8 @@ def tell_story(
         person.token,
         may_reveal=person.token is not None and _may(context, Action.SUBJECT_REVEAL, tenant),
         notes=tuple(_notes(context, tenant, sought, person, limits, found, cases)),
+        texts_from=found.texts_from,
+        again=sought.text if found.texts_from is not None and sought.may_be_kept else "",
     )
     (record_view or _recorder(context))(tenant, "story", address or None, _attributes(story, by_value=person.by_value))
     return story

@@ -49,6 +49,12 @@ def search(
     first: Annotated[str | None, typer.Option("--from", metavar="T", help="From this day or time on.")] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="T", help="Up to this day or time, included.")] = None,
     most: Annotated[int, typer.Option("--most", min=1, max=20_000, help="Records at most, the newest.")] = _MOST,
+    all_time: Annotated[
+        bool,
+        typer.Option(
+            "--all-time", help="Search texts and attributes of every run and log for a ticket, however long it takes."
+        ),
+    ] = False,
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -56,7 +62,8 @@ def search(
 
     Runs with their events, logs and contents, approvals, handoffs, who looked, incidents, holds, certificates of deletion; each record
     with whether its seal holds. What could be several things is looked for as each. Recorded as `record.viewed` first; a person's name
-    is turned into their token, which takes the right `subject.reveal`, and is kept nowhere. Exit 1 where nothing is found.
+    is turned into their token, which takes the right `subject.reveal`, and is kept nowhere. A ticket is looked for in the
+    texts of runs and logs from the newest back until it is found, for some seconds at most; it is said from when on. Exit 1 where nothing is found.
     """
     from muniment.cli.holds import parse_instant
     from muniment.story import nothing_found, tell_story
@@ -67,6 +74,7 @@ def search(
         None if first is None else parse_instant(first, "--from"),
         None if last is None else parse_instant(last, "--to", end=True),
         most,
+        all_time,
     )
     story = tell_story(command_context(lake), tenant, _read() if text == "-" else text, bounds=bounds)
     if json_:

@@ -15,10 +15,12 @@ from muniment.story import tell_story
 from muniment.story_erasures import GONE
 from retention.policy_compiler import KIND
 from tests.template import init_lake
+from warehouse.clock import utc_text
 from warehouse.control import FoundIncident, IncidentChange, IncidentRecord, IncidentRow, IncidentState
 from warehouse.errors import DeniedError, InputError, NotFoundError
 from warehouse.own_events import OwnEvent
 from warehouse.policies import Bundle, apply
+from warehouse.questions import story_tickets
 from warehouse.questions.audit_events import EventFilter
 from warehouse.questions.proof import list_logs
 from warehouse.questions.seals import Seal, check_seals, read_sealed_rows
@@ -70,6 +72,13 @@ def span(trace, number, **attributes):
     }  # fmt: skip
 
 
+def ticketed(trace, days, ticket):
+    """A span of some days ago that names a ticket among its attributes."""
+    made = span(trace, days, ticket__id=ticket)
+    times = {name: str(int(made[name]) - days * 86_400 * 10**9) for name in ("startTimeUnixNano", "endTimeUnixNano")}
+    return made | times
+
+
 def event(name, trace, number, **attributes):
     named = {"event.name": name, "audit.actor.id": "agent-7", "audit.actor.type": "agent"} | attributes
     return {
@@ -83,6 +92,12 @@ SPANS = [
     span(LATER, 40),
     span(APART, 50, user__id=OTHER, gen_ai__conversation__id="alpha"),
 ]
+TICKETED = [
+    ticketed(RUN, 1, "OPS-1"),
+    ticketed(LATER, 45, "OPS-45"),
+    ticketed(APART, 400, "OPS-400"),
+    ticketed(APART, 399, "OPS-1"),
+]
 EVENTS = [
     event("approval.requested", RUN, 10, audit__approval__id="ap-9", audit__reason=f"refund, see INC-4711. {MARKUP}"),
     event("handoff.requested", RUN, 11, audit__resource__type="handoff", audit__resource__id="h-5"),
@@ -95,7 +110,7 @@ EVENTS = [
 @pytest.fixture(scope="module")
 def where(tmp_path_factory):
     """A lake in which acme and globex have the same records, with a hold and an incident on acme's first run."""
-    lake = init_lake(tmp_path_factory.mktemp("story") / "lake", "acme", "globex")
+    lake = init_lake(tmp_path_factory.mktemp("story") / "lake", "acme", "globex", "initech")
     file = lake.parent / "records.jsonl"
     file.write_text(
         json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": SPANS}]}]})
@@ -104,6 +119,8 @@ def where(tmp_path_factory):
     )
     for tenant in ("acme", "globex"):
         assert run(["import", str(file), "--tenant", tenant, "--lake", str(lake)]) == 0
+    file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": TICKETED}]}]}))
+    assert run(["import", str(file), "--tenant", "initech", "--lake", str(lake)]) == 0
     (lake / "policies" / "access" / "groups.yaml").write_text(GROUPS)
     assert run(["policy", "apply", "access", "--yes", "--lake", str(lake)]) == 0
     return lake
@@ -340,10 +357,44 @@ def old_events(desk):
 
 @pytest.mark.parametrize("text", list(OWN_EVENTS))
 def test_a_ticket_in_an_own_event_is_found_however_old(desk, old_events, text):
-    """Events are read over all time, texts of runs only for thirty days: what was not read is said."""
+    """Events are read over all time; where no run is older than what was read, nothing is said to be left."""
     told = story(desk, text, tenant="globex")
     assert [line.what.partition(" ")[0] for line in told.lines if line.time_unix_nano == OLD] == [OWN_EVENTS[text].name]
-    assert any("give a time to look further back" in note for note in told.notes)
+    assert told.texts_from is None
+
+
+@pytest.mark.parametrize(
+    ("ticket", "all_time", "runs"),
+    [
+        ("OPS-45", False, {LATER}),
+        ("OPS-400", False, {APART}),
+        ("OPS-1", False, {RUN}),
+        ("OPS-1", True, {RUN, APART}),
+    ],
+)
+def test_a_ticket_in_old_attributes_is_searched_for_until_found(desk, ticket, all_time, runs):
+    """From the newest back, a step at a time; with all time asked for, everything."""
+    told = story(desk, ticket, tenant="initech", all_time=all_time)
+    assert set(told.runs) == runs
+    assert (told.texts_from is None) == (all_time or ticket == "OPS-400")
+
+
+def test_a_search_that_takes_too_long_says_from_when_on_it_looked(desk, where, monkeypatch, capfd):
+    """After some seconds no further step is begun: the day is told, and what to look for further back unless it may be a name."""
+    monkeypatch.setattr(story_tickets, "PATIENCE_SECONDS", -1.0)
+    told = story(desk, "OPS-400", tenant="initech")
+    assert (told.runs, told.again) == ((), "OPS-400")
+    day = 86_400 * 10**9
+    assert 29 * day < time.time_ns() - told.texts_from < 31 * day
+    assert any(utc_text(told.texts_from)[:10] in note for note in told.notes)
+    assert story(desk, "nobody", tenant="initech").again == ""
+    words = ["search", "OPS-400", "--tenant", "initech", "--json", "--lake", str(where)]
+    run(words)  # 0 where an earlier search for it is on record already
+    printed = json.loads(capfd.readouterr().out)
+    assert (printed["trace_ids"], printed["texts_searched_from"] is None) == ([], False)
+    assert run([*words, "--all-time"]) == 0
+    printed = json.loads(capfd.readouterr().out)
+    assert (printed["trace_ids"], printed["texts_searched_from"]) == ([APART], None)
 
 
 def test_an_incident_is_found_by_its_id_in_its_own_tenant_alone(desk):

@@ -9,15 +9,14 @@ Invariants:
 """
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from warehouse.clock import NANOS_PER_DAY, utc_text
 from warehouse.query import QuerySession
 from warehouse.questions.sought import Kind, Sought
+from warehouse.questions.story_tickets import Mentions, read_mentions
 
 STORY_TABLES = ("spans", "audit_events", "logs")
 """The tables that a session for a story has to open; `contents` too, where contents may be read."""
@@ -28,10 +27,8 @@ MOST_RUNS = 100
 """Runs that are followed: a person can have thousands."""
 TEXT_CHARACTERS = 2_000
 """What is shown of one text."""
-TEXTS_DAYS = 30
-"""How far back from its end the texts of runs and logs are searched for a ticket, unless a time was given."""
 
-_SEEDS = (Kind.PERSON, Kind.CONVERSATION, Kind.APPROVAL, Kind.TRACE, Kind.RECORD, Kind.TICKET)
+_SEEDS = (Kind.PERSON, Kind.CONVERSATION, Kind.APPROVAL, Kind.TRACE, Kind.RECORD)
 _SEPARATOR = "-- next"
 _IN_RUNS = "trace_id in (select unnest($traces::varchar[]))"
 _AT_PLACES = (
@@ -45,11 +42,15 @@ _APPROVAL, _HANDOFF = "approval.", "handoff."
 
 @dataclass(frozen=True)
 class Bounds:
-    """From when to when, nanoseconds since 1970, both included and None without an end, and how many records at most."""
+    """From when to when, nanoseconds since 1970, both included and None without an end, and how many records at most.
+
+    With `all_time` the texts of every run and log are searched for a ticket, however long it takes.
+    """
 
     first_unix_nano: int | None = None
     last_unix_nano: int | None = None
     most: int = MOST_LINES
+    all_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class StoryRow:
 class StoryRecords:
     """What was found: looked for as which kinds, found as which, in which runs, and every record in order of time.
 
-    `cut` says what was left away.
+    `cut` says what was left away; the texts of runs and logs before `texts_from` were not searched, None where all were.
     """
 
     sought: tuple[Kind, ...]
@@ -92,6 +93,7 @@ class StoryRecords:
     runs: tuple[str, ...]
     rows: tuple[StoryRow, ...]
     cut: tuple[str, ...] = ()
+    texts_from: int | None = None
 
 
 def read_story(
@@ -106,7 +108,21 @@ def read_story(
         "first": bounds.first_unix_nano or 0,
         "last": _LATEST if bounds.last_unix_nano is None else bounds.last_unix_nano,
     }
-    seeds, cut = _read_seeds(session, sought, when, token=token, now=now, bounds=bounds)
+    seeds, cut = _read_seeds(session, sought, when, token=token, bounds=bounds)
+    # Texts are read last and only where nothing more exact was found: they cost ten times the rest.
+    mentions = Mentions()
+    if Kind.TICKET in sought.kinds and not any(seeds.values()):
+        mentions = read_mentions(
+            session,
+            sought.text,
+            first=bounds.first_unix_nano,
+            last=when["last"],
+            now=now,
+            most=bounds.most + 1,
+            all_time=bounds.all_time,
+        )
+        seeds[Kind.TICKET] = list(mentions.rows)
+        cut += [note for note in (mentions.note, _too_many(Kind.TICKET, mentions.rows, bounds)) if note]
     found = {kind: rows for kind, rows in seeds.items() if rows}
     newest = sorted(
         (row for rows in found.values() for row in rows), key=lambda row: row["time_unix_nano"] or 0, reverse=True
@@ -127,48 +143,40 @@ def read_story(
         cut.append(f"the newest {bounds.most:,} parts of contents are shown")
     every = [*rows, *parts[: bounds.most]]
     every.sort(key=lambda row: (row.time_unix_nano or 0, row.shard, row.log_index, row.part or ""))
-    return StoryRecords(tuple(seeds), tuple(found), tuple(runs), tuple(every), tuple(cut))
+    return StoryRecords(tuple(seeds), tuple(found), tuple(runs), tuple(every), tuple(cut), mentions.texts_from)
 
 
 def _read_seeds(
-    session: QuerySession, sought: Sought, when: Mapping[str, int], *, token: str | None, now: int, bounds: Bounds
+    session: QuerySession, sought: Sought, when: Mapping[str, int], *, token: str | None, bounds: Bounds
 ) -> tuple[dict[Kind, list[dict[str, Any]]], list[str]]:
     """The records that name what is sought, newest first, by what it was taken for."""
     statements = dict(zip(_SEEDS, _sql("story_seeds").split(_SEPARATOR), strict=True))
-    texts_first = (
-        min(when["last"], now) - TEXTS_DAYS * NANOS_PER_DAY if bounds.first_unix_nano is None else when["first"]
-    )
     given: Mapping[Kind, Mapping[str, Any]] = {
         Kind.TRACE: {"text": sought.text.lower(), "after": sought.text.lower() + "g"},
         Kind.APPROVAL: {"text": sought.text},
         Kind.CONVERSATION: {"text": sought.text, "quoted": _quoted(sought.text)},
-        Kind.TICKET: {
-            "text": sought.text,
-            "quoted": _quoted(sought.text),
-            "lower": sought.text.lower(),
-            "word": rf"(^|[^\w-]){re.escape(sought.text.lower())}($|[^\w-])",
-            "texts_first": texts_first,
-        },
         Kind.PERSON: {"text": token},
         Kind.RECORD: {"shard": sought.shard, "index": sought.index},
     }
     found: dict[Kind, list[dict[str, Any]]] = {}
     cut = []
-    for kind in sorted(sought.kinds, key=_SEEDS.index):
-        # Texts are read last and only where nothing more exact was found: they cost ten times the rest.
-        if (kind is Kind.PERSON and token is None) or (kind is Kind.TICKET and any(found.values())):
+    for kind in (each for each in _SEEDS if each in sought.kinds):
+        if kind is Kind.PERSON and token is None:
             continue
         times: Mapping[str, Any] = {} if kind is Kind.RECORD else when
         values = {**times, **given[kind], "most": bounds.most + 1}
         found[kind] = session.run_trusted(statements[kind], values).to_pylist()
-        if kind is Kind.TICKET and bounds.first_unix_nano is None:
-            cut.append(
-                "events were searched for this ticket over all time, as what they are about, among attributes and in words; texts and "
-                f"attributes of runs and logs from {utc_text(max(texts_first, 0))[:10]} on: give a time to look further back"
-            )
-        if len(found[kind]) > bounds.most:
-            cut.append(f"only the newest {bounds.most:,} records that name this {kind.value} are looked at")
+        if note := _too_many(kind, found[kind], bounds):
+            cut.append(note)
     return found, cut
+
+
+def _too_many(kind: Kind, rows: Collection[object], bounds: Bounds) -> str:
+    return (
+        f"only the newest {bounds.most:,} records that name this {kind.value} are looked at"
+        if len(rows) > bounds.most
+        else ""
+    )
 
 
 def _read_rows(

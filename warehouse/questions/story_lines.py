@@ -61,6 +61,8 @@ class Story:
 
     `address` is a text that finds the same again and names nobody; empty where there is none. `sought` says as what the text was
     looked for, `found` as what it was found, `token` is the person's. `notes` say what was left away, or may not be shown.
+    Texts of runs and logs before `texts_from`, nanoseconds since 1970, were not searched for a ticket, None where all were; `again` is what to
+    look for in them, empty where it may be somebody's name.
     """
 
     tenant: str
@@ -73,6 +75,8 @@ class Story:
     token: str | None = None
     may_reveal: bool = False
     notes: tuple[str, ...] = field(default=())
+    texts_from: int | None = None
+    again: str = ""
 
     @property
     def seals(self) -> dict[str, int]:
@@ -100,6 +104,7 @@ class Story:
             "trace_ids": list(self.runs),
             "seals": self.seals,
             "notes": list(self.notes),
+            "texts_searched_from": None if self.texts_from is None else utc_text(max(self.texts_from, 0)),
             "lines": [line.to_json() for line in self.lines],
         }
 

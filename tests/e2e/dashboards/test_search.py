@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from muniment.cli.app import run
 from muniment.desk import open_desk
+from warehouse.questions import story_tickets
 
 GROUPS = """\
 version: 1
@@ -183,3 +184,16 @@ def test_a_filter_that_may_name_somebody_stands_in_no_address(found, role, who, 
     assert app.run().text_input(key="filter-text").value == text
     assert ("the address of this page does not hold it" in said(app)) == (len(kept) < bool(who) + bool(text))
     assert PERSON not in str(dict(app.query_params))
+
+
+def test_older_texts_are_looked_through_when_asked(found, monkeypatch):
+    """Where the search stopped before the oldest run, a button has all of it read, and the address says so."""
+    monkeypatch.setattr(story_tickets, "STEP_DAYS", -1)
+    monkeypatch.setattr(story_tickets, "PATIENCE_SECONDS", -1.0)
+    app = open_page(found, "officer", find="OPS-88")
+    assert not app.exception
+    (button,) = [each for each in app.button if each.label == "Look through all time"]
+    button.click().run()
+    assert not app.exception
+    assert "1" in app.query_params["all"]
+    assert not [each for each in app.button if each.label == "Look through all time"]

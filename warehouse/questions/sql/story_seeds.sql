@@ -66,25 +66,3 @@ union all
 select 'logs', shard, log_index, trace_id, time_unix_nano from logs
 where log_index = $index and ($shard is null or shard = $shard or regexp_replace(shard, '-[0-9a-f]{8}$', '') = $shard)
 order by time_unix_nano desc, shard, log_index limit $most
--- next
--- ticket: what an event was about, a whole value among attributes, or a word of what was said
-select 'spans' as source, shard, log_index, trace_id, time_unix_nano from spans
-where contains(attributes, $quoted)
-  and (time_unix_nano is null or time_unix_nano between greatest($first, $texts_first) and $last)
-union all
-select 'audit_events', shard, log_index, trace_id, time_unix_nano from audit_events
-where (
-    resource_id = $text or contains(attributes, $quoted)
-    or (
-        contains(lower(concat_ws(' ', action, reason, body)), $lower)
-        and regexp_matches(lower(concat_ws(' ', action, reason, body)), $word)
-    )
-)
-  and (time_unix_nano is null or time_unix_nano between $first and $last)
-union all
-select 'logs', shard, log_index, trace_id, time_unix_nano from logs
-where (
-    contains(attributes, $quoted) or (contains(lower(body), $lower) and regexp_matches(lower(body), $word))
-)
-  and (time_unix_nano is null or time_unix_nano between greatest($first, $texts_first) and $last)
-order by time_unix_nano desc, shard, log_index limit $most
