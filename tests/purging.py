@@ -110,7 +110,7 @@ def write(context, *batches, shard="main"):
     writer = open_shard(context, shard)
     try:
         for each in batches:
-            writer.append(each).result(30)
+            writer.append(each).result(120)
     finally:
         writer.stop()
 
@@ -139,8 +139,8 @@ def fill(context):
         try:
             for seed in seeds:
                 time = rows.NOW - (seed % 8) * 5 * DAY - 7 * HOUR
-                writer.append(batch(seed, time)).result(30)
-                writer.append(batch(100 + seed, time, tenant="beta", count=3)).result(30)
+                writer.append(batch(seed, time)).result(120)
+                writer.append(batch(100 + seed, time, tenant="beta", count=3)).result(120)
                 if seed % 3 == 0:
                     writer.flush()
         finally:

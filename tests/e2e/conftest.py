@@ -18,7 +18,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 PROTOBUF = "application/x-protobuf"
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "connect" / "examples"

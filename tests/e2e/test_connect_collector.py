@@ -88,7 +88,7 @@ def collector(receiver, tmp_path):
                 "MUNIMENT_API_KEY": receiver.api_key,
             },
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     try:
         while not answers(port):
             assert process.poll() is None, log.read_text()

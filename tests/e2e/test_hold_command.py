@@ -290,7 +290,7 @@ def test_a_hold_that_came_too_late_says_for_what(lake, muniment, monkeypatch):
             store.deleting("plan sha256:0123", ["acme"]),
         ):
             entered.set()
-            leave.wait(60)
+            leave.wait(120)
 
     from warehouse.control.holds import Holds
 
@@ -303,7 +303,7 @@ def test_a_hold_that_came_too_late_says_for_what(lake, muniment, monkeypatch):
             # Its event is recorded; from here on the deletion is ahead.
             announce(hold)
             thread.start()
-            assert entered.wait(60)
+            assert entered.wait(120)
             threading.Thread(target=lambda: (time.sleep(0.3), leave.set())).start()
 
         return original(self, *arguments, announce=announced, **options)
@@ -311,7 +311,7 @@ def test_a_hold_that_came_too_late_says_for_what(lake, muniment, monkeypatch):
     thread = threading.Thread(target=delete)
     monkeypatch.setattr(Holds, "place_hold", place_while_deleting)
     code, out, err = muniment("hold", "place", "--tenant", "acme", "--reason", "claim", "--agent", "a")
-    thread.join(60)
+    thread.join(120)
     assert code == 0
     assert "Too late for plan sha256:0123, which deleted from" in err
     assert json.loads(muniment("hold", "show", out.strip(), "--json")[1])["state"] == "in force"

@@ -52,7 +52,7 @@ def fill(context, *tags, tenant="acme"):
     """Write batches, each a segment of its own."""
     for tag in tags:
         writer = context.open_writer("w")
-        writer.append(whole_batch(tag, tenant=tenant)).result(20)
+        writer.append(whole_batch(tag, tenant=tenant)).result(120)
         writer.stop()
 
 
@@ -212,7 +212,7 @@ config = msgspec.structs.replace(context.settings.writer, commit_interval_second
 writer = open_writer(context.lake, "w", context.claims, stores, config=config, clock=context.clock, lake_name="lake", redactor=context.redactor)
 number = 0
 while True:
-    writer.append(whole_batch(f"t{{number}}", tenant=("acme", "globex")[number % 2])).result(20)
+    writer.append(whole_batch(f"t{{number}}", tenant=("acme", "globex")[number % 2])).result(120)
     number += 1
     if number % 20 == 0:
         run_maintenance(context.lake, stores, config=MaintenanceConfig(merge_files=2, settled_merge_files=2, removed_grace_seconds=0), clock=context.clock)

@@ -88,15 +88,10 @@ def place(store, tenant="acme", **options):
 
 
 def waiting(pool, action):
-    """Start an action in a thread and see that it does not come back by itself."""
-    began = threading.Event()
-
-    def run():
-        began.set()
-        return action()
-
-    future = pool.submit(run)
-    assert began.wait(30)
+    """Start an action in a thread and see that it does not come back by itself, once it announced what it waits to do."""
+    announced = threading.Event()
+    future = pool.submit(action, lambda *_: announced.set())
+    assert announced.wait(60)
     time.sleep(0.5)
     assert not future.done()
     return future
@@ -210,8 +205,8 @@ def test_a_hold_waits_for_a_deletion_and_says_that_it_came_too_late(control, del
     assert running.holds == 0
     announced = []
     with ThreadPoolExecutor(2) as pool:
-        mine = waiting(pool, lambda: place(control, announce=announced.append))
-        others = waiting(pool, lambda: place(control, "globex"))
+        mine = waiting(pool, lambda told: place(control, announce=lambda hold: (announced.append(hold), told())))
+        others = waiting(pool, lambda told: place(control, "globex", announce=told))
         assert control.list_holds() == []
         assert running.end() == "ended"
         placed, elsewhere = mine.result(60), others.result(60)
@@ -268,7 +263,9 @@ def test_a_release_waits_for_a_deletion(control, deleter):
     hold = place(control).hold
     running = deleter()
     with ThreadPoolExecutor(1) as pool:
-        release = waiting(pool, lambda: control.release_hold(hold.id, by="user:alice", reason="closed"))
+        release = waiting(
+            pool, lambda told: control.release_hold(hold.id, by="user:alice", reason="closed", announce=told)
+        )
         assert control.hold(hold.id).in_force
         running.end()
         assert not release.result(60).in_force
@@ -278,7 +275,8 @@ def test_a_deletion_waits_for_a_deletion(control, deleter):
     """Two deletions never overlap, and are counted in their order."""
     running = deleter()
 
-    def delete():
+    def delete(told):
+        told()
         with control.deleting("plan 2", ["globex"]):
             return [deletion.what for deletion in control.list_deletions()]
 
@@ -293,7 +291,7 @@ def test_a_crash_under_the_lock_frees_it(control, deleter):
     """A process killed while it deletes leaves no lock and no note of an end."""
     running = deleter()
     with ThreadPoolExecutor(1) as pool:
-        mine = waiting(pool, lambda: place(control))
+        mine = waiting(pool, lambda told: place(control, announce=told))
         running.kill()
         assert mine.result(60).came_after == ()
     assert deleter().holds == 1

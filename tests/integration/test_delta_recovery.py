@@ -7,7 +7,7 @@ import pytest
 from warehouse.commit import open_stores
 from warehouse.errors import CorruptionError
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 LEDGERED = ("spans", "audit_events", "logs")
 
 

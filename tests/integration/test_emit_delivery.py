@@ -35,12 +35,21 @@ class Receiver(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, port=0):
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, *, listens=True):
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
         self.script = deque()
         self.requests = []
         self.stored = []
         self.connections = 0
+        self.listens = False
+        self.server_bind()  # whoever connects is refused until it listens, and the port is nobody else's meanwhile
+        if listens:
+            self.listen()
+
+    def listen(self):
+        """Begin to answer."""
+        self.server_activate()
+        self.listens = True
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -54,7 +63,8 @@ class Receiver(ThreadingHTTPServer):
 
     def stop(self):
         """Stop listening; open connections end with their requests."""
-        self.shutdown()
+        if self.listens:
+            self.shutdown()
         self.server_close()
 
 
@@ -124,6 +134,14 @@ def receiver():
     server.stop()
 
 
+@pytest.fixture
+def absent():
+    """A receiver that does not listen yet, so that nobody answers at its address."""
+    server = Receiver(listens=False)
+    yield server
+    server.stop()
+
+
 def connected(receiver, **settings):
     """An emitter that sends to the receiver."""
     return Emitter(
@@ -132,7 +150,7 @@ def connected(receiver, **settings):
             "api_key": "key-1",
             "service_name": "shop",
             "agent_id": "buyer",
-            "timeout_seconds": 10,
+            "timeout_seconds": 25,  # less than an emitter waits where key or address are wrong
             **settings,
         }
     )
@@ -143,7 +161,7 @@ def emitted(emitter, count=1):
     return [emitter.workflow_started(workflow_id=f"w{index}") for index in range(count)]
 
 
-def eventually(condition, seconds=20):
+def eventually(condition, seconds=60):
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -253,11 +271,9 @@ def test_a_number_that_may_be_in_the_lake_is_not_given_to_another_event(receiver
     assert receiver.numbers() == [0, 1]
 
 
-def test_nobody_there_raises_in_time_and_takes_no_number(receiver):
+def test_nobody_there_raises_in_time_and_takes_no_number(absent):
     """With no receiver and no disk queue the call raises, and the event certainly is not in the lake."""
-    port = receiver.server_address[1]
-    receiver.stop()
-    with connected(f"http://127.0.0.1:{port}", timeout_seconds=0.3) as emitter:
+    with connected(absent, timeout_seconds=0.3) as emitter:
         with pytest.raises(UndeliveredError, match="ConnectionRefusedError") as caught:
             emitted(emitter)
         assert not caught.value.maybe_stored
@@ -317,19 +333,16 @@ def test_threads_share_one_emitter(receiver):
     assert receiver.numbers() == list(range(100))
 
 
-def test_spooled_events_arrive_in_order_once_the_receiver_is_back(receiver, tmp_path):
+def test_spooled_events_arrive_in_order_once_the_receiver_is_back(absent, tmp_path):
     """While nobody answers events go to disk; a thread delivers them, in order, when somebody does."""
-    port = receiver.server_address[1]
-    receiver.stop()
-    with connected(f"http://127.0.0.1:{port}", spool_dir=tmp_path) as emitter:
+    with connected(absent, spool_dir=tmp_path) as emitter:
         receipts = emitted(emitter, 30)
         assert [(receipt.number, receipt.acknowledged) for receipt in receipts] == [(n, False) for n in range(30)]
-        back = Receiver(port)
+        absent.listen()
         eventually(lambda: emitter.flush(5).waiting == 0)
-        assert back.numbers() == list(range(30))
+        assert absent.numbers() == list(range(30))
         emitted(emitter)
-        eventually(lambda: len(back.stored) == 31)
-        back.stop()
+        eventually(lambda: len(absent.stored) == 31)
 
 
 def test_close_delivers_what_is_queued(receiver, tmp_path):
@@ -373,8 +386,8 @@ def test_a_wrong_key_keeps_the_queue(receiver, tmp_path):
 
 def test_a_full_spool_raises(receiver, tmp_path):
     """A full disk queue raises; what was taken is still delivered without a gap."""
-    receiver.script.append(unavailable("60"))
-    with connected(receiver, spool_dir=tmp_path, spool_max_bytes=5000, timeout_seconds=0.1) as emitter:
+    receiver.script.append(unavailable("60"))  # which is longer than the emitter would wait for an answer
+    with connected(receiver, spool_dir=tmp_path, spool_max_bytes=5000) as emitter:
         with pytest.raises(SpoolFullError):
             emitted(emitter, 100)
         waiting = emitter.flush().waiting

@@ -421,7 +421,7 @@ def test_a_running_writer_loses_nothing(tmp_path):
         for number in range(60):
             events = [OwnEvent("acme", "data.exported", "user:a", {"reason": f"{number}-{n}"}) for n in range(3)]
             batch = keep.treat(own_event_records(events, now_unix_nano=system_clock()))
-            writer.append(batch).result(timeout=30)
+            writer.append(batch).result(timeout=120)
             sent.extend(event.fields["reason"] for event in events)
             writer.flush()
         ended.set()

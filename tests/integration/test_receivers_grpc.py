@@ -187,15 +187,16 @@ def test_other_methods(harness, connect):
 
 def test_a_call_given_up_does_not_undo_what_was_submitted(harness, connect):
     """A client's deadline ends its waiting; the request it sent is still kept, and the receiver goes on."""
-    harness.intake.hold.set()
     stub = TraceServiceStub(connect(harness))
+    stub.Export(request_of("first"), metadata=metadata_of(harness), timeout=60)  # the deadline is not for connecting
+    harness.intake.hold.set()
     with pytest.raises(grpc.RpcError) as refused:
         stub.Export(request_of("late"), metadata=metadata_of(harness), timeout=3)
     assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     harness.intake.hold.clear()
     stub.Export(request_of("next"), metadata=metadata_of(harness), timeout=60)
     names = [message.resource_spans[0].scope_spans[0].spans[0].name for message in harness.intake.messages()]
-    assert names == ["late", "next"]
+    assert names == ["first", "late", "next"]
 
 
 @pytest.mark.parametrize(

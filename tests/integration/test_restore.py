@@ -46,8 +46,8 @@ def fill(context, *tags, tenant="acme"):
     """Write batches, each a segment of its own: spans 0 to 2 of it, audit events, logs, contents and metrics."""
     for tag in tags:
         writer = context.open_writer("w")
-        writer.append(whole_batch(tag, tenant=tenant)).result(20)
-        writer.append(treated(metrics=metrics(2, tag, tenant=tenant))).result(20)
+        writer.append(whole_batch(tag, tenant=tenant)).result(120)
+        writer.append(treated(metrics=metrics(2, tag, tenant=tenant))).result(120)
         writer.stop()
     return writer.shard
 

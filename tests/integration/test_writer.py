@@ -17,7 +17,7 @@ from warehouse.treated import RecordSet, Redactor, TreatedBatch
 
 DAY = 86_400_000_000_000
 LEDGERED = ("spans", "audit_events", "logs")
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 
 def append(writer, *batches):

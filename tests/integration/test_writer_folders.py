@@ -7,7 +7,7 @@ import pytest
 
 from warehouse.lake import Lake
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 LEDGERED = ("spans", "audit_events", "logs")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from warehouse.errors import OverloadedError
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 
 def append(writer, batch):

@@ -157,11 +157,11 @@ def test_a_courier_outlives_whatever_goes_wrong(stage):
 
     stage.courier._say = say
     stage.courier.start()
-    for _ in range(200):
+    for _ in range(600):
         stage.courier.wake()
         if delivered.wait(0.1):
             break
-    stage.courier.stop(10)
+    stage.courier.stop(60)
     assert [step for step in steps if any(step in said for said in stage.said)] == list(steps)
     assert "tops3cret" not in str(stage.said)
     assert ["a firing"] in stage.target.sent

@@ -86,7 +86,7 @@ def test_the_log_of_one_entry_describes_the_table(tmp_path):
     writer = open_writer(
         lake, "w", MemoryClaims(), stores, config=WriterConfig(), clock=lambda: 1, lake_name="acme", redactor=UnsafeKeepAll()
     )  # fmt: skip
-    writer.append(whole_batch("a")).result(20)
+    writer.append(whole_batch("a")).result(120)
     writer.stop()
     for name, store in stores.items():
         handle = store.fresh()

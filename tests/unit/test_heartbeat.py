@@ -156,7 +156,7 @@ def test_an_unreadable_note_about_the_last_run_is_passed_over(made, tmp_path):
 
 def wait_until(condition):
     """Poll until it holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 
 import msgspec
 import pytest
@@ -47,11 +48,11 @@ def test_what_a_signal_ended_is_started_again(tmp_path):
 def test_only_what_was_ready_is_started_again(tmp_path, own):
     """An answer at the local socket makes a service ready only when it comes from that very process."""
     socket, pid = tmp_path / "one.sock", tmp_path / "pid"
-    asked = threading.Event()
+    asked = []
 
     def answer(_payload):
         answered = json.dumps({"ok": True, "pid": int(pid.read_text()) if own else 1, "http_port": 4318}).encode()
-        asked.set()  # only once the process has said who it is: on a busy machine that takes a while
+        asked.append(answered)  # only once the process has said who it is: on a busy machine that takes a while
         return answered
 
     listener = LocalSocket(socket, answer)
@@ -67,12 +68,18 @@ def test_only_what_was_ready_is_started_again(tmp_path, own):
         said.append(text)
         supervisor.request_stop()
 
-    def end_once_asked():
-        asked.wait(30)
+    def heard():
+        """An answer reached the supervisor: it took it for its own, or asks again since it did not."""
+        return supervisor._running[0].was_ready if own else len(asked) > 1
+
+    def end_once_heard():
+        deadline = time.monotonic() + 120
+        while not heard() and time.monotonic() < deadline:
+            time.sleep(0.01)
         go.touch()
 
     supervisor = Supervisor([Service("one", command, socket=socket)], say=say)
-    other = threading.Thread(target=end_once_asked)
+    other = threading.Thread(target=end_once_heard)
     other.start()
     try:
         code = supervisor.run()

@@ -64,7 +64,7 @@ class Rounds:
         self.rounds.run_round()
         if self.turn.thread is before:
             return False
-        self.turn.thread.join(20)
+        self.turn.thread.join(60)
         return True
 
 

@@ -63,11 +63,15 @@ def fill(tab, label, value):
 
 def fill_day(tab, label, day):
     """Type a day: its year, month and day are fields of their own."""
-    tab.get_by_role("group", name=label).get_by_role("spinbutton").first.focus()
-    tab.keyboard.type(f"{day:%Y%m%d}")
-    tab.keyboard.press("Escape")
-    tab.wait_for_url(f"**={day}*")
-    settled(tab)
+    for _ in range(ATTEMPTS):
+        tab.get_by_role("group", name=label).get_by_role("spinbutton").first.focus()
+        tab.keyboard.type(f"{day:%Y%m%d}")
+        tab.keyboard.press("Escape")
+        with suppress(TooLate):  # keys go nowhere where the page is drawn anew meanwhile
+            tab.wait_for_url(f"**={day}*", timeout=WAIT / ATTEMPTS)
+            settled(tab)
+            return
+    raise AssertionError(f"{label}: {day} is not in the address {tab.url}")
 
 
 def alone(folder):

@@ -75,7 +75,7 @@ class RuleLake:
                 values = {key: [row.get(key) for row in mine] for key in own if any(key in row for row in mine)}
                 times = values.pop("time_unix_nano")
                 tables[name] = self._rows.ledgered(name, len(mine), "case", tenant=tenant, time=times, **values)
-        self._writer.append(self._rows.treated(**tables)).result(20)
+        self._writer.append(self._rows.treated(**tables)).result(120)
         self._writer.flush()
 
     def ask(self, rule_id, tenant, seen, since=None):

@@ -80,7 +80,7 @@ class IncidentLake:
     def _write(self, shard, **tables):
         writer = self.context.open_writer(shard)
         try:
-            writer.append(self.rows.treated(**tables)).result(30)
+            writer.append(self.rows.treated(**tables)).result(120)
         finally:
             writer.stop()
 

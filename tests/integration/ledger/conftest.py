@@ -47,7 +47,7 @@ class LedgerLake:
         )  # fmt: skip
         try:
             for batch in batches:
-                writer.append(batch).result(30)
+                writer.append(batch).result(120)
         finally:
             writer.stop()
         return writer.shard

@@ -104,7 +104,7 @@ def test_a_journal_that_nobody_commits_is_replayed_first(purging, open_copy):
     """What a killed writer left in its journal stands in the tables before anything is chosen, and goes with the rest."""
     context = open_copy()
     writer = purging.open_shard(context, "dead")
-    writer.append(purging.batch(70, purging.rows.NOW - 20 * purging.DAY)).result(30)
+    writer.append(purging.batch(70, purging.rows.NOW - 20 * purging.DAY)).result(120)
     real = writer._committer.commit
     writer._committer.commit = _refuse
     writer.stop()
@@ -128,7 +128,7 @@ def test_a_shard_that_is_held_and_never_commits_stops_the_purge(purging, open_co
     before = purging.keys(context.lake)
     writer = purging.open_shard(context, "stuck")
     try:
-        writer.append(purging.batch(71, purging.rows.NOW - 20 * purging.DAY)).result(30)
+        writer.append(purging.batch(71, purging.rows.NOW - 20 * purging.DAY)).result(120)
         monkeypatch.setattr("muniment.purging.drain_journals", lambda held: drain_journals(held, timeout_seconds=1.0))
         with pytest.raises(UnavailableError, match="shard stuck: 1 journal segments were not committed within 1 s"):
             purge_due(context)

@@ -17,8 +17,8 @@ BEFORE = ["prepared", "intent written", "intent copied", "intended"]
 AFTER = ["committed", "cleaned", "searched", "certificate written", "certificate recorded", "certified"]
 
 
-def place(context, scope=BOT, tenant="acme"):
-    return context.control.place_hold(tenant, scope_text(scope), **WHO)
+def place(context, scope=BOT, tenant="acme", **more):
+    return context.control.place_hold(tenant, scope_text(scope), **WHO, **more)
 
 
 def held_keys(purging, lake, agent="bot-2", tenant="acme"):
@@ -41,22 +41,24 @@ def held_keys(purging, lake, agent="bot-2", tenant="acme"):
 class PlaceAt:
     """Places a hold once a purge of acme is at a step: from a thread, which a purge under its lock makes wait.
 
-    One that need not wait has as long as it takes; one that must is given a second, and then the purge goes on.
+    The purge goes on once the hold is placed, or waits: it has announced itself, and then comes to nothing for a second.
     """
 
     def __init__(self, context, step, scope=BOT, *, seconds=60):
         self._context, self._step, self._scope, self._seconds = context, step, scope, seconds
         self._thread, self.placed, self.waited = None, None, None
+        self._announced = threading.Event()
 
     def __call__(self, tenant, what):
         if (tenant, what) == ("acme", self._step):
             self._thread = threading.Thread(target=self._place)
             self._thread.start()
+            assert self._announced.wait(60)
             self._thread.join(self._seconds)
             self.waited = self._thread.is_alive()
 
     def _place(self):
-        self.placed = place(self._context, self._scope)
+        self.placed = place(self._context, self._scope, announce=lambda _hold: self._announced.set())
 
     def end(self):
         self._thread.join(60)
