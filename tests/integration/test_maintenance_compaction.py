@@ -5,6 +5,7 @@ import os
 import signal
 import textwrap
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -415,7 +416,7 @@ def test_a_running_writer_loses_nothing(tmp_path):
     writer = open_writer(
         lake, "main", claims, stores, config=WriterConfig(commit_interval_seconds=0.02), clock=system_clock
     )
-    keep, sent, ended = UnsafeKeepAll(), [], threading.Event()
+    keep, sent, rounds, ended = UnsafeKeepAll(), [], [], threading.Event()
 
     def send():
         for number in range(60):
@@ -424,19 +425,22 @@ def test_a_running_writer_loses_nothing(tmp_path):
             writer.append(batch).result(timeout=120)
             sent.extend(event.fields["reason"] for event in events)
             writer.flush()
+            if number % 15 == 14:  # however slow the rounds are, one of them begins with what was written since
+                wait_for_rounds(rounds, len(rounds) + 2)
         ended.set()
 
     sender = threading.Thread(target=send)
     sender.start()
     config = MaintenanceConfig(merge_files=3, settled_merge_files=3, removed_grace_seconds=0, checkpoint_entries=2)
-    other_stores, rounds, merged = open_stores(lake), 0, 0
-    while not ended.is_set() or rounds < 3:
+    other_stores, merged = open_stores(lake), 0
+    while sender.is_alive() or len(rounds) < 3:
         report = run_maintenance(lake, other_stores, config=config, clock=system_clock)
         assert report.failures == ()
         merged += sum(part.files_after for table in report.tables for part in table.compacted)
-        rounds += 1
+        rounds.append(report)
     sender.join()
     writer.stop()
+    assert ended.is_set()
     assert merged > 3
     table = DeltaTable(str(lake.table("audit_events")))
     rows = duckdb.connect().read_parquet(table.file_uris())
@@ -446,6 +450,13 @@ def test_a_running_writer_loses_nothing(tmp_path):
     again = open_writer(lake, "main", claims, open_stores(lake), config=WriterConfig(), clock=system_clock)
     assert again.shard == writer.shard
     again.stop()
+
+
+def wait_for_rounds(rounds, count):
+    deadline = time.monotonic() + 120
+    while len(rounds) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 class Claims:

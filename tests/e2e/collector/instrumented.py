@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 QUEUE = 8
+EXPORT_SECONDS = 60
 
 
 class HeldExporter(OTLPSpanExporter):
@@ -39,7 +40,7 @@ def main():
     meters = MeterProvider(
         [
             PeriodicExportingMetricReader(
-                OTLPMetricExporter(endpoint=f"{plan['endpoint']}/v1/metrics", headers=headers),
+                OTLPMetricExporter(endpoint=f"{plan['endpoint']}/v1/metrics", headers=headers, timeout=EXPORT_SECONDS),
                 export_interval_millis=3_600_000,
             )
         ]
@@ -47,7 +48,9 @@ def main():
         else [],
         resource=resource,
     )
-    exporter = HeldExporter(endpoint=f"{plan['endpoint']}/v1/traces", headers=headers, meter_provider=meters)
+    exporter = HeldExporter(
+        endpoint=f"{plan['endpoint']}/v1/traces", headers=headers, timeout=EXPORT_SECONDS, meter_provider=meters
+    )
     provider = TracerProvider(
         resource=resource, meter_provider=meters, span_limits=SpanLimits(max_span_attributes=2), shutdown_on_exit=False
     )

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.days import day_with_room
 
 INSTRUMENTED = Path(__file__).with_name("instrumented.py")
 
@@ -90,17 +91,16 @@ def run_instrumented(lake, endpoint, **plan):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     return json.loads(done.stdout)["made"]
 
 
-def completeness(lake):
-    """Exit code of the command, what it found, and that by check and service."""
-    today = time.strftime("%Y-%m-%d", time.gmtime())
+def completeness(lake, day):
+    """Exit code of the command, what it found of a day, and that by check and service."""
     done = lake.muniment(
-        *("quality", "completeness", "--tenant", lake.tenant, "--day", today, "--grace-minutes", "0", "--json"),
+        *("quality", "completeness", "--tenant", lake.tenant, "--day", day, "--grace-minutes", "0", "--json"),
         check=False,
     )
     found = json.loads(done.stdout)
@@ -114,12 +114,13 @@ def test_what_real_senders_lost_is_counted_and_named(lake, proxy_to):
     What is missing is told from what the program made and what the lake holds, not from any counter.
     """
     collector = lake.collect()
+    today = day_with_room()
     proxy = proxy_to(collector.http_port, [2])
     made = run_instrumented(lake, proxy.endpoint, service="lossy", held=40, batches=[5, 6, 7])
     run_instrumented(lake, proxy_to(collector.http_port).endpoint, service="careful", batches=[4, 4])
     run_instrumented(lake, proxy_to(collector.http_port).endpoint, service="silent", batches=[3], counted=False)
     collector.flush()
-    code, found, senders = completeness(lake)
+    code, found, senders = completeness(lake, today)
     assert code == 1
     assert found["measured"] is True
     lossy = senders["completeness-spans-counted", "lossy"]
