@@ -16,6 +16,7 @@ from governance.evidence.standalone import BROKEN, MANIFEST, NOT_ESTABLISHED, NO
 from muniment.cli.app import run
 from muniment.wiring import command_context
 from tests.e2e.evidence.test_pack import contents, verified
+from tests.template import copy_lake
 from warehouse.ledger import fields
 from warehouse.ledger.cosignature import WitnessSigner
 from warehouse.ledger.note import parse_note, sign_note
@@ -24,6 +25,7 @@ from warehouse.ledger.witnessing import CosignatureStore
 from warehouse.names import LAKE_TENANT
 from warehouse.own_events import OwnEvent
 from warehouse.questions.proof import list_logs
+from warehouse.questions.witnessed import find_witnessed
 
 COSIGNED = 1_795_000_000  # 2026-11-18T11:06:40Z
 WITNESS = WitnessSigner("witness.example", Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32))
@@ -116,6 +118,39 @@ def test_a_key_that_cosigned_nothing_establishes_nothing(cosigned, made, vkey):
         verdict = verified(contents(pack), vkey, witness_keys=[signer.verifier.vkey])
         assert (verdict.result, verdict.problems, verdict.witnessed) == (NOT_ESTABLISHED, [], [])
         assert all("no witness whose key you brought cosigned any of it" in line for line in verdict.unwitnessed)
+
+
+def test_a_log_that_grew_while_it_was_looked_at_is_vouched_for_as_before(cosigned, tmp_path):
+    """A newer head that is told and cosigned after a log was read is passed over for the one before it."""
+    lake = copy_lake(cosigned.lake, tmp_path / "lake")
+    context = command_context(lake)
+    tell(context, "acme")
+    cosign(context, WITNESS)
+
+    def vouched(logs):
+        with context.session([LAKE_TENANT], tables=("audit_events",)) as session:
+            return {each.shard: each.size for each in find_witnessed(session, context.lake, logs, [WITNESS.verifier])}
+
+    logs = list_logs(context.lake, "acme")
+    before = vouched(logs)
+    assert set(before) == {log.shard for log in logs}
+    words = (
+        "evidence",
+        "exceptions",
+        "--framework",
+        "soc2",
+        "--tenant",
+        "acme",
+        "--from",
+        "2026-10-01",
+        "--to",
+        "2026-10-31",
+    )
+    assert run([*words, "--lake", str(lake)]) == 0
+    tell(context, "acme")
+    cosign(context, WITNESS)
+    assert vouched(list_logs(context.lake, "acme")) != before
+    assert vouched(logs) == before
 
 
 def replaced(files, change):
