@@ -15,7 +15,7 @@ from warehouse.control import AlertRecord
 
 NOW = 1_800_000_000_000_000_000
 SECOND = 1_000_000_000
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 @dataclass(frozen=True)

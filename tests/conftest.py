@@ -31,7 +31,7 @@ for profile, examples in (("moderate", 40), ("thorough", 200)):
     )
 settings.load_profile("moderate")
 
-START_SECONDS = 60
+START_SECONDS = 120
 SERVER_SETTINGS = {
     # Nothing of a test outlives it: no need to survive a power cut.
     "fsync": "off",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from muniment.cli.app import run
 
-WAIT = 60_000
+WAIT = 120_000
 MOST_PIXELS = 6_000
 GROUPS = """\
 version: 1

@@ -21,9 +21,9 @@ from warehouse.local_socket import call_local_socket
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 TENANT = "acme"
-WAIT_SECONDS = 90
+WAIT_SECONDS = 120
 COMMAND_SECONDS = 180
-QUERYABLE_SECONDS = 40
+QUERYABLE_SECONDS = 120
 SNIPPET_END = """
 with trace.get_tracer("readme").start_as_current_span("from the README"):
     pass

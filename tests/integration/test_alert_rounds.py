@@ -19,7 +19,7 @@ from warehouse.errors import UnavailableError
 from warehouse.query import open_session
 
 KINDS = frozenset({"slo", "incident"})
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 class Stage:

@@ -20,7 +20,7 @@ from pipelines.alerts.targets import open_target
 from pipelines.alerts.wording import Wording
 from warehouse.clock import NANOS_PER_SECOND, system_clock
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 CONFIG = """
 route: {{receiver: all, group_by: ["..."], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}}
 receivers: [{{name: all, webhook_configs: [{{url: "{url}/am", send_resolved: true}}]}}]
@@ -56,7 +56,7 @@ class Alertmanager:
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
 
     def alerts(self):
         """What it holds as active, by name."""

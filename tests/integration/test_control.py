@@ -347,7 +347,7 @@ def test_concurrent_changes_all_happen_once(control_url, now):
     issued = stores[0].issue_key("acme")
 
     def work(store):
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=120)
         claimed = [store.claim_shard("main", host="h", pid=1) for _ in range(5)]
         try:
             return claimed, store.rotate_key(issued.id, 60)

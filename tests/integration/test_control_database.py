@@ -52,7 +52,7 @@ def test_processes_that_open_at_once_share_one_database(control_url):
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    answers = [process.communicate(timeout=60) for process in processes]
+    answers = [process.communicate(timeout=240) for process in processes]
     assert [errors for _, errors in answers] == [""] * 4
     with open_store(control_url, create=False) as store:
         assert {shard.identity for shard in store.list_shards()} == {identity.strip() for identity, _ in answers}
@@ -63,7 +63,7 @@ def test_threads_that_open_at_once_share_one_database(control_url):
     barrier = threading.Barrier(6)
 
     def work(number):
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=120)
         with open_store(control_url) as store:
             return store.add_tenant(f"t{number}").id
 

@@ -51,13 +51,13 @@ class Deleter:
 
     def end(self):
         """Let it leave the block, and wait for that."""
-        out, _ = self.process.communicate("\n", timeout=60)
+        out, _ = self.process.communicate("\n", timeout=240)
         return out.strip()
 
     def kill(self):
         """End it in the middle of the block."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=240)
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_no_hold_and_no_deletion_miss_each_other(control, control_url):
         # What ended before placing began is known when the hold is announced; the rest must come with the answer.
         answer = place(control, announce=lambda _hold, known=known: known.extend(control.list_deletions()))
         placed.append((answer, {deletion.what for deletion in known}))
-    seen_by = dict(json.loads(line) for racer in racers for line in racer.communicate(timeout=60)[0].splitlines())
+    seen_by = dict(json.loads(line) for racer in racers for line in racer.communicate(timeout=240)[0].splitlines())
     assert [racer.returncode for racer in racers] == [0, 0]
     order = [deletion.what for deletion in control.list_deletions()]
     assert sorted(order) == sorted(seen_by)

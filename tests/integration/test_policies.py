@@ -121,7 +121,7 @@ def test_of_two_who_apply_at_once_one_wins(control_url, clock):
             with ControlStore.open(control_url, clock=clock) as own:
                 try:
                     apply(own, mine, f"user:u{number}", replacing=first.content_hash,
-                          announce=lambda _applied: everybody_announced.wait(timeout=30))  # fmt: skip
+                          announce=lambda _applied: everybody_announced.wait(timeout=120))  # fmt: skip
                 except ConflictError:
                     return None
                 return mine.content_hash

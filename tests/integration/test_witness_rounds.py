@@ -33,7 +33,7 @@ from warehouse.ledger.signing import read_signing_keys
 from warehouse.local_socket import call_local_socket
 from warehouse.names import LAKE_TENANT
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 LAKE_NAME = "e2e"
 INTERVAL_SECONDS = 0.4
 
@@ -114,7 +114,7 @@ class Stage:
     def ask(self, operation, shard="main", **fields):
         payload = json.dumps({"op": operation, **fields}).encode()
         socket_file = self.lake / "run" / f"collector-{shard}.sock"
-        answer = json.loads(call_local_socket(socket_file, payload, timeout_seconds=30))
+        answer = json.loads(call_local_socket(socket_file, payload, timeout_seconds=90))
         assert answer["ok"], answer
         return answer
 
@@ -122,7 +122,7 @@ class Stage:
         """Have the running collector record events of a tenant, and wait until they are committed."""
         event = {"tenant_id": tenant, "name": "data.exported", "recorded_by": "user:test"}
         self.ask("record", events=[event] * count)
-        self.ask("flush", timeout_seconds=30)
+        self.ask("flush", timeout_seconds=60)
 
     def log_folder(self, shard="main", tenant="_lake"):
         (folder,) = self.lake.glob(f"ledger/{tenant}/{shard}-*")
@@ -202,14 +202,14 @@ def test_heads_of_all_logs_are_cosigned(stage):
     assert rows[0]["log_index"] < cosigned.size
 
     # the query was recorded in `_lake`; once that is cosigned, an event of heads does not call for the next
-    stage.ask("flush", timeout_seconds=30)
+    stage.ask("flush", timeout_seconds=60)
     wait_until(stage.is_up_to_date, "cosigned")
     before, log = stage.lake_log_size(), stage.processes.folder / "witness.log"
     asked = log.read_text()
     rest_until = time.monotonic() + 4 * INTERVAL_SECONDS
     while time.monotonic() < rest_until:
         time.sleep(0.1)
-    stage.ask("flush", timeout_seconds=30)
+    stage.ask("flush", timeout_seconds=60)
     assert stage.lake_log_size() == before
     assert log.read_text() == asked
 

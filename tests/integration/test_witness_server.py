@@ -35,7 +35,7 @@ from warehouse.ledger.witnessing import (
     WitnessUnavailableError,
 )
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 ORIGIN = "lab/_lake/main-1a2b3c4d"
 HASH = sha256(ORIGIN.encode()).hexdigest()
 SIGNER = Ed25519Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32))

@@ -47,7 +47,7 @@ def shown(result: DemoResult, lake: Path | None, width: int) -> str:
 def as_the_shell_reads(command: str) -> list[str]:
     """The words that a POSIX shell makes of a command."""
     words = subprocess.run(
-        ["/bin/sh", "-c", f"set -- {command}\nprintf '%s\\0' \"$@\""], capture_output=True, check=True, timeout=60
+        ["/bin/sh", "-c", f"set -- {command}\nprintf '%s\\0' \"$@\""], capture_output=True, check=True, timeout=240
     )
     return words.stdout.decode().split("\0")[:-1]
 

@@ -367,7 +367,7 @@ print(own)
 """
     root = Path(__file__).parents[2]
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=240, check=False
     )
     assert result.stderr == ""
     assert result.stdout.strip() == "['warehouse', 'warehouse.clock', 'warehouse.errors']"

@@ -46,7 +46,7 @@ def draw(desk):
 def test_what_was_kept_goes_with_the_rights_it_was_kept_under(change, stays):
     """Somebody else, another role, a tenant less, other policies: the page begins anew; the same rights find it as it was."""
     desk = Desk()
-    app = AppTest.from_function(draw, kwargs={"desk": desk}, default_timeout=60)
+    app = AppTest.from_function(draw, kwargs={"desk": desk}, default_timeout=180)
     app.run()
     assert app.text[0].value == "nothing is kept"
     desk.now = dataclasses.replace(OLGA, **change)

@@ -24,7 +24,7 @@ def fail(name):
 
 def drawn(name):
     """What a failing page says, beside what it drew before."""
-    app = AppTest.from_function(fail, kwargs={"name": name}, default_timeout=60).run()
+    app = AppTest.from_function(fail, kwargs={"name": name}, default_timeout=180).run()
     assert not app.exception
     texts = [each.value for each in app.text]
     assert texts.pop(0) == "before"

@@ -14,7 +14,7 @@ from warehouse.recent import RecentRequests
 from warehouse.treated import RecordSet
 
 SENDER = Sender(tenant_id="acme", key_id="k1", recorded_by="key:k1", peer="127.0.0.1:40000")
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 @dataclass

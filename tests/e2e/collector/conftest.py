@@ -26,9 +26,9 @@ from tests.template import copy_lake, room
 from warehouse.clock import system_clock
 from warehouse.local_socket import call_local_socket
 
-START_SECONDS = 60
-STOP_SECONDS = 60
-FLUSH_SECONDS = 60
+START_SECONDS = 120
+STOP_SECONDS = 120
+FLUSH_SECONDS = 120
 PROTOBUF = "application/x-protobuf"
 
 

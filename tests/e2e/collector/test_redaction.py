@@ -24,7 +24,7 @@ from muniment.tenancy import add_tenant, issue_key
 from muniment.wiring import command_context
 from warehouse.journal import read_segment
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 OLD = 30 * 86_400 * 1_000_000_000
 
 RAW = {

@@ -72,7 +72,7 @@ def texts(app):
 def test_a_page_draws_what_a_role_may_see(desk, name, role):
     """No page fails; one that the role may not see names the right that is missing; another tenant stands on none."""
     assert importlib.import_module(f"dashboards.{name}").show
-    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=60)
+    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
     app.session_state["viewer"] = desk.viewer(role)
     app.run()
@@ -92,7 +92,7 @@ def test_a_page_draws_what_a_role_may_see(desk, name, role):
 )  # fmt: skip
 def test_forms_are_drawn_for_those_who_may_use_them(desk, role, forms):
     """An officer gets four forms; whoever may carry out nothing is told who can."""
-    app = AppTest.from_function(draw, kwargs={"name": "request_forms"}, default_timeout=60)
+    app = AppTest.from_function(draw, kwargs={"name": "request_forms"}, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
     app.session_state["viewer"] = desk.viewer(role)
     app.run()
@@ -106,7 +106,7 @@ def test_forms_are_drawn_for_those_who_may_use_them(desk, role, forms):
 )
 def test_nothing_is_offered_that_policy_denies(desk, name, offered, role, may):
     """What takes the right to export is drawn for those who have it: a button of a form, and what gives a table as a file."""
-    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=60)
+    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
     app.session_state["viewer"] = desk.viewer(role)
     app.run()
@@ -130,7 +130,7 @@ def test_nothing_is_offered_that_policy_denies(desk, name, offered, role, may):
 @pytest.mark.parametrize("name", ["audit", "search"])
 def test_an_address_may_say_anything(desk, name, given):
     """What an address names and a page does not have is left out: the page is drawn, and asks for what there can be."""
-    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=60)
+    app = AppTest.from_function(draw, kwargs={"name": name}, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
     app.session_state["viewer"] = desk.viewer("officer")
     for key, value in given.items():
@@ -143,7 +143,7 @@ def test_an_address_may_say_anything(desk, name, given):
 @pytest.mark.parametrize(("role", "may"), [("auditor", False), ("admin", True), ("officer", True)])
 def test_exceptions_are_decided_by_those_who_may(desk, role, may):
     """Whoever may sees forms beside the findings, and a decision shows at once; an auditor reads the same figures without forms."""
-    app = AppTest.from_function(draw, kwargs={"name": "evidence"}, default_timeout=60)
+    app = AppTest.from_function(draw, kwargs={"name": "evidence"}, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
     app.session_state["viewer"] = desk.viewer(role)
     app.run()

@@ -13,7 +13,7 @@ import pytest
 from governance.evidence.standalone import NOT_ESTABLISHED, verify_pack
 from muniment.cli.app import run
 
-WAIT = 60_000
+WAIT = 120_000
 SAYS = {
     "Overview": "Whether these records are sealed",
     "Search": "Everything that belongs to",

@@ -56,7 +56,7 @@ def draw():
 
 
 def open_page(found, role, **address):
-    app = AppTest.from_function(draw, default_timeout=60)
+    app = AppTest.from_function(draw, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = found.desk, "acme"
     app.session_state["viewer"] = found.desk.viewer(role)
     for key, value in address.items():
@@ -170,7 +170,7 @@ def draw_audit():
 )
 def test_a_filter_that_may_name_somebody_stands_in_no_address(found, role, who, text, kept):
     """A person becomes their token for those who may reveal; what is left out of the address is said to be."""
-    app = AppTest.from_function(draw_audit, default_timeout=60)
+    app = AppTest.from_function(draw_audit, default_timeout=180)
     app.session_state["desk"], app.session_state["tenant"] = found.desk, "acme"
     app.session_state["viewer"] = found.desk.viewer(role)
     app.run()
