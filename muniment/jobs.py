@@ -16,6 +16,7 @@ from muniment.erasing import run_retention
 from muniment.findings_jobs import FindingsWork
 from muniment.job_context import safe_text
 from muniment.overdue import find_overdue
+from muniment.pack_months import lacking_packs
 from muniment.packs import run_packs
 from muniment.purging import make_ground
 from muniment.quality import run_suites
@@ -155,7 +156,16 @@ class ScheduledWork(FindingsWork):
                 done.deleted,
                 done.held,
                 sum(len(each.problems) for each in done.built),
+                done.left,
+                done.lost,
+                done.partial,
             )
+
+    def lacks_packs(self, tenant: str) -> bool:
+        """Whether a month was missed that can be built."""
+        with self.context("look for missing evidence packs") as context:
+            context.check(Action.RECORDS_EXPORT, tenant)
+            return any(each.can_be_built for each in lacking_packs(context, tenant))
 
     def check_suites(self, tenant: str, day: date) -> tuple[SuiteResult, ...]:
         """What `muniment quality run --suites` does besides counting."""

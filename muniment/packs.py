@@ -1,58 +1,28 @@
 """Packs on schedule: one a tenant, framework and month, in `LAKE/packs/`; those kept long enough go, unless a hold keeps them.
 
-Safe to repeat: a pack that is there is not built again. Its name says what it is of: `packs/<tenant>/<framework>-<year>-<month>.zip`.
+Safe to repeat: a pack that is there is not built again, and a month that was missed is built by a later round, the oldest first. Its name says what it is of: `packs/<tenant>/<framework>-<year>-<month>.zip`.
 A deletion is recorded before the file goes.
 """
 
-import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from governance.access import Action
-from governance.controls.framework import Controls
-from muniment.assessing import read_controls
 from muniment.evidence import BuiltPack, build_pack
 from muniment.pack_erasure import delete_pack
+from muniment.pack_months import Lacking, Month, lacking_packs
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
-from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND
+from warehouse.clock import NANOS_PER_DAY
 from warehouse.durable import make_folder
-from warehouse.errors import SettingsError
+from warehouse.errors import UnavailableError
 from warehouse.packs import FOLDER, PACK_NAME, pack_files
-from warehouse.questions.proof import list_logs
 
 _LEFT_AFTER_NANOS = NANOS_PER_DAY
 """No build takes as long."""
-
-
-@dataclass(frozen=True)
-class Month:
-    """A month in UTC."""
-
-    year: int
-    month: int
-
-    @classmethod
-    def before(cls, unix_nano: int) -> "Month":
-        """The last one that had ended at an instant."""
-        first = dt.datetime.fromtimestamp(unix_nano // NANOS_PER_SECOND, dt.UTC).replace(day=1)
-        last = first - dt.timedelta(days=1)
-        return cls(last.year, last.month)
-
-    @property
-    def from_unix_nano(self) -> int:
-        """Its beginning."""
-        return _unix_nano(self.year, self.month)
-
-    @property
-    def to_unix_nano(self) -> int:
-        """Its end, not included."""
-        return _unix_nano(self.year + self.month // 12, self.month % 12 + 1)
-
-    def __str__(self) -> str:
-        """As a file's name has it."""
-        return f"{self.year:04}-{self.month:02}"
+_MOST_AT_ONCE = 12
+"""Packs that a round builds; the next round goes on."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +42,18 @@ class KeptPack:
 
 @dataclass(frozen=True)
 class PackRound:
-    """What a round built and deleted, and what holds kept that would have gone."""
+    """What a round built and deleted, and what holds kept that would have gone.
+
+    `left` are still to be built, by another round; `lost` cannot be: their months' records were deleted; `partial` were built after
+    some of their months' records were deleted. Names of packs, oldest first.
+    """
 
     built: tuple[BuiltPack, ...] = ()
     deleted: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
 
 
 def list_packs(context: CommandContext, tenant: str | None) -> list[KeptPack]:
@@ -86,56 +63,78 @@ def list_packs(context: CommandContext, tenant: str | None) -> list[KeptPack]:
         DeniedError: the principal may not export the tenant's records.
         NotFoundError: there is no such tenant.
     """
-    if tenant is not None:
-        context.check(Action.RECORDS_EXPORT, tenant)
-        check_tenant(context, tenant)
-        return list(_packs(context, tenant))
-    tenants = [each.id for each in context.control.list_tenants()]
+    return [pack for name in _tenants(context, tenant) for pack in _packs(context, name)]
+
+
+def list_lacking(context: CommandContext, tenant: str | None) -> list[tuple[str, str]]:
+    """Which packs of these tenants are lacking, below the folder of packs, and why.
+
+    Raises:
+        As `list_packs`.
+    """
+    why = "its records were deleted before it was built", "not built yet"
     return [
-        pack
-        for name in sorted(tenants)
-        if context.access.decide(context.principal, Action.RECORDS_EXPORT, name).allowed
-        for pack in _packs(context, name)
+        (f"{name}/{each.name}", why[each.can_be_built])
+        for name in _tenants(context, tenant)
+        for each in lacking_packs(context, name)
     ]
 
 
-def run_packs(context: CommandContext, tenant: str) -> PackRound:
-    """Build what is missing of the month that ended last, and delete what was kept for `keep_days` after its month.
+def _tenants(context: CommandContext, tenant: str | None) -> list[str]:
+    """The one that is named, or all whose records the principal may export."""
+    if tenant is not None:
+        context.check(Action.RECORDS_EXPORT, tenant)
+        check_tenant(context, tenant)
+        return [tenant]
+    tenants = sorted(each.id for each in context.control.list_tenants())
+    return [name for name in tenants if context.access.decide(context.principal, Action.RECORDS_EXPORT, name).allowed]
+
+
+def run_packs(context: CommandContext, tenant: str, *, most: int = _MOST_AT_ONCE) -> PackRound:
+    """Build what is lacking, the oldest month first and at most so many packs, and delete what was kept for `keep_days` after its month.
+
+    A pack that cannot be built keeps none of the others from being built.
 
     Raises:
         DeniedError: the principal may not export the tenant's records.
         SettingsError: a framework that there is not.
-        UnavailableError: the lake cannot be read, or what is done cannot be recorded.
+        UnavailableError: the lake cannot be read, what is done cannot be recorded, or one of the packs could not be built.
     """
     context.check(Action.RECORDS_EXPORT, tenant)
     check_tenant(context, tenant)
-    now = context.clock()
-    month = Month.before(now)
-    built = []
-    for framework in _wanted(context, read_controls(context)) if list_logs(context.lake, tenant) else ():
-        file = _folder(context, tenant) / f"{framework}-{month}.zip"
-        if file.exists():
-            continue
+    lacking = lacking_packs(context, tenant)
+    wanted = [each for each in lacking if each.can_be_built]
+    built, failed = _build(context, tenant, wanted[:most])
+    deleted, held = _forget(context, tenant, context.clock() - context.settings.evidence.keep_days * NANOS_PER_DAY)
+    if failed:
+        raise failed[0]
+    return PackRound(
+        tuple(built),
+        tuple(deleted),
+        tuple(held),
+        left=tuple(each.name for each in wanted[most:]),
+        lost=tuple(each.name for each in lacking if not each.can_be_built),
+        partial=tuple(each.name for each in wanted[:most] if each.gone),
+    )
+
+
+def _build(
+    context: CommandContext, tenant: str, wanted: list[Lacking]
+) -> tuple[list[BuiltPack], list[UnavailableError]]:
+    built, failed = [], []
+    for each in wanted:
+        file = _folder(context, tenant) / each.name
         make_folder(file.parent)
-        built.append(
-            build_pack(
-                context, framework=framework, tenant=tenant, from_unix_nano=month.from_unix_nano,
-                to_unix_nano=month.to_unix_nano, out=file,
-            )
-        )  # fmt: skip
-    deleted, held = _forget(context, tenant, now - context.settings.evidence.keep_days * NANOS_PER_DAY)
-    return PackRound(tuple(built), tuple(deleted), tuple(held))
-
-
-def _wanted(context: CommandContext, controls: Controls) -> Sequence[str]:
-    named = context.settings.evidence.frameworks
-    if named is None:
-        return [name for name, each in sorted(controls.frameworks.items()) if not each.is_mapping_only]
-    if unknown := sorted(set(named) - set(controls.frameworks)):
-        raise SettingsError(
-            f"evidence.frameworks: expected {', '.join(sorted(controls.frameworks))}, got {unknown[0]!r}"
-        )
-    return named
+        first, last = each.month.from_unix_nano, each.month.to_unix_nano
+        try:
+            built.append(
+                build_pack(
+                    context, framework=each.framework, tenant=tenant, from_unix_nano=first, to_unix_nano=last, out=file,
+                )
+            )  # fmt: skip
+        except UnavailableError as exc:
+            failed.append(exc)
+    return built, failed
 
 
 def _forget(context: CommandContext, tenant: str, before_unix_nano: int) -> tuple[list[str], list[str]]:
@@ -162,7 +161,3 @@ def _packs(context: CommandContext, tenant: str) -> Iterator[KeptPack]:
 
 def _folder(context: CommandContext, tenant: str) -> Path:
     return context.lake.path / FOLDER / tenant
-
-
-def _unix_nano(year: int, month: int) -> int:
-    return int(dt.datetime(year, month, 1, tzinfo=dt.UTC).timestamp()) * NANOS_PER_SECOND

@@ -107,10 +107,10 @@ def searched_files(lake: LakeResource) -> dg.MaterializeResult[None]:
     deps=_LOGS,
     freshness_policy=_fresh(days=33),
     partitions_def=TENANTS,
-    description="A tenant's evidence packs, of the month that ended last; those kept long enough are deleted.",
+    description="A tenant's evidence packs, of each month that has ended; those kept long enough are deleted.",
 )
 def evidence_packs(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-    """One pack a framework that the settings ask for; one that is there is not built again."""
+    """One pack a month and framework that the settings ask for, the oldest first; one that is there is not built again."""
     with failing_plainly():
         done = lake.jobs.build_packs(context.partition_key)
     metadata: Metadata = {
@@ -118,6 +118,9 @@ def evidence_packs(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.
         "deleted": dg.MetadataValue.json(list(done.deleted[:_MOST_SHOWN])),
         "kept_by_hold": dg.MetadataValue.json(list(done.held[:_MOST_SHOWN])),
         "not_proved": dg.MetadataValue.int(done.problems),
+        "still_to_build": dg.MetadataValue.json(list(done.left[:_MOST_SHOWN])),
+        "not_built_since_records_were_deleted": dg.MetadataValue.json(list(done.lost[:_MOST_SHOWN])),
+        "built_after_some_records_were_deleted": dg.MetadataValue.json(list(done.partial[:_MOST_SHOWN])),
     }
     if done.problems:
         raise dg.Failure("sampled records could not be proved", metadata=metadata, allow_retries=False)

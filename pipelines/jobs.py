@@ -115,13 +115,17 @@ class Searched:
 class Packs:
     """A round of evidence packs: SHA-256 by name of those built, names of those deleted, and of those that a hold kept.
 
-    `problems` counts sampled records that could not be proved.
+    `problems` counts sampled records that could not be proved. `left` are to be built by another round; `lost` cannot be built, since
+    the records of their months were deleted; of `partial` some were.
     """
 
     built: Mapping[str, str]
     deleted: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
     problems: int = 0
+    left: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,11 @@ class LakeJobs(FindingsJobs, Protocol):
         ...
 
     def build_packs(self, tenant: str) -> Packs:
-        """Build a tenant's evidence packs of the month that ended last, and delete those kept long enough."""
+        """Build a tenant's evidence packs of the months that have ended and have none, and delete those kept long enough."""
+        ...
+
+    def lacks_packs(self, tenant: str) -> bool:
+        """Whether a pack of a tenant is still to be built."""
         ...
 
     def check_suites(self, tenant: str, day: date) -> tuple[SuiteResult, ...]:

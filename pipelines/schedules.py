@@ -24,6 +24,8 @@ JOB_TAG = "muniment/job"
 """At most one run at a time has each value of this tag."""
 _RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL)
 _TICK_SECONDS = 300
+_PACKS_DAY = 2
+"""Of a month: what was sent late in the last one has come by then."""
 _RUNNING = dg.DefaultScheduleStatus.RUNNING
 
 
@@ -49,7 +51,12 @@ retention_checks = _job(
 rescan = _job(
     "rescan", [searched_files, verified_records], "Search for all that was ever deleted, and verify every record."
 )
-packs = _job("evidence", [evidence_packs], "Build one tenant's evidence packs of last month.", op_retry_policy=_RETRY)
+packs = _job(
+    "evidence",
+    [evidence_packs],
+    "Build one tenant's evidence packs of the months that have none.",
+    op_retry_policy=_RETRY,
+)
 daily_findings = _job(
     "daily_findings",
     dg.AssetSelection.assets(*DAILY),
@@ -93,14 +100,20 @@ def daily(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> Sequence
 
 @dg.schedule(
     job=packs,
-    cron_schedule="30 4 2 * *",
+    cron_schedule="30 4 2-31 * *",
     execution_timezone="UTC",
     default_status=_RUNNING,
     name="evidence_packs_monthly",
 )
 def monthly(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> Sequence[dg.RunRequest]:
-    """A run for each tenant, once what was sent late in the month has come."""
+    """A run for each tenant, once what was sent late in the month has come; on later days for those of which a pack is still lacking.
+
+    So what a machine missed that was off on the day is built on the next one, and what is left of a long time off day by day.
+    """
     tenants = [name for name in keep_partitions(context.instance, lake) if name != LAKE_TENANT]
+    if context.scheduled_execution_time.astimezone(UTC).day != _PACKS_DAY:
+        with failing_plainly():
+            tenants = [name for name in tenants if lake.jobs.lacks_packs(name)]
     return [dg.RunRequest(run_key=f"{_key(context)}/{tenant}", partition_key=tenant) for tenant in tenants]
 
 

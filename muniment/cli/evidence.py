@@ -174,11 +174,12 @@ def packs(
     lake: LakeOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the packs that the monthly schedule built, in `LAKE/packs/`."""
-    from muniment.packs import list_packs
+    """List the packs that the monthly schedule built, in `LAKE/packs/`, and say which are lacking and why."""
+    from muniment.packs import list_lacking, list_packs
     from muniment.wiring import command_context
 
-    found = list_packs(command_context(lake), tenant)
+    context = command_context(lake)
+    found = list_packs(context, tenant)
     if json_:
         print_json(
             [
@@ -191,3 +192,5 @@ def packs(
         console.print(plain_text(f"{each.tenant}  {each.framework}  {each.month}  {each.file}"), soft_wrap=True)
     if not found:
         notes.print("no pack was built on schedule yet")
+    for name, why in list_lacking(context, tenant):
+        notes.print(f"{name}: {why}", markup=False, soft_wrap=True)

@@ -3,20 +3,26 @@
 import dataclasses
 import json
 import os
+import sqlite3
 import zipfile
+from contextlib import closing
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from governance.evidence.standalone import PROVED, verify_pack
 from muniment.cli.app import run
+from muniment.evidence import build_pack
 from muniment.jobs import ScheduledWork
-from muniment.packs import Month, _forget, run_packs
+from muniment.pack_months import Month
+from muniment.packs import _forget, list_lacking, list_packs, run_packs
 from muniment.proving import public_keys
 from muniment.wiring import command_context
 from pipelines.definitions import make_definitions
 from pipelines.lake import LakeResource
 from tests.template import init_lake, made_once
+from warehouse.errors import SettingsError, UnavailableError
 from warehouse.lake import find_lake
 
 DAY = 86_400_000_000_000
@@ -36,6 +42,13 @@ def make_lake(folder):
     file = folder.parent / "events.jsonl"
     file.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}) + "\n")
     assert run(["import", str(file), "--tenant", "acme", "--lake", str(folder)]) == 0
+    created(folder, OCTOBER)
+
+
+def created(lake, unix_nano):
+    """Say since when the tenant is there."""
+    with closing(sqlite3.connect(lake / "control.db")) as database, database:
+        database.execute("update tenants set created_unix_nano = ?", [unix_nano])
 
 
 @pytest.fixture
@@ -95,6 +108,75 @@ def test_a_month_is_built_once(lake):
     assert all(each.file.stat().st_mode & 0o077 == 0 for each in first.built)
 
 
+def test_months_that_were_missed_are_built_the_oldest_first(lake, capfd):
+    """As many at once as a round takes; the next rounds go on, until each month since the tenant is there has its pack."""
+    configure(lake, "\nevidence: {frameworks: [soc2]}\n")
+    created(lake, OCTOBER - 40 * DAY)
+    context = context_at(lake, NOVEMBER_2)
+    first = run_packs(context, "acme", most=2)
+    assert [each.file.name for each in first.built] == ["soc2-2026-08.zip", "soc2-2026-09.zip"]
+    assert first.left == ("soc2-2026-10.zip",)
+    assert list_lacking(context, "acme") == [("acme/soc2-2026-10.zip", "not built yet")]
+    second = run_packs(context, "acme", most=2)
+    assert ([each.file.name for each in second.built], second.left) == (["soc2-2026-10.zip"], ())
+    assert run_packs(context, "acme").built == ()
+    assert list_lacking(context, None) == []
+
+
+def test_no_month_is_built_that_would_go_at_once(lake):
+    """Years of downtime are built as far back as packs are kept."""
+    configure(lake, "\nevidence: {frameworks: [soc2], keep_days: 45}\n")
+    created(lake, OCTOBER - 400 * DAY)
+    done = run_packs(context_at(lake, NOVEMBER_2), "acme")
+    assert ([each.file.name for each in done.built], done.deleted) == (["soc2-2026-09.zip", "soc2-2026-10.zip"], ())
+
+
+def test_a_pack_that_cannot_be_built_keeps_no_other_from_it(lake, monkeypatch):
+    """The round ends with its error, and the months after it are there."""
+    configure(lake, "\nevidence: {frameworks: [soc2]}\n")
+    created(lake, OCTOBER - 10 * DAY)
+
+    def build(context, **words):
+        if words["to_unix_nano"] == OCTOBER:
+            raise UnavailableError("September: records were deleted meanwhile")
+        return build_pack(context, **words)
+
+    monkeypatch.setattr("muniment.packs.build_pack", build)
+    context = context_at(lake, NOVEMBER_2)
+    with pytest.raises(UnavailableError, match="September"):
+        run_packs(context, "acme")
+    assert [str(each.month) for each in list_packs(context, "acme")] == ["2026-10"]
+
+
+def test_the_schedule_goes_on_day_by_day(lake):
+    """On the 2nd it asks for every tenant, on other days for those that lack a pack."""
+
+    class November(LakeResource):
+        @property
+        def jobs(self):
+            return ScheduledWork(find_lake(lake), lambda: NOVEMBER_2)
+
+    configure(lake, "\nevidence: {frameworks: [soc2]}\n")
+
+    definitions = make_definitions(November(path=str(lake)))
+    schedule = definitions.resolve_schedule_def("evidence_packs_monthly")
+
+    def asked(day):
+        with dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 11, day, 4, 30, tzinfo=UTC),
+            repository_def=definitions.get_repository_def(),
+            resources={"lake": November(path=str(lake))},
+        ) as context:
+            return [each.partition_key for each in schedule.evaluate_tick(context).run_requests]
+
+    assert schedule.cron_schedule == "30 4 2-31 * *"
+    with dg.instance_for_test() as instance:
+        assert (asked(2), asked(3)) == (["acme"], ["acme"])
+        run_packs(context_at(lake, NOVEMBER_2), "acme")
+        assert (asked(2), asked(3)) == (["acme"], [])
+
+
 def test_what_was_kept_long_enough_goes_and_is_recorded(lake, capfd):
     """Not before `keep_days` after the month's end; then its deletion is an event, and the next months' packs stay."""
     configure(lake, "\nevidence: {frameworks: [soc2], keep_days: 40}\n")
@@ -144,8 +226,6 @@ def test_the_asset_builds_a_tenants_packs(lake, tmp_path, monkeypatch):
 
 def test_a_framework_that_there_is_not_is_refused(lake):
     """By name, with those that there are."""
-    from warehouse.errors import SettingsError
-
     configure(lake, "\nevidence: {frameworks: [iso-9001]}\n")
     with pytest.raises(SettingsError, match=r"soc2.*iso-9001"):
         run_packs(context_at(lake, NOVEMBER_2), "acme")
