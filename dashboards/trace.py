@@ -2,23 +2,21 @@
 
 from urllib.parse import urlencode
 
-import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-from dashboards.frame import begin, chart_data, desk_of, explained, line, moment, run_links, show_rows
-from warehouse.questions.trace import Node, Place, Trace
+from dashboards.frame import begin, choice, desk_of, explained, line, moment, run_links, show_rows
+from dashboards.waterfall import parts_of, took, waterfall
+from warehouse.questions.story_lines import redaction_marks
+from warehouse.questions.trace import Node, Trace
 
-_MOST_BARS = 400
-_LABEL_PIXELS = 240
-_AXIS_PIXELS = 60
 _NANOS_PER_MILLI = 1_000_000
-_COLORS = ["#1f5fa8", "#5aa0d8", "#6b7a8f", "#8e6bb0", "#3c9d8f", "#b08a3c", "#9aa5b1"]
-"""None is red: red bars are errors."""
-_INDENT = "\N{NO-BREAK SPACE}" * 3
+_TABLE = 420
+_TALL, _TALL_PIXELS = 40, 720
+"""From so many steps on the waterfall scrolls within itself, so that what follows it stays near."""
+_HANDED = ("handoff.requested", "handoff.accepted")
 _FIRST = ("time", "name", "agent", "status_code", "duration_ms", "cost_microusd")
 """What of a run is read first; the others stand to the right."""
-_PLACES = {Place.ORPHAN: " (its parent is missing)", Place.CYCLE: " (part of a circle)"}
 
 
 def show() -> None:
@@ -50,11 +48,9 @@ def show() -> None:
         icon=":material/search:",
     )
     nodes = list(trace.walk())
-    if len(nodes) > _MOST_BARS:
-        st.caption(f"The first {_MOST_BARS} of {len(nodes):,} steps are drawn; the table below has all.")
     if nodes:
-        st.altair_chart(_waterfall(nodes[:_MOST_BARS]), width="stretch")
-    show_rows(_spans(nodes), f"trace-{trace.trace_id[:8]}", empty="This run has events and no steps.")
+        _draw(nodes, trace)
+    show_rows(_spans(nodes), f"trace-{trace.trace_id[:8]}", empty="This run has events and no steps.", height=_TABLE)
     events = [event for node in nodes for event in node.events] + list(trace.events)
     st.subheader("Events and logs of this run")
     show_rows(
@@ -67,6 +63,7 @@ def show() -> None:
                 "outcome": event.outcome,
                 "reason": event.reason,
                 "text": event.body,
+                "masked": redaction_marks(event.redactions),
                 "shard": event.shard,
                 "record number": event.log_index,
             }
@@ -74,97 +71,71 @@ def show() -> None:
         ],
         f"trace-events-{trace.trace_id[:8]}",
         empty="None were recorded.",
+        height=_TABLE,
+        wide=("reason", "text"),
+    )
+
+
+def _draw(nodes: list[Node], trace: Trace) -> None:
+    """The waterfall, of a long run in parts."""
+    parts = parts_of(nodes)
+    names = list(parts)
+    drawn = parts[names[0] if len(names) == 1 else choice(f"Draw, of {len(nodes):,} steps", names, "draw")]
+    chart = waterfall(drawn, trace, dark=st.context.theme.type == "dark")
+    if len(drawn) > _TALL:
+        with st.container(height=_TALL_PIXELS, border=True):
+            st.altair_chart(chart, width="stretch")
+    else:
+        st.altair_chart(chart, width="stretch")
+    st.caption(
+        "Red: an error. ▮: masked before it was stored, with how much of which kind. ◆ handed over, ▲ approval, ● workflow. An agent's "
+        "name stands where it is another than the one above. The table has every step, what it cost and its record number."
     )
 
 
 def _totals(trace: Trace) -> None:
     totals = trace.totals
-    seconds = "-" if totals.duration_ns is None else f"{totals.duration_ns / 1e9:,.2f} s"
+    nodes = list(trace.walk())
     cost = "-" if totals.cost_microusd is None else f"${totals.cost_microusd / 1e6:,.4f}"
-    tokens = (totals.input_tokens or 0) + (totals.output_tokens or 0)
+    events = [*trace.events, *(event for node in nodes for event in node.events)]
+    masked = [*(event.redactions for event in events), *(node.span.redactions for node in nodes)]
     told = {
         "Steps": f"{totals.spans:,}",
         "Errors": f"{totals.errors:,}",
-        "Duration": seconds,
-        "Tokens": f"{tokens:,}",
+        "Duration": took(totals.duration_ns) or "-",
+        "Tokens in / out": " / ".join(
+            "-" if each is None else f"{each:,}" for each in (totals.input_tokens, totals.output_tokens)
+        ),
         "Cost": cost,
+        "Agents": f"{len({node.span.agent_name for node in nodes if node.span.agent_name}):,}",
+        "Handoffs": f"{max(sum(event.event_name == name for event in events) for name in _HANDED):,}",
+        "Records masked": f"{sum(map(bool, masked)):,}",
     }
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, value in told.items():
             st.metric(label, value, width="content")
 
 
-def _waterfall(nodes: list[Node]) -> alt.Chart:
-    first = min((node.span.time_unix_nano or 0) for node in nodes)
-    values = []
-    for number, node in enumerate(nodes):
-        span = node.span
-        begins = ((span.time_unix_nano or first) - first) / _NANOS_PER_MILLI
-        values.append(
-            {
-                "number": number,
-                "what": f"{_INDENT * min(node.depth, 12)}{_label(node)}"[:90],
-                "begins": begins,
-                "ends": begins + max((span.duration_ns or 0) / _NANOS_PER_MILLI, 0.5),
-                "kind": span.operation or "other",
-                "status": span.status_code or "",
-                "agent": span.agent_name or span.service_name or "",
-            }
-        )
-    chart: alt.Chart = (
-        alt.Chart(chart_data(values))
-        .mark_bar(height=12)
-        .encode(
-            y=alt.Y(
-                "what:N",
-                sort=alt.EncodingSortField("number"),
-                title=None,
-                axis=alt.Axis(
-                    labelAlign="left",
-                    labelPadding=_LABEL_PIXELS,
-                    labelLimit=_LABEL_PIXELS - 10,
-                    labelOverlap=False,
-                    labelExpr="split(datum.label, ' [')[0]",  # ids tell bars apart; they stand in the table
-                ),
-            ),
-            x=alt.X("begins:Q", title="milliseconds since the run began"),
-            x2="ends:Q",
-            color=alt.condition(
-                "datum.status == 'ERROR'",
-                alt.value("#c62828"),
-                alt.Color("kind:N", title=None, scale=alt.Scale(range=_COLORS)),
-            ),
-            tooltip=["what:N", "agent:N", "kind:N", "status:N", "begins:Q", "ends:Q"],
-        )
-        .properties(height=_AXIS_PIXELS + 22 * len(nodes))
-    )
-    return chart
-
-
-def _label(node: Node) -> str:
-    span = node.span
-    return f"{span.tool_name or span.name or 'span'} [{span.span_id or '-'}]{_PLACES.get(node.place, '')}"
-
-
 def _spans(nodes: list[Node]) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {
-                "step": f"{'  ' * min(node.depth, 12)}{node.span.name or ''}",
-                "operation": node.span.operation,
-                "agent": node.span.agent_name,
-                "tool": node.span.tool_name,
-                "model": node.span.model,
-                "status_code": node.span.status_code,
-                "error": node.span.error_type,
-                "duration (ms)": None if node.span.duration_ns is None else node.span.duration_ns / _NANOS_PER_MILLI,
-                "tokens in": node.span.input_tokens,
-                "tokens out": node.span.output_tokens,
-                "step id": node.span.span_id,
-                "cost_microusd": node.span.cost_microusd,
-                "shard": node.span.shard,
-                "record number": node.span.log_index,
-            }
-            for node in nodes
-        ]
-    )
+    """Every step, what is asked first at the left; columns in which no step has anything are left out."""
+    rows = [
+        {
+            "step": f"{'  ' * min(node.depth, 12)}{node.span.tool_name or node.span.name or ''}",
+            "agent": node.span.agent_name,
+            "status_code": node.span.status_code,
+            "duration (ms)": None if node.span.duration_ns is None else node.span.duration_ns / _NANOS_PER_MILLI,
+            "tokens in": node.span.input_tokens,
+            "tokens out": node.span.output_tokens,
+            "cost_microusd": node.span.cost_microusd,
+            "masked": redaction_marks(node.span.redactions),
+            "model": node.span.model,
+            "error": node.span.error_type,
+            "operation": node.span.operation,
+            "step id": node.span.span_id,
+            "shard": node.span.shard,
+            "record number": node.span.log_index,
+        }
+        for node in nodes
+    ]
+    told = [name for name in (rows[0] if rows else ()) if any(row[name] not in {None, ""} for row in rows)]
+    return pa.Table.from_pylist([{name: row[name] for name in told} for row in rows])

@@ -128,7 +128,7 @@ def _record_line(row: StoryRow, seals: Mapping[Place, tuple[Seal, str]]) -> Line
         row.who or "",
         row.said or "",
         "" if row.outcome == "UNSET" else row.outcome or "",
-        _marks(row.redactions),
+        redaction_marks(row.redactions),
         seal.value,
         why,
         row.trace_id or "",
@@ -163,7 +163,8 @@ def _words(row: StoryRow) -> str:
     return what if not name or what == name or what.startswith(f"{name} ") else f"{name} {what}".strip()
 
 
-def _marks(redactions: str | None) -> str:
+def redaction_marks(redactions: str | None) -> str:
+    """What was masked in a record, from its JSON counts by detector: `email 2, phone 1`; empty for nothing."""
     if not redactions:
         return ""
     counts: dict[str, Any] = json.loads(redactions)

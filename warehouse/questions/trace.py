@@ -57,6 +57,8 @@ class Span:
     cost_microusd: int | None
     shard: str
     log_index: int
+    redactions: str | None = None
+    """Counts of what was masked, by detector, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Event:
     body: str | None
     shard: str
     log_index: int
+    redactions: str | None = None
 
 
 @dataclass
