@@ -24,15 +24,15 @@ def show() -> None:
     with explained(), st.spinner("Reading the registry and what was seen…"):
         registered, seen = desk.agents(viewer, tenant, days)
     _differences(registered, seen)
-    st.subheader("Where which data went")
+    st.header("Where which data went")
     with explained(goes_on=True), st.spinner("Reading every step that reached a provider…"):
         _data_map(desk.data_map(viewer, tenant, days), tenant, days)
-    st.subheader("What was changed")
+    st.header("What was changed")
     with explained(goes_on=True), st.spinner("Looking for each change's approval…"):
         _changes(desk.changes(viewer, tenant, days), tenant)
-    st.subheader("Seen")
+    st.header("Seen")
     show_rows(seen, f"agents-{tenant}", empty="No agent was seen in this time. Choose a longer one above.", height=420)
-    st.subheader("Registered")
+    st.header("Registered")
     show_rows(
         registered,
         f"registry-{tenant}",

@@ -26,7 +26,7 @@ def show() -> None:
     )
     with explained(), st.spinner("Working out what is due…"):
         found = desk.retention(viewer, tenant)
-    st.subheader("Due now")
+    st.header("Due now")
     show_rows(
         [
             {
@@ -42,7 +42,7 @@ def show() -> None:
         f"due-{tenant}",
         empty="Nothing is due. Rules are carried out every night while `muniment up` runs; Overview says when last.",
     )
-    st.subheader("Holds in force")
+    st.header("Holds in force")
     show_rows(
         [
             {
@@ -58,7 +58,7 @@ def show() -> None:
         f"holds-{tenant}",
         empty="No hold is in force. The page Requests places one.",
     )
-    st.subheader("Certificates")
+    st.header("Certificates")
     show_rows(
         [
             {

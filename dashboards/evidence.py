@@ -42,7 +42,7 @@ def show() -> None:
             "You may not see findings or build packs of this tenant: that takes the right records.export.",
             icon=":material/lock:",
         )
-        st.subheader("Check a pack")
+        st.header("Check a pack")
         _check()
         return
     with st.container(horizontal=True):
@@ -67,7 +67,7 @@ def show() -> None:
         st.query_params[_SHOWN] = "shown"
         st.session_state["pack"] = (tenant, framework, period, pack)
     _built(tenant, framework, period, f"{tenant}-{framework}-{first}-{last}.zip")
-    st.subheader("Check a pack")
+    st.header("Check a pack")
     _check()
 
 

@@ -24,7 +24,7 @@ from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
 from dashboards.words import COST, blank, counted, worded
 from warehouse.clock import NANOS_PER_SECOND, system_clock, utc_text
-from warehouse.errors import DeniedError, MunimentError
+from warehouse.errors import DeniedError, InputError, MunimentError, NotFoundError
 
 MOST_SHOWN = 5_000
 _FORMS = {COST: "$%.4f", "duration (ms)": "%.1f", "record number": ""}
@@ -60,8 +60,13 @@ def explained(*, goes_on: bool = False) -> Iterator[None]:
     except DeniedError as exc:
         st.error("You may not see this.", icon=":material/lock:")
         st.text(str(exc) + (f"\n{exc.hint}" if exc.hint else ""))
-        if not goes_on:
-            st.stop()
+    except (NotFoundError, InputError) as exc:
+        st.warning(
+            "There is no such thing here." if isinstance(exc, NotFoundError) else "What was asked for does not fit.",
+            icon=":material/search_off:",
+        )
+        advice = exc.hint or "check the spelling, the tenant, and the link that led here"
+        st.text(f"{exc}\nWhat to do: {advice.replace('`', '')}")
     except MunimentError as exc:
         st.error(
             "This cannot be shown now. Nothing was changed; whether records are damaged is what a verification says.",
@@ -72,8 +77,6 @@ def explained(*, goes_on: bool = False) -> Iterator[None]:
         if details:
             with st.expander("Details, for the operator"):
                 st.code("\n".join(details), language=None)
-        if not goes_on:
-            st.stop()
     except Exception:  # noqa: BLE001 - whatever it is, people get words and the operator gets the traceback
         number = uuid.uuid4().hex[:8]
         _log.exception("page failed, number %s", number)
@@ -82,8 +85,10 @@ def explained(*, goes_on: bool = False) -> Iterator[None]:
             f"Nothing was changed. What to do: load the page again; if it fails again, give the operator the number {number}, "
             "which stands in the log of the pages."
         )
-        if not goes_on:
-            st.stop()
+    else:
+        return
+    if not goes_on:
+        st.stop()
 
 
 def show_rows(

@@ -89,7 +89,7 @@ def _whose(owner: str | None) -> str:
 
 def _one(details: IncidentDetails) -> None:
     record = details.record
-    st.subheader(record.title)
+    st.header(record.title)
     st.text(
         f"{record.severity} · {_STATES[record.state]} · rule {record.rule} · opened {moment(record.opened_unix_nano)} UTC"
     )
@@ -107,7 +107,7 @@ def _one(details: IncidentDetails) -> None:
     desk, viewer, tenant = desk_of()
     if desk.may_handle(viewer, tenant):
         _handle(record.id, record.state.value)
-    st.subheader("Timeline")
+    st.header("Timeline")
     show_rows(
         [
             {"time (UTC)": moment(each.unix_nano), "what": each.change, "by": each.by, "note": each.note}
@@ -116,7 +116,7 @@ def _one(details: IncidentDetails) -> None:
         f"timeline-{record.id}",
         empty="Nothing yet.",
     )
-    st.subheader("Records that made it")
+    st.header("Records that made it")
     _runs(details)
     show_rows(
         [

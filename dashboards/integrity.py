@@ -24,7 +24,7 @@ def show() -> None:
     )
     with explained(), st.spinner("Reading the logs…"):
         found = desk.integrity(viewer, tenant)
-    st.subheader("Sealed logs")
+    st.header("Sealed logs")
     _verdict(found.logs)
     if found.lacking:
         st.warning(
@@ -47,7 +47,7 @@ def show() -> None:
         f"logs-{tenant}",
         empty="No record of this tenant has been sealed yet: each is, within seconds after it came.",
     )
-    st.subheader("Independent witnesses")
+    st.header("Independent witnesses")
     if found.witnesses:
         for name, at in found.witnesses:
             st.text(f"{name}: last cosigned {moment(at)} UTC")
@@ -57,11 +57,11 @@ def show() -> None:
             "What to do: have the operator add one (docs/how-to/witness.md).",
             icon=":material/visibility_off:",
         )
-    st.subheader("Times when nobody listened")
+    st.header("Times when nobody listened")
     _silences(found)
-    st.subheader("Prove one record")
+    st.header("Prove one record")
     _prove([log.origin.rpartition("/")[2] for log in found.logs])
-    st.subheader("Check a proof")
+    st.header("Check a proof")
     _check(dict(zip(found.vkeys, found.fingerprints, strict=True)))
 
 

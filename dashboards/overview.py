@@ -39,7 +39,7 @@ def show() -> None:
     for box, fact in zip(boxes(len(facts)), facts, strict=True):
         with box:
             _fact(fact)
-    st.subheader("What the agents did")
+    st.header("What the agents did")
     days = _DAYS[choice("Period", list(_DAYS), "period")]
     with explained(), st.spinner("Counting…"):
         activity = desk.activity(viewer, tenant, days)
@@ -106,6 +106,9 @@ def _by_day(activity: pa.Table) -> alt.Chart:
             ),
             tooltip=["day:T", "what:N", "count:Q"],
         )
-        .properties(height=220)
+        .properties(
+            height=220,
+            description=f"Lines of {', '.join(_COLORS)} a day over {counted(activity.num_rows, 'day')}; the table below has the figures.",
+        )
     )
     return chart

@@ -26,6 +26,8 @@ from dashboards.viewer import Viewer
 
 _ICON = Path(__file__).with_name("icon.png")  # a named icon would be fetched from elsewhere
 _LOOK = Path(__file__).with_name("look.css")
+_PAPER = "<style>@media print { canvas, svg.marks { filter: invert(1) hue-rotate(180deg); } }</style>"
+"""Tables and charts are drawn as pictures, in the colours of the screen: on paper those of a dark one are turned round."""
 
 
 @functools.cache
@@ -38,6 +40,8 @@ def main(lake: str) -> None:
     """Find out who looks, then draw what the address names, of the lake in this folder."""
     st.set_page_config(page_title="Muniment", page_icon=str(_ICON), layout="wide")
     st.html(_LOOK)
+    if st.context.theme.type == "dark":
+        st.html(_PAPER)
     found = st.Page(search.show, title="Search", icon=":material/search:", url_path="search")
     pages = [
         st.Page(overview.show, title="Overview", icon=":material/home:", url_path="overview"),
@@ -57,6 +61,9 @@ def main(lake: str) -> None:
     with explained():
         viewer = identify(desk)
     page = st.navigation([st.Page(_first, title="Muniment", default=True, visibility="hidden"), *pages])
+    st.set_page_config(
+        page_title=f"{page.title} · Muniment"
+    )  # tabs, bookmarks and what the browser remembers tell pages apart
     _land(pages, at_door=page.url_path == "")
     st.session_state["desk"], st.session_state["viewer"] = desk, viewer
     st.session_state["tenant"] = _tenant(viewer)

@@ -53,7 +53,7 @@ def show() -> None:
 
 def _waiting() -> None:
     desk, viewer, tenant = desk_of()
-    st.subheader("Waits for a second person")
+    st.header("Waits for a second person")
     with explained():
         found = desk.requests.waiting(viewer, tenant)
     if not found:

@@ -137,7 +137,7 @@ def _head(story: Story) -> None:
             icon=":material/search_off:",
         )
     else:
-        st.subheader(f"Found as {', '.join(story.found) or 'what a case names'}")
+        st.header(f"Found as {', '.join(story.found) or 'what a case names'}")
         if story.token:
             st.text(f"Person {story.token}")
         st.caption(f"{story.extent}. {looked}")

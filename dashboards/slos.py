@@ -57,10 +57,10 @@ def show() -> None:
         with box:
             _objective(each)
     if silent := [each for each in rows if each.state == "unmeasured"]:
-        st.subheader("Not measured")
+        st.header("Not measured")
         st.text("\n".join(f"{_title(each)}, promised {each.target:.2%}" for each in silent))
         st.caption("Nothing of this kind happened in the window, so nothing is claimed.")
-    st.subheader("All figures")
+    st.header("All figures")
     show_rows([_row(each) for each in rows], f"slos-{tenant}", empty="No figures yet.")
 
 
@@ -109,7 +109,7 @@ def _worst(each: Objective) -> None:
     """The bad events of one objective, each with its run and its story."""
     desk, viewer, tenant = desk_of()
     with st.container(border=True):
-        st.subheader("What made it worse")
+        st.header("What made it worse")
         st.text(f"{_title(each)}: the farthest from the promise first, else the newest.")
         with explained(goes_on=True), st.spinner("Looking for its bad events…"):
             found = desk.worst_events(viewer, tenant, each.slo, each.objective, _MOST)

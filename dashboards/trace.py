@@ -27,7 +27,7 @@ def show() -> None:
     )
     trace_id = line("Run (trace id): 32 hex digits, or at least the first 8", "trace", placeholder="4bf92f35…")
     if not trace_id:
-        st.subheader("Newest runs")
+        st.header("Newest runs")
         with explained(), st.spinner("Reading the newest runs…"):
             found = desk.recent_traces(viewer, tenant, 200)
         told = [name for name in found.column_names if found.column(name).null_count < found.num_rows]
@@ -52,7 +52,7 @@ def show() -> None:
         _draw(nodes, trace)
     show_rows(_spans(nodes), f"trace-{trace.trace_id[:8]}", empty="This run has events and no steps.", height=_TABLE)
     events = [event for node in nodes for event in node.events] + list(trace.events)
-    st.subheader("Events and logs of this run")
+    st.header("Events and logs of this run")
     show_rows(
         [
             {

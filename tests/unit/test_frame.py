@@ -8,12 +8,14 @@ def fail(name):
     import streamlit as st
 
     from dashboards.frame import explained
-    from warehouse.errors import DeniedError, QueryError
+    from warehouse.errors import DeniedError, InputError, NotFoundError, QueryError
 
     errors = {
         "query": QueryError("a table cannot be opened: IO Error\n\nLINE 1: select"),
         "hint": QueryError("query took longer than 60 s", hint="narrow it: `day >= …`"),
         "denied": DeniedError("sven may not read", hint="ask the owner"),
+        "absent": NotFoundError("trace abc: no record of it", hint="look in `other` tenants"),
+        "unfit": InputError("trace id: expected 32 hex digits"),
         "other": ZeroDivisionError("canary of a record"),
     }
     with explained():
@@ -60,3 +62,14 @@ def test_what_nobody_foresaw_gets_a_number(caplog):
     (record,) = [each for each in caplog.records if each.name == "dashboards.frame"]
     assert record.args[0] in text
     assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_what_is_not_there_is_no_failure():
+    """An id that nobody has, or that is none, is said to be that: not that records could be damaged."""
+    app = AppTest.from_function(fail, kwargs={"name": "absent"}, default_timeout=60).run()
+    assert [each.value for each in app.warning] == ["There is no such thing here."]
+    assert [each.value for each in app.error] == []
+    assert app.text[-1].value == "trace abc: no record of it\nWhat to do: look in other tenants"
+    app = AppTest.from_function(fail, kwargs={"name": "unfit"}, default_timeout=60).run()
+    assert [each.value for each in app.warning] == ["What was asked for does not fit."]
+    assert "What to do: check the spelling" in app.text[-1].value

@@ -246,7 +246,7 @@ def _sum_of_lowest(roots: Sequence[Node], name: str) -> int | None:
 def _no_trace(trace_id: str, session: QuerySession) -> NotFoundError:
     return NotFoundError(
         f"trace {trace_id}: no record of it in {', '.join(session.tenants)}",
-        hint="what was sent is there a few seconds after its acknowledgement; other tenants: --tenant",
+        hint="what was sent is there a few seconds after its acknowledgement; it may be another tenant's, or deleted",
     )
 
 

@@ -76,7 +76,7 @@ def address(app):
 
 
 def said(app):
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.text, app.error, app.info, app.success)
+    kinds = (app.title, app.header, app.markdown, app.caption, app.text, app.error, app.info, app.success)
     frames = [frame.value.to_csv() for frame in app.dataframe]
     return "\n".join([*(str(each.value) for kind in kinds for each in kind), *frames])
 
