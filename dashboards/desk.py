@@ -7,6 +7,7 @@ plain data. A page never opens a file of the lake itself.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,14 @@ from warehouse.questions.trace import Trace
 
 GROUP = "muniment.desk"
 NAME = "lake"
+
+
+class Handed(StrEnum):
+    """What kind of file, made before, somebody takes along: as its export is recorded."""
+
+    PACK = "pack"
+    PROOF = "proof"
+    REPORT = "subject report"
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,10 @@ class Desk(Protocol):
 
     def export(self, viewer: Viewer, tenant: str, what: str, rows: int) -> None:
         """Decide and record that so many rows of what a page shows are taken along; MUST come before they are given out."""
+        ...
+
+    def hand_out(self, viewer: Viewer, tenant: str, kind: Handed, name: str, sha256: str) -> None:
+        """Decide and record that a file which was made before is taken along; MUST come before its bytes are given out."""
         ...
 
     def sign_out(self, viewer: Viewer) -> None:

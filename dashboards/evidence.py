@@ -1,13 +1,15 @@
 """Evidence for an auditor: choose framework and period, read the findings, decide on exceptions, take the pack along, or check one."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import streamlit as st
 
+from dashboards.desk import Handed
 from dashboards.evidence_decisions import KEPT, draw_findings
 from dashboards.evidence_desk import Finding, Period
+from dashboards.export import hand_out
 from dashboards.frame import begin, choice, day, desk_of, explained, nanos, show_rows
 from warehouse.clock import NANOS_PER_SECOND, system_clock
 
@@ -67,6 +69,7 @@ def show() -> None:
         st.query_params[_SHOWN] = "shown"
         st.session_state["pack"] = (tenant, framework, period, pack)
     _built(tenant, framework, period, f"{tenant}-{framework}-{first}-{last}.zip")
+    _scheduled(framework)
     st.header("Check a pack")
     _check()
 
@@ -112,9 +115,32 @@ def _built(tenant: str, framework: str, period: Period, name: str) -> None:
     made = st.session_state.get("pack")
     if made is None or made[:3] != (tenant, framework, period):
         return
-    st.download_button("Download the pack", made[3], file_name=name, mime="application/zip", type="primary")
+    desk, viewer, _ = desk_of()
+    hand_out(desk, viewer, tenant, "Download the pack", Handed.PACK, name, lambda: bytes(made[3]))
     st.caption(
         "Give the auditor the pack, and the fingerprint of the key by another way: `muniment evidence verify` checks it offline."
+    )
+
+
+def _scheduled(framework: str) -> None:
+    """Packs of the framework that the lake keeps, one a month."""
+    desk, viewer, tenant = desk_of()
+    found: Mapping[str, str] = {}
+    with explained(goes_on=True):
+        found = desk.evidence.kept_packs(viewer, tenant, framework)
+    if not found:
+        return
+    st.header("Packs built on schedule")
+    month = choice("Pack of the month", list(found), "month")
+    name = found[month]
+    hand_out(
+        desk,
+        viewer,
+        tenant,
+        f"Download the pack of {month}",
+        Handed.PACK,
+        f"{tenant}-{name}",
+        lambda: desk.evidence.read_pack(viewer, tenant, name),
     )
 
 

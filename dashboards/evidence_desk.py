@@ -116,6 +116,14 @@ class EvidenceDesk(Protocol):
         """An evidence pack and its findings; recorded as an export."""
         ...
 
+    def kept_packs(self, viewer: Viewer, tenant: str, framework: str) -> Mapping[str, str]:
+        """The name of each pack of a framework that was built on schedule, by its month, newest first."""
+        ...
+
+    def read_pack(self, viewer: Viewer, tenant: str, name: str) -> bytes:
+        """A pack that was built on schedule."""
+        ...
+
     def check_pack(self, pack: bytes, fingerprint: str, witness_keys: Sequence[str] = ()) -> CheckedPack:
         """Verify a pack that somebody brought, with the fingerprint, and the keys of witnesses, that they brought."""
         ...

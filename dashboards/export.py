@@ -6,12 +6,13 @@ Invariant: nothing lies ready to be fetched before. What a button stands for is 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.csv as pc
 import streamlit as st
 
-from dashboards.desk import Desk
+from dashboards.desk import Desk, Handed
 from dashboards.viewer import Viewer
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count in spreadsheets too
@@ -40,6 +41,23 @@ def offer(desk: Desk, viewer: Viewer, tenant: str, label: str, export: Export) -
     st.download_button(
         label, give, file_name=export.name, mime=export.mime, key=f"export-{export.name}", on_click="ignore"
     )
+
+
+def hand_out(
+    desk: Desk, viewer: Viewer, tenant: str, label: str, kind: Handed, name: str, read: Callable[[], bytes]
+) -> None:
+    """A button that gives a file which was made before, in the lake or in this session; whoever may no longer have it gets nothing.
+
+    Whether the button is drawn is the page's to know: that a file was made for somebody does not say that they may have it now.
+    """
+
+    def give() -> bytes:
+        content = read()
+        desk.hand_out(viewer, tenant, kind, name, sha256(content).hexdigest())
+        return content
+
+    mime = "text/plain" if kind is Handed.PROOF else "application/zip"
+    st.download_button(label, give, file_name=name, mime=mime, type="primary", key=f"take-{name}", on_click="ignore")
 
 
 def csv_of(rows: pa.Table) -> bytes:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboards.desk import Integrity, LogHead
+from dashboards.desk import Handed, Integrity, LogHead
+from dashboards.export import hand_out
 from dashboards.frame import begin, desk_of, explained, moment, show_rows
 from dashboards.words import counted
 from warehouse.clock import NANOS_PER_SECOND, system_clock
@@ -129,7 +130,9 @@ def _prove(shards: Sequence[str]) -> None:
     if wanted and shard:
         with explained():
             proof = desk.prove(viewer, tenant, shard, int(index))
-        st.download_button("Download the proof", proof, file_name=f"{tenant}-{int(index)}.proof")
+        hand_out(
+            desk, viewer, tenant, "Download the proof", Handed.PROOF, f"{tenant}-{int(index)}.proof", lambda: proof
+        )
         st.caption("Anybody can check it without this system: `muniment verify-proof FILE --vkey KEY`.")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from dashboards.desk import Handed
+from dashboards.export import hand_out
 from dashboards.frame import begin, desk_of, explained, moment, nanos
 from dashboards.request_desk import Erasure, HoldForm, Matter, Outlook, Placed, Report, Right, Waiting
 
@@ -106,12 +108,14 @@ def _report() -> None:
     for problem in made.problems:
         st.warning("A record could not be proved:", icon=":material/help:")
         st.text(problem)
-    st.download_button(
+    hand_out(
+        desk,
+        viewer,
+        tenant,
         "Download the file",
-        made.content,
-        file_name=f"access-request-{tenant}.zip",
-        mime="application/zip",
-        type="primary",
+        Handed.REPORT,
+        f"access-request-{tenant}.zip",
+        lambda: made.content,
     )
     _show_nonce(made.nonce)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from dashboards.desk import (
     CheckedProof,
     Fact,
+    Handed,
     Integrity,
     LogHead,
     Objective,
@@ -170,6 +171,19 @@ class LakeDesk:
             resource_type="page",
             resource_id=what,
             attributes={"muniment.export.rows": rows},
+        )
+
+    def hand_out(self, viewer: Viewer, tenant: str, kind: Handed, name: str, sha256: str) -> None:
+        """As `Desk.hand_out`."""
+        context = self._as(viewer)
+        context.check(Action.SUBJECT_REPORT if kind is Handed.REPORT else Action.RECORDS_EXPORT, tenant)
+        context.record(
+            "data.exported",
+            tenant,
+            action="page",
+            resource_type=kind.value,
+            resource_id=name,
+            attributes={"muniment.export.sha256": sha256},
         )
 
     def overview(self, viewer: Viewer, tenant: str) -> list[Fact]:

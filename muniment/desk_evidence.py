@@ -21,7 +21,10 @@ from muniment.assessing import Decision, dispose, read_controls, read_findings, 
 from muniment.desk_rights import rights_of
 from muniment.evidence import build_pack
 from muniment.policy_kinds import CONTROLS
+from muniment.packs import list_packs
 from muniment.wiring import CommandContext
+from warehouse.errors import NotFoundError
+from warehouse.names import LAKE_TENANT
 
 MOST_LISTED = 500
 """Exceptions of one control that a page lists; the pack and the command have all."""
@@ -84,6 +87,21 @@ class LakeEvidence:
             )
             content = built.file.read_bytes()
         return content, _findings(built.assessed)
+
+    def kept_packs(self, viewer: Viewer, tenant: str, framework: str) -> dict[str, str]:
+        """As `EvidenceDesk.kept_packs`. None is built of the lake's own log: no framework is about it."""
+        kept = [] if tenant == LAKE_TENANT else list_packs(self.context_of(viewer), tenant)
+        return {str(each.month): each.file.name for each in reversed(kept) if each.framework == framework}
+
+    def read_pack(self, viewer: Viewer, tenant: str, name: str) -> bytes:
+        """As `EvidenceDesk.read_pack`."""
+        found = [each.file for each in list_packs(self.context_of(viewer), tenant) if each.file.name == name]
+        if not found:
+            raise NotFoundError(
+                f"pack {name}: expected one that tenant {tenant} keeps, got none",
+                hint="it was kept long enough, or an erasure deleted it: load the page again",
+            )
+        return found[0].read_bytes()
 
     def check_pack(self, pack: bytes, fingerprint: str, witness_keys: Sequence[str] = ()) -> CheckedPack:
         """As `EvidenceDesk.check_pack`: nothing of the lake is read."""

@@ -4,11 +4,13 @@ import csv
 import io
 import time
 from decimal import Decimal
+from zipfile import ZipFile
 
 import pyarrow as pa
 import pytest
 
-from dashboards.export import Export, csv_of, offer
+from dashboards.desk import Handed
+from dashboards.export import Export, csv_of, hand_out, offer
 from muniment.blast_radius import find_blast_radius
 from muniment.cli.app import run
 from muniment.desk import open_desk
@@ -194,6 +196,59 @@ def test_what_is_taken_along_is_decided_and_recorded_first(desk, monkeypatch):
     decided = {row["outcome"] for row in events(desk, "access.decided", "ines")}
     assert decided == {"allowed"}
     assert {row["outcome"] for row in events(desk, "access.decided", "sven")} == {"denied"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "who", "stranger", "action"),
+    [
+        (Handed.PACK, "ines", "sven", "records.export"),
+        (Handed.PROOF, "tara", "sven", "records.export"),
+        (Handed.REPORT, "olga", "ines", "subject.report"),
+    ],
+)
+def test_a_file_that_was_made_before_is_decided_and_recorded_at_the_click(
+    desk, monkeypatch, kind, who, stranger, action
+):
+    """The right that it takes is asked for again, and without the record of it nothing is given; each click is one."""
+    button, before = Button(monkeypatch), len(events(desk, "data.exported", who))
+    hand_out(desk, desk.viewer(stranger), "acme", "take", kind, "a.zip", lambda: b"file")
+    with pytest.raises(DeniedError, match=action.replace(".", r"\.")):
+        button.made["take"]()
+    hand_out(desk, desk.viewer(who), "acme", "take", kind, "a.zip", lambda: b"file")
+    assert len(events(desk, "data.exported", who)) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(desk._context.recorder, "record", refuse)
+        with pytest.raises(UnavailableError):
+            button.made["take"]()
+    for number in (1, 2):
+        assert button.made["take"]() == b"file"
+        assert len(events(desk, "data.exported", who)) == before + number
+    row = events(desk, "data.exported", who)[0]
+    assert (row["action"], row["resource_type"], row["resource_id"]) == ("page", kind.value, "a.zip")
+    assert (action, "allowed") in {(each["action"], each["outcome"]) for each in events(desk, "access.decided", who)}
+
+
+def test_packs_of_the_schedule_are_those_of_one_tenant_and_framework(desk):
+    """Newest first by month; another tenant's is as if it were not there, and who may not export reads none."""
+    for name in ("acme/soc2-2026-01.zip", "acme/soc2-2026-02.zip", "acme/gdpr-2026-02.zip", "globex/soc2-2026-03.zip"):
+        file = desk.lake.path / "packs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with ZipFile(file, "w") as pack:
+            pack.writestr("of", name)
+    ines = desk.viewer("ines")
+    kept = desk.evidence.kept_packs(ines, "acme", "soc2")
+    assert list(kept.items()) == [("2026-02", "soc2-2026-02.zip"), ("2026-01", "soc2-2026-01.zip")]
+    given = desk.evidence.read_pack(ines, "acme", kept["2026-01"])
+    assert ZipFile(io.BytesIO(given)).read("of") == b"acme/soc2-2026-01.zip"
+    for name in ("soc2-2026-03.zip", "../globex/soc2-2026-03.zip"):
+        with pytest.raises(NotFoundError):
+            desk.evidence.read_pack(ines, "acme", name)
+    for ask in (
+        lambda: desk.evidence.kept_packs(ines, "globex", "soc2"),
+        lambda: desk.evidence.read_pack(desk.viewer("sven"), "acme", "soc2-2026-01.zip"),
+    ):
+        with pytest.raises(DeniedError, match=r"records\.export"):
+            ask()
 
 
 def refuse(*_args):

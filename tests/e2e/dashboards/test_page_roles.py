@@ -118,6 +118,23 @@ def test_nothing_is_offered_that_policy_denies(desk, name, offered, role, may):
         assert any("records.export" in info.value for info in app.info) != may
 
 
+def test_a_pack_of_the_schedule_is_offered_by_its_month(desk):
+    """The newest is chosen unless the address names another; of another tenant's none is offered."""
+    for name in ("acme/soc2-2026-01.zip", "acme/soc2-2026-02.zip", "globex/soc2-2026-03.zip"):
+        file = desk.lake.path / "packs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    app = AppTest.from_function(draw, kwargs={"name": "evidence"}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer("auditor")
+    titles = desk.evidence.frameworks(app.session_state["viewer"], "acme").items()
+    app.query_params["framework"] = next(title for name, title in titles if name == "soc2")
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="choice-month").options == ["2026-02", "2026-01"]
+    assert [each.label for each in app.get("download_button")] == ["Download the pack of 2026-02"]
+
+
 @pytest.mark.parametrize(
     "given",
     [
