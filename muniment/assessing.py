@@ -17,6 +17,7 @@ from governance.controls.evaluating import State
 from governance.controls.framework import KIND, Control, Controls, Framework, compile_controls, default_controls
 from governance.evidence.assessment import Assessed, Assessment, assess, assess_control
 from governance.evidence.decisions import Disposition, ExceptionId, read_decisions
+from muniment.handing_out import check_whole, tables_of
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
 from warehouse.clock import utc_date
@@ -84,7 +85,7 @@ def read_findings(
     """The findings of a framework, with exceptions and what was decided on them; recorded as `record.viewed` first.
 
     Raises:
-        DeniedError: the principal may not export the tenant's records, which is what findings are made of.
+        DeniedError: the principal may not export the tenant's records, which is what findings are made of, or not read all of them.
         InputError: the period is empty.
         NotFoundError: no such tenant or framework.
         UnavailableError: the lake cannot be read, or that it was looked at cannot be recorded.
@@ -93,6 +94,7 @@ def read_findings(
     check_tenant(context, tenant)
     check_period(period)
     chosen = find_framework(read_controls(context), framework)
+    check_whole(context, tenant, tables_of(chosen), "findings")
     context.record(
         "record.viewed", tenant, action="evidence", resource_type="findings", resource_id=framework,
         attributes={"muniment.control.from": period[0], "muniment.control.to": period[1]},

@@ -15,6 +15,7 @@ from governance.evidence.sealed import fingerprint, parse_vkey
 from governance.evidence.standalone import MANIFEST, NOTE, Verdict, canonical_zip, verify_pack
 from muniment.assessing import check_period, find_framework, read_controls
 from muniment.certificates import list_documents
+from muniment.handing_out import check_whole, tables_of
 from muniment.holding import scope_json
 from muniment.retaining import check_tenant
 from muniment.wiring import CommandContext
@@ -77,7 +78,7 @@ def build_pack(
     too, which takes some 30 µs a record.
 
     Raises:
-        DeniedError: the principal may not export the tenant's records.
+        DeniedError: the principal may not export the tenant's records, or not read all of them.
         InputError: the period is empty, the file is there, or the tenant has no sealed record.
         NotFoundError: no such tenant or framework.
         UnavailableError: the lake cannot be read, the export cannot be recorded, or records were deleted meanwhile.
@@ -91,6 +92,7 @@ def build_pack(
         )
     controls = read_controls(context)
     chosen = find_framework(controls, framework)
+    check_whole(context, tenant, tables_of(chosen) | set(PROVABLE_TABLES), "an evidence pack")
     deletions = _documents(context)
     with context.session([tenant]) as session:
         assessed = assess(

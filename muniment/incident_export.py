@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from governance.access import Action
+from muniment.handing_out import check_whole
 from muniment.incident_handling import read_incident
 from muniment.incident_rows import RowState, place_condition, place_parameters, row_states, rows_by_table
 from muniment.wiring import CommandContext
@@ -59,7 +60,7 @@ def export_incident(context: CommandContext, incident_id: str, out: Path) -> Exp
     """Write an incident with its records and their proofs into a ZIP file of mode 0600, recorded as `data.exported` first.
 
     Raises:
-        DeniedError: the principal may not see the incident, or not export its tenant's records.
+        DeniedError: the principal may not see the incident, or not export its tenant's records, or not read all of them.
         NotFoundError: there is no such incident.
         InputError: the file is there already.
         UnavailableError: the lake cannot be read, the file cannot be written, or the export cannot be recorded.
@@ -70,6 +71,7 @@ def export_incident(context: CommandContext, incident_id: str, out: Path) -> Exp
     expect_free(out)
     states = row_states(context, details)
     tables = _tables(context, details)
+    check_whole(context, tenant, tables, "an incident's records")
     logs = {log.shard: log for log in list_logs(context.lake, tenant)}
     proved = list(prove_rows(logs, {name: rows for name, rows in tables.items() if name in PROVABLE_TABLES}))
     problems = tuple(f"{each.table} {each.shard} {each.index}: {each.problem}" for each in proved if each.proof is None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from governance.access import Action
+from governance.access.asking import Question
 from muniment.evidence import BuiltPack, build_pack
 from muniment.pack_erasure import delete_pack
 from muniment.pack_months import Lacking, Month, lacking_packs
@@ -60,7 +61,7 @@ def list_packs(context: CommandContext, tenant: str | None) -> list[KeptPack]:
     """The packs of a tenant, or of all that the principal may export, by tenant, framework and month.
 
     Raises:
-        DeniedError: the principal may not export the tenant's records.
+        DeniedError: the principal may not export the tenant's records, or no tenant's.
         NotFoundError: there is no such tenant.
     """
     return [pack for name in _tenants(context, tenant) for pack in _packs(context, name)]
@@ -87,7 +88,13 @@ def _tenants(context: CommandContext, tenant: str | None) -> list[str]:
         check_tenant(context, tenant)
         return [tenant]
     tenants = sorted(each.id for each in context.control.list_tenants())
-    return [name for name in tenants if context.access.decide(context.principal, Action.RECORDS_EXPORT, name).allowed]
+    decisions = context.access.decide_all(
+        context.principal, [Question(Action.RECORDS_EXPORT, name) for name in tenants]
+    )
+    allowed = [name for name, each in zip(tenants, decisions, strict=True) if each.allowed]
+    if not allowed:
+        context.check(Action.RECORDS_EXPORT)  # that there is none is nothing for everybody
+    return allowed
 
 
 def run_packs(context: CommandContext, tenant: str, *, most: int = _MOST_AT_ONCE) -> PackRound:

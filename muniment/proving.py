@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from governance.access import Action
+from muniment.handing_out import check_whole
 from muniment.recorder import SELF_SHARD
 from muniment.wiring import CommandContext
 from warehouse.errors import InputError, MunimentError, NotFoundError
@@ -79,7 +80,7 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
     """Prove one record; recorded as `data.exported` in its tenant's log before anything is handed out.
 
     Raises:
-        DeniedError: the principal may not export the tenant's records.
+        DeniedError: the principal may not export the tenant's records, or not read all of this one's table.
         NotFoundError: no such tenant, or it has no such log.
         InputError: no log holds this index yet, or several do.
         ProofError: the row is not what was recorded.
@@ -89,6 +90,8 @@ def prove_one(context: CommandContext, tenant: str, index: int, shard: str | Non
     _check_tenant(context, tenant)
     log = choose_log(context.lake, tenant, index, shard, own_shard=SELF_SHARD)
     record = _find(context, log, index)
+    if record is not None:
+        check_whole(context, tenant, [record.table], "the proof of a record")
     proof = prove_entry(log, index) if record is None else prove_record(log, index, record)
     context.record(
         "data.exported",

@@ -23,7 +23,7 @@ def ask(policy: AccessPolicy, standing: Standing, questions: Sequence[Question],
     """Decide questions about the tenant towards which the principal stands like this, at `now` (seconds since 1970)."""
     requests = [_request(standing, question, now) for question in questions]
     verdicts = policy.decide(requests, [standing.entity(), *_resources(questions)])
-    return [_decision(verdict, standing, policy.content_hash) for verdict in verdicts]
+    return [decision_of(verdict, standing, policy.content_hash) for verdict in verdicts]
 
 
 def _request(standing: Standing, question: Question, now: int) -> dict[str, Any]:
@@ -49,7 +49,8 @@ def _resources(questions: Sequence[Question]) -> Iterator[Entity]:
             yield {"uid": {"type": kind, "id": name}, "attrs": {}, "parents": [above]}
 
 
-def _decision(verdict: Verdict, standing: Standing, version: str) -> Decision:
+def decision_of(verdict: Verdict, standing: Standing, version: str) -> Decision:
+    """A verdict about somebody who stands like this, under the policies of that version, in words."""
     ids = ",".join(statement.id for statement in verdict.statements) or DEFAULT_DENY
     return Decision(verdict.allowed, _reason(verdict, standing), ids, version)
 

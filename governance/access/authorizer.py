@@ -144,6 +144,19 @@ class Access:
         others = policy.groups.accounts(principal.recorded_by) - {principal.recorded_by}
         return Explanation(principal, action, tenant, decision, deciding, grants, standing, others)
 
+    def explain_reading(self, principal: Principal, action: str, tenant: str) -> dict[str, Decision]:
+        """Each decision about what of a tenant's tables is shown, of one of `governance.access.limits.READING`, by what it is about.
+
+        Raises:
+            PolicyError: the policies in force cannot be used.
+            ControlUnavailableError: the control database does not answer.
+        """
+        from governance.access.limits import explain_limits
+
+        policy, now = self._usable(), self._clock() // NANOS_PER_SECOND
+        standing = stand(principal, self._grants(principal, policy.groups), tenant, now)
+        return explain_limits(policy, standing, tenant, now, action)
+
     def signed_in(
         self, claims: Mapping[str, object], *, session_hours: float, user_claim: UserClaim = "sub"
     ) -> Principal:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from governance.access.actions import WHOLE_LAKE, Action
+from governance.access.asking import decision_of
 from governance.access.columns import Holds, columns_of
+from governance.access.decision import Decision
 from governance.access.engine import Entity
 from governance.access.grants import Standing
 from governance.access.policy import AccessPolicy
@@ -19,6 +21,8 @@ from warehouse.tables.contents import CONTENTS
 TABLE_READ = "table.read"
 COLUMNS_READ = "columns.read"
 ROWS_READ = "rows.read"
+READING = (TABLE_READ, COLUMNS_READ, ROWS_READ)
+"""The actions that only this module asks."""
 
 
 def read_limits(policy: AccessPolicy, standing: Standing, tenant: str, now: int) -> ReadLimits:
@@ -40,6 +44,26 @@ def read_limits(policy: AccessPolicy, standing: Standing, tenant: str, now: int)
         if _table(tenant, table)["id"] in allowed
     }
     return ReadLimits(columns, frozenset(name for name in ROW_CLASSES if _rows(tenant, name)["id"] in allowed))
+
+
+def explain_limits(policy: AccessPolicy, standing: Standing, tenant: str, now: int, action: str) -> dict[str, Decision]:
+    """Each decision of one of `READING` in `tenant`, by what it is about: a table, its columns that hold something, or a class of rows."""
+    things = {
+        TABLE_READ: {table: _table(tenant, table) for table in sorted(VIEWS - {CONTENTS.name})},
+        COLUMNS_READ: {
+            f"{each.value} of {table}": _columns(tenant, table, each)
+            for table in sorted(VIEWS)
+            for each in Holds
+            if columns_of(table)[each]
+        },
+        ROWS_READ: {name: _rows(tenant, name) for name in sorted(ROW_CLASSES)},
+    }[action]
+    requests = [_request(standing, action, thing, now) for thing in things.values()]
+    verdicts = policy.decide(requests, [standing.entity(), *_entities(tenant, sorted(VIEWS))])
+    return {
+        name: decision_of(verdict, standing, policy.content_hash)
+        for name, verdict in zip(things, verdicts, strict=True)
+    }
 
 
 def common_limits(limits: Sequence[ReadLimits]) -> ReadLimits:

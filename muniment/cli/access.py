@@ -1,6 +1,6 @@
 """`muniment access explain|list`: who may do what, by which policy, and who holds which role."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -8,7 +8,7 @@ from muniment.cli.output import JsonOption, LakeOption, console, plain_text, pri
 from warehouse.errors import InputError
 
 if TYPE_CHECKING:
-    from governance.access import Action
+    from governance.access import Access, Action
     from governance.access.explanation import Explanation
     from warehouse.principals import Principal
 
@@ -47,13 +47,17 @@ def explain(
 ) -> None:
     """Say whether somebody may do something, and name the policy that decides by id, file and line.
 
-    Nothing is done, and nobody needs to be signed in. Exit code 0 for yes, 1 for no.
+    Nothing is done, and nobody needs to be signed in. Exit code 0 for yes, 1 for no. Of `table.read`, `columns.read` and `rows.read`
+    it says each thing of the tenant that is shown or hidden.
     """
     from governance.access import Action
+    from governance.access.limits import READING
     from muniment.wiring import command_context
 
     context = command_context(lake)
     context.check(Action.POLICY_READ)
+    if action in READING:
+        _explain_reading(context.access, _principal(user, group or [], tenant), action, tenant, json_=json_)
     found = context.access.explain(_principal(user, group or [], tenant), _action(action), tenant)
     if json_:
         print_json(found.to_json())
@@ -81,6 +85,37 @@ def list_(lake: LakeOption = None, json_: JsonOption = False) -> None:
         console.print(plain_text(line), soft_wrap=True)
 
 
+def _explain_reading(
+    access: "Access", principal: "Principal", action: str, tenant: str | None, *, json_: bool
+) -> NoReturn:
+    """Say of each table, kind of column or class of rows whether it is shown, and end: with 0 where all are."""
+    if tenant is None:
+        raise InputError(f"--action {action}: expected --tenant too, got none", hint="tables are tenants'")
+    found = access.explain_reading(principal, action, tenant)
+    if json_:
+        print_json(
+            {
+                "principal": principal.recorded_by,
+                "action": action,
+                "tenant": tenant,
+                "things": {
+                    thing: {"allowed": each.allowed, "reason": each.reason, "policies": each.policies}
+                    for thing, each in found.items()
+                },
+            }
+        )
+    else:
+        shown = sum(each.allowed for each in found.values())
+        lines = [f"{principal.recorded_by} may {action} in tenant {tenant}: {shown} of {len(found)}"]
+        lines += [
+            f"  {thing}: {'yes' if each.allowed else 'no'}, {each.reason} ({each.policy_id})"
+            for thing, each in found.items()
+        ]
+        for line in lines:
+            console.print(plain_text(line), soft_wrap=True)
+    raise typer.Exit(0 if all(each.allowed for each in found.values()) else EXIT_NO)
+
+
 def _principal(text: str, groups: list[str], tenant: str | None) -> "Principal":
     from warehouse.principals import Principal, PrincipalKind
 
@@ -100,12 +135,13 @@ def _principal(text: str, groups: list[str], tenant: str | None) -> "Principal":
 
 def _action(text: str) -> "Action":
     from governance.access import Action
+    from governance.access.limits import READING
 
     try:
         return Action(text)
     except ValueError as exc:
         raise InputError(
-            f"--action: expected one of {', '.join(sorted(Action))}, got {text!r}",
+            f"--action: expected one of {', '.join(sorted([*Action, *READING]))}, got {text!r}",
             hint="docs/reference/access.md says who may do which",
         ) from exc
 

@@ -47,6 +47,31 @@ def decided(muniment):
     return [tuple(row.values()) for row in json.loads(out)]
 
 
+def test_explain_says_what_of_the_tables_is_shown_and_by_which_policy(muniment):
+    """Of the three actions that sessions ask, each thing of a tenant with yes or no; all of it shown is exit code 0."""
+    ask = ("access", "explain", "--tenant", "acme", "--action")
+    code, out, _ = muniment(*ask, "columns.read", "--as", "carol", "--json")
+    things = json.loads(out)["things"]
+    assert (code, things["measures of spans"]["policies"]) == (NO, ["sre-reads-measures"])
+    assert things["texts of spans"] == {
+        "allowed": False, "reason": "no policy permits it to sre", "policies": ["default-deny"],
+    }  # fmt: skip
+    assert muniment(*ask, "columns.read", "--as", "bob")[0] == 0
+    code, out, _ = muniment(*ask, "rows.read", "--as", "carol")
+    assert (code, "restricted: yes, policy rows-of-every-class permits it (rows-of-every-class)" in out) == (0, True)
+    code, out, _ = muniment(*ask, "table.read", "--as", "nobody")
+    assert (code, "spans: no, has no role in this lake (default-deny)" in out) == (NO, True)
+    code, _, err = muniment("access", "explain", "--as", "carol", "--action", "rows.read")
+    assert (code, "expected --tenant too" in err) == (USAGE, True)
+
+
+def test_who_may_export_nothing_is_not_told_that_there_are_no_packs(muniment):
+    """Whether packs were built is said to those who may have them."""
+    assert muniment("evidence", "packs")[0] == 0
+    code, _, err = muniment("evidence", "packs", by="carol")
+    assert (code, "user:carol may not records.export" in err) == (NO, True)
+
+
 def test_explain_names_the_deciding_policy_by_id_file_and_line(muniment):
     """Yes is exit code 0 and no is 1; both name the policy, its file and line."""
     code, out, _ = muniment("access", "explain", "--as", "bob", "--action", "records.export", "--tenant", "acme")
