@@ -29,6 +29,7 @@ from pipelines.findings import (
     SlosCounted,
 )
 from pipelines.quality.checks import CHECKS
+from pipelines.quality.completeness import METHOD as COMPLETENESS
 from pipelines.quality.counting import METHOD
 from warehouse.arrivals import last_changes, read_arrivals
 from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND, utc_date
@@ -158,12 +159,19 @@ class FindingsWork(LakeWork):
 
     def quality_of(self, day: dt.date) -> list[QualityOutcome]:
         """From the table alone; nothing is checked."""
+        return self._outcomes(day, METHOD)
+
+    def completeness_of(self, day: dt.date) -> list[QualityOutcome]:
+        """From the table alone; nothing is checked."""
+        return self._outcomes(day, COMPLETENESS)
+
+    def _outcomes(self, day: dt.date, method: str) -> list[QualityOutcome]:
         with self.context("read quality results") as context:
             return [
                 QualityOutcome(tenant, row["check_name"], row["outcome"], row["total"], row["unexpected"], row["error"])
                 for tenant in lake_tenants(context.control)
                 for row in show_quality(context, tenant, day)
-                if row["shard"] is None and row["method"] == METHOD
+                if row["shard"] is None and row["method"] == method and row["sender"] is None
             ]
 
 

@@ -15,12 +15,16 @@ from pipelines.findings import Outcome, QualityOutcome
 from pipelines.judging import GRAVE, Standing, judge_day
 from pipelines.lake import LakeResource, failing_plainly
 from pipelines.quality.checks import CHECKS, Check
+from pipelines.quality.completeness import CHECKS as COMPLETENESS
 from pipelines.quality.suites import SUITES, SuiteCheck
 
 _MOST_SHOWN = 50
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 EVERY_CHECK = "every_check_ran"
 EVERY_SUITE = "every_suite_ran"
+NOTHING_MISSING = "nothing_missing"
+_UNCOUNTED = frozenset(each.name for each in COMPLETENESS if not each.by_counters)
+"""Checks of completeness that rest on no sender's own counts: what they miss may be another system's."""
 SUITE_CHECKS: tuple[SuiteCheck, ...] = tuple(each for suite in SUITES for each in suite.checks)
 _ALL: tuple[Check | SuiteCheck, ...] = (*CHECKS, *SUITE_CHECKS)
 _TABLE_OF = {each.name: each.table for each in _ALL}
@@ -57,6 +61,11 @@ with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
     )
     _QUALITY = [
         *(_spec(sound(table), quality_results, _titles(CHECKS, table)) for table in _tables(CHECKS)),
+        _spec(
+            NOTHING_MISSING,
+            quality_results,
+            "; ".join(dict.fromkeys(each.title for each in COMPLETENESS)),
+        ),
         _spec(EVERY_CHECK, quality_results, "Every check could be counted: of what errored nothing is known."),
     ]
     _SUITES = [
@@ -70,10 +79,23 @@ with warnings.catch_warnings(action="ignore", category=dg.PreviewWarning):
 
 @dg.multi_asset_check(name="quality_checks", specs=_QUALITY, can_subset=True)
 def quality_checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-    """Table by table what the checks of quality found in the day's records, of every tenant."""
+    """Table by table what the checks of quality found in the day's records, and what is missing of them, of every tenant."""
     with failing_plainly():
-        found = lake.jobs.quality_of(day_of(context))
-    yield from _by_table(context, found, sound, EVERY_CHECK)
+        jobs = lake.jobs
+        found, complete = jobs.quality_of(day_of(context)), jobs.completeness_of(day_of(context))
+    yield from _by_table(context, [*found, *complete], sound, EVERY_CHECK)
+    if NOTHING_MISSING in {key.name for key in context.selected_asset_check_keys}:
+        yield from missing_result(complete)
+
+
+def missing_result(found: Sequence[QualityOutcome]) -> Iterator[dg.AssetCheckResult]:
+    """What the checks of completeness say of a day; nothing where no sender was measured, as that shows nothing.
+
+    Less than a sender counted is an error; what is missing by no sender's count, as the root of a trace, a warning.
+    """
+    standing = judge_day(found, _UNCOUNTED)
+    if standing.outcome != "empty":
+        yield _quality_result(NOTHING_MISSING, standing)
 
 
 @dg.multi_asset_check(name="suite_checks", specs=_SUITES, can_subset=True)
@@ -141,6 +163,7 @@ _WORDS: Mapping[Outcome, str] = {
     "failed": "more records are otherwise than may be: `muniment quality show` names their sender and place",
     "errored": "could not be counted: nothing is known of the records",
     "empty": "there was nothing to look at",
+    "unmeasured": "no sender says how much there should be",
 }
 
 

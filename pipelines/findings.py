@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, Protocol
 
-Outcome = Literal["passed", "failed", "errored", "empty"]
+Outcome = Literal["passed", "failed", "errored", "empty", "unmeasured"]
 
 
 @dataclass(frozen=True)
@@ -145,4 +145,8 @@ class FindingsJobs(Protocol):
 
     def quality_of(self, day: date) -> list[QualityOutcome]:
         """What the checks of any tenant's day found when it was checked last."""
+        ...
+
+    def completeness_of(self, day: date) -> list[QualityOutcome]:
+        """What is known of a day's completeness, of every tenant; `unmeasured` is neither complete nor incomplete."""
         ...

@@ -42,12 +42,13 @@ def instance(made_home, tmp_path, monkeypatch):
         yield made
 
 
-def request(day, count, tokens, operation):
+def request(day, count, tokens, operation, dropped=0):
     """An OTLP request with that many spans of an agent, from eight in the morning of a day on."""
     start = unix_nano(day, 8)
     spans = [
         {
             "traceId": f"{day.toordinal():016x}{number + 1:016x}", "spanId": f"{number + 1:016x}", "name": "invoke_agent a",
+            "droppedAttributesCount": dropped,
             "startTimeUnixNano": str(start + number * SECOND), "endTimeUnixNano": str(start + (number + 1) * SECOND),
             "attributes": [
                 {"key": "gen_ai.operation.name", "value": {"stringValue": operation}},
@@ -73,10 +74,10 @@ class DayLake:
             code = run([*map(str, words), "--lake", str(self.path)])
         return code, said.buffer.getvalue().decode()
 
-    def add(self, tenant, *days, count=3, tokens=7, operation="invoke_agent"):
+    def add(self, tenant, *days, count=3, tokens=7, operation="invoke_agent", dropped=0):
         """Import spans of a tenant on each of these days."""
         file = self.path.parent / "spans.jsonl"
-        file.write_text("".join(json.dumps(request(day, count, tokens, operation)) + "\n" for day in days))
+        file.write_text("".join(json.dumps(request(day, count, tokens, operation, dropped)) + "\n" for day in days))
         assert self.muniment("import", file, "--tenant", tenant)[0] == 0
 
     def rows(self, tenant, query):

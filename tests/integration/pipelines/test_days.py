@@ -9,8 +9,10 @@ import pytest
 
 from muniment.jobs import ScheduledWork
 from pipelines.daily import TENANTS_TAG
+from pipelines.daily_checks import missing_result
 from pipelines.definitions import defs, make_definitions
 from pipelines.errors import JobError
+from pipelines.findings import QualityOutcome
 from pipelines.jobs import SuiteResult
 from pipelines.lake import LakeResource
 from pipelines.quality.suites import METHOD
@@ -84,9 +86,28 @@ def test_two_who_count_at_once_count_once(day_lake):
     assert sorted(added) == [0, counted["n"]]
 
 
+@pytest.mark.parametrize(
+    ("found", "passed", "severity"),
+    [
+        ([("completeness-spans-counted", "failed", 58, 29)], False, dg.AssetCheckSeverity.ERROR),
+        ([("completeness-spans-counted", "unmeasured", None, None)], None, None),
+        ([("completeness-spans-counted", "errored", None, None, "OutOfMemory")], False, dg.AssetCheckSeverity.WARN),
+        (
+            [("completeness-spans-counted", "unmeasured", None, None), ("completeness-roots-present", "passed", 3, 0)],
+            True,
+            dg.AssetCheckSeverity.WARN,
+        ),
+    ],
+)
+def test_what_senders_count_decides_how_grave_it_is(found, passed, severity):
+    """Less than a sender counted is an error, what could not be counted a warning; of a day that nobody counted nothing is said."""
+    results = list(missing_result([QualityOutcome("acme", *each) for each in found]))
+    assert [(each.passed, each.severity) for each in results] == ([] if passed is None else [(passed, severity)])
+
+
 def test_what_is_not_as_it_should_be_fails_its_check(instance, day_lake):
-    """A table with a record that may not be is an error, named by tenant and check; the run itself succeeds."""
-    day_lake.add("beta", YESTERDAY, count=1, tokens=200_000_000)
+    """A table with a record that may not be is an error, named by tenant and check, one that is not whole a warning; the run succeeds."""
+    day_lake.add("beta", YESTERDAY, count=1, tokens=200_000_000, dropped=2)
     result = day_lake.run(instance, "new_records", YESTERDAY, assets=["quality_results"])
     assert result.success
     found = checks_of(result)["spans_sound"]
@@ -95,6 +116,10 @@ def test_what_is_not_as_it_should_be_fails_its_check(instance, day_lake):
     assert found.metadata["outcome"].value == "failed"
     assert found.metadata["failed"].value == ["beta: spans-tokens-sane"]
     assert found.metadata["unexpected"].value == {"spans-tokens-sane": 1}
+    missing = checks_of(result)["nothing_missing"]
+    assert (missing.passed, missing.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert missing.metadata["failed"].value == ["beta: completeness-spans-whole"]
+    assert missing.metadata["unexpected"].value == {"completeness-spans-whole": 1}
     assert checks_of(result)["every_check_ran"].passed
 
 
