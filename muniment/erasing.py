@@ -168,12 +168,16 @@ def carry_out(
         step(note.tenant, "searching everywhere")
         erasure = plan_erasure(context, person).erasure if deletes else plan.erasure
         context.control.forget_token(note.tenant, note.token, note.subject_ref)
+        is_held = _is_held(context, note)
+        if not is_held:
+            by = context.principal.recorded_by
+            context.control.forget_in_cases(note.tenant, person.words_in_texts, note.subject_ref, by=by)
         absence = search_everywhere(
             context.lake,
             note.tenant,
             person.words_in_texts,
             staying=erasure.masks,
-            with_control=not _is_held(context, note),
+            with_control=not is_held,
         )
         if absence.is_clean and not erasure.going:
             searched = len(person.words_in_texts) > 1

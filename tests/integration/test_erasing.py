@@ -22,6 +22,7 @@ from retention.holds import HoldScope
 from retention.policy_compiler import KIND
 from tests.grids import strided
 from tests.template import init_lake
+from warehouse.control import FoundIncident, IncidentChange, IncidentRecord, IncidentRow, IncidentState
 from warehouse.errors import ConflictError, CorruptionError, DeniedError, InputError, NotFoundError
 from warehouse.ledger.key_destruction import reference
 from warehouse.ledger.verify import verify_lake
@@ -130,6 +131,46 @@ def test_a_person_leaves_every_table_and_others_stay(context):
     assert not context.vault.known("acme", [person.token])
     assert note.subject_ref == reference(bytes.fromhex(nonce), ANN)
     assert read_notes(context) == []
+
+
+def open_incident(context, token):
+    """An incident that names a person wherever one can."""
+    record = IncidentRecord(
+        "i77", "acme", "loud", f"{token} is loud", "high", "a.md", "sha256:0", "k1", json.dumps({"actor_id": token}),
+        f"said by {token}", IncidentState.OPENED, 1, 1, 1, row_count=1,
+    )  # fmt: skip
+    found = FoundIncident(
+        record, None, (IncidentRow("spans", "x", 0, 1, None, token),), {"agent": [token, "a"]},
+        [IncidentChange(1, "opened", "user:a", f"ask {token}")], [],
+    )  # fmt: skip
+    context.control.commit_round("acme", [found], [], json.dumps({"seen": token}), by="user:a")
+
+
+def test_incidents_keep_their_records_and_lose_the_person(context):
+    """The token in an incident gives way to the reference, on its timeline; without that no erasure would end."""
+    person, note, _, _ = order(context)
+    open_incident(context, person.token)
+    done = carry_out(context, note, value=ANN)
+    assert done.key_certificate is not None
+    found = context.control.incident_details("i77")
+    assert (found.record.title, found.record.detail) == (f"{note.subject_ref} is loud", f"said by {note.subject_ref}")
+    assert json.loads(found.record.key) == {"actor_id": note.subject_ref}
+    assert (found.rows[0].agent_id, set(found.affected["agent"])) == (note.subject_ref, {"a", note.subject_ref})
+    assert [(each.change, each.note) for each in found.changes] == [
+        ("opened", f"ask {note.subject_ref}"),
+        ("person erased", None),
+    ]
+    assert found.record.revision == 2
+    assert person.token.encode() not in (context.lake.path / "control.db").read_bytes()
+
+
+def test_a_hold_keeps_incidents_as_they_are(context):
+    """While a hold in force names the person, what they are accused of stays readable."""
+    person, note, _, _ = order(context)
+    open_incident(context, person.token)
+    place_hold(context, tenant="acme", scope=HoldScope(subjects=(person.token,), tables=("spans",)), reason="court")
+    carry_out(context, note, value=ANN)
+    assert context.control.incident("i77").title == f"{person.token} is loud"
 
 
 def test_the_log_proves_what_remains_and_names_what_went(context):

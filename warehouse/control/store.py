@@ -10,6 +10,7 @@ from warehouse.control.agents import Agents
 from warehouse.control.alerts import Alerts
 from warehouse.control.database import parse_url
 from warehouse.control.detection import Detections
+from warehouse.control.forgetting import Forgetting
 from warehouse.control.holds import Holds
 from warehouse.control.incidents import Incidents
 from warehouse.control.keys import Keys
@@ -21,7 +22,9 @@ from warehouse.control.shards import Shards
 from warehouse.control.tenants import Tenants
 
 
-class ControlStore(Tenants, Keys, Shards, AppliedPolicies, Holds, Requests, Agents, Alerts, Incidents, Detections):
+class ControlStore(
+    Tenants, Keys, Shards, AppliedPolicies, Holds, Requests, Agents, Alerts, Incidents, Detections, Forgetting
+):
     """The control data of one lake. Open it with `open`; safe to use from several threads and processes at once.
 
     Every method raises `ControlUnavailableError` when the database does not answer or cannot write, and works again once
