@@ -51,7 +51,7 @@ def adoption_of(control: ControlStore, kind: PolicyKind) -> Adoption:
     found = in_force(control, kind.name)
     if found is None or found.content_hash == kind.defaults().content_hash:
         return plan_adoption(kind.family(), None, frozenset())
-    return _planned(kind.name, found.bundle.to_json(), found.content_hash, _known(control, kind))
+    return _planned(kind, found.bundle, _known(control, kind))
 
 
 def what_waits(control: ControlStore, kind: PolicyKind) -> str:
@@ -133,5 +133,5 @@ def _named(kind: str, files: str, content_hash: str) -> AbstractSet[Where]:
 
 
 @lru_cache(maxsize=32)
-def _planned(kind: str, files: str, content_hash: str, known: AbstractSet[Where]) -> Adoption:
-    return plan_adoption(policy_kind(kind).family(), Bundle.from_json(kind, files, content_hash=content_hash), known)
+def _planned(kind: PolicyKind, in_force: Bundle, known: AbstractSet[Where]) -> Adoption:
+    return plan_adoption(kind.family(), in_force, known)

@@ -38,19 +38,21 @@ def facts(context: CommandContext, tenant: str) -> list[Fact]:
     promised = promised_records(context, tenant)  # before the tables, which then hold at least as many
     status = read_status(context, senders=False, tenant=tenant)
     logs = log_states(context, tenant)
+    # words of what is wrong may name other tenants
+    whole = context.access.decide(context.principal, Action.STATUS_READ).allowed
     order = {BAD: 0, UNKNOWN: 1, GOOD: 2}
     found = [
         *_sealed(context, logs),
         *_verified(status),
         *_witnessed(context, status),
-        *_ingest(context, status, tenant, logs),
+        *_ingest(status, tenant, logs, whole=whole),
         *_lacking(context, status, tenant, promised),
     ]
     found += [*_incidents(context, tenant), *_objectives(context, tenant)]
     found += [
         *_retention(context, status, tenant),
         *_holds(context, tenant),
-        *_policies(context, status),
+        *_policies(status, whole=whole),
         *_shipped(context, tenant),
     ]
     return sorted(found, key=lambda fact: order[fact.state])
@@ -123,9 +125,7 @@ def _witnessed(context: CommandContext, status: Mapping[str, Any]) -> Iterator[F
     )
 
 
-def _ingest(
-    context: CommandContext, status: Mapping[str, Any], tenant: str, logs: Sequence[LogState]
-) -> Iterator[Fact]:
+def _ingest(status: Mapping[str, Any], tenant: str, logs: Sequence[LogState], *, whole: bool) -> Iterator[Fact]:
     running = [each for each in status["collectors"] if each.get("ok")]
     tables = [row for row in status["tables"] if row["tenant_id"] == tenant]
     newest = max((row["newest_unix_nano"] for row in tables), default=0)
@@ -152,8 +152,6 @@ def _ingest(
         )
     problems = [problem for each in running for problem in each.get("problems", ())]
     if problems:
-        # its words may name other tenants
-        whole = context.access.decide(context.principal, Action.STATUS_READ).allowed
         said = problems[0] if whole else "it reports a problem"
         advice = "`muniment status` shows all" if whole else "ask whoever runs this lake"
         yield Fact("Collector", BAD, said, advice, "integrity")
@@ -244,12 +242,10 @@ def _holds(context: CommandContext, tenant: str) -> Iterator[Fact]:
         yield Fact("Holds", GOOD, f"{len(holds)} in force: what they name is kept", page="retention")
 
 
-def _policies(context: CommandContext, status: Mapping[str, Any]) -> Iterator[Fact]:
-    whole = context.access.decide(context.principal, Action.STATUS_READ).allowed
+def _policies(status: Mapping[str, Any], *, whole: bool) -> Iterator[Fact]:
     for policy in status["policies"]:
         kind = policy["kind"]
         if policy["problem"]:
-            # its words may name other tenants
             said = policy["problem"] if whole else "something in it cannot be used"
             advice = f"have the operator run `muniment policy check {kind}`, which names the place"
             yield Fact(f"Policy {kind}", BAD, said, advice)

@@ -6,6 +6,7 @@ with the new hash as its policy version); one that cannot be recorded is not mad
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from governance.access import Access, Action
@@ -32,10 +33,6 @@ from warehouse.principals import Principal
 
 EXAMPLES = "examples"
 """Folder beside the policies of a kind, with files to choose from."""
-
-_MOST_PROBLEMS = 64
-_PROBLEMS: dict[tuple[str, str], str | None] = {}
-"""What is wrong with bundles by kind and hash, asked once a process: the same files have the same problems."""
 
 
 @dataclass(frozen=True)
@@ -193,14 +190,13 @@ def _problem(kind: PolicyKind, bundle: Bundle) -> str | None:
     """Why a bundle in force cannot be used. What comes with the package can, and compiling it takes as long as all else that is shown."""
     if bundle.content_hash == kind.defaults().content_hash:
         return None
-    asked = (kind.name, bundle.content_hash)
-    if asked in _PROBLEMS:
-        return _PROBLEMS[asked]
-    if len(_PROBLEMS) >= _MOST_PROBLEMS:
-        _PROBLEMS.clear()
-    problem = "; ".join(map(str, find_problems(kind, bundle))) or None
-    _PROBLEMS[asked] = problem
-    return problem
+    return _problem_words(kind, bundle)
+
+
+@lru_cache(maxsize=64)
+def _problem_words(kind: PolicyKind, bundle: Bundle) -> str | None:
+    """Asked once a process: the same files have the same problems."""
+    return "; ".join(map(str, find_problems(kind, bundle))) or None
 
 
 def _differs(lake: Lake, kind: PolicyKind, bundle: Bundle) -> bool:

@@ -11,11 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from runpy import run_module
 
+from warehouse.ports import is_free
+
 HOST = "127.0.0.1"
 EXIT_USAGE = 2
 _WAIT_SECONDS = 120.0
 _POLL_SECONDS = 0.2
-_LISTENING_BACKLOG = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         _become("dagster", "api", "grpc", "--socket", address, "--module-name", "pipelines.definitions", *_QUIET)
     elif role == "web":
         port, *flags = more
-        if not _is_free(int(port)):
+        if not is_free(HOST, int(port)):
             sys.stderr.write(
                 f"dagster: port {port} of {HOST} is taken: set dagster.port, or dagster.enabled to false\n"
             )
@@ -61,17 +62,6 @@ def _fail_lost_runs() -> None:
 
     with DagsterInstance.get() as instance:
         fail_lost_runs(instance)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-            probe.listen(_LISTENING_BACKLOG)
-        except OSError:
-            return False
-    return True
 
 
 def _wait_for(path: Path) -> None:

@@ -11,8 +11,9 @@ from retention.policy_checks import find_gaps, find_long_contents, find_ties, fi
 from retention.policy_config import PolicyFile
 from retention.policy_reader import Entry, EntryReader
 from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies.entries import Once, read_entries
 from warehouse.policies.family import list_family
-from warehouse.policies.yaml_lines import Place, convert, read_document
+from warehouse.policies.yaml_lines import Document, Place
 
 KIND = "retention"
 MOST_ENTRIES = 1_000
@@ -26,8 +27,8 @@ def compile_policy(bundle: Bundle) -> RetentionPolicy:
         PolicyError: they cannot be used; `problems` names everything that is wrong, by file, line and key.
     """
     compiler = _Compiler()
-    for name, text in bundle.files.items():
-        compiler.read_file(name, text)
+    for document, content in read_entries(bundle, PolicyFile, "retention", "entry", compiler.problems):
+        compiler.read_file(document, content)
     if compiler.problems:
         raise PolicyError(compiler.problems)
     entries = compiler.entries
@@ -77,24 +78,13 @@ class _Compiler:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.entries: list[Entry] = []
-        self._names: dict[str, str] = {}
+        self._names = Once(self.problems)
 
-    def read_file(self, name: str, text: str) -> None:
+    def read_file(self, document: Document, content: PolicyFile) -> None:
         """Read the entries of one file."""
-        try:
-            document = read_document(name, text)
-            content = convert(document, PolicyFile)
-        except PolicyError as exc:
-            self.problems += exc.problems
-            return
-        if not content.retention:
-            self.problems.append(document.problem(("retention",), "got an empty list, expected one entry or more"))
         for at, config in enumerate(content.retention):
             place: Place = ("retention", at)
             reader = EntryReader(document, place, config)
             self.entries.append(reader.read())
             self.problems += reader.problems
-            where = f"{name}:{document.problem((*place, 'name'), '').line}"
-            if (first := self._names.setdefault(config.name, where)) is not where:
-                message = f"got {config.name!r} twice, expected it once: {first} has it already"
-                self.problems.append(document.problem((*place, "name"), message))
+            self._names.claim(document, (*place, "name"), config.name)

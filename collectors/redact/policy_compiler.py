@@ -14,8 +14,9 @@ from collectors.redact.policy_reader import PolicyReader, SharedDetectors
 from warehouse.errors import NameRuleError
 from warehouse.names import check_name
 from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies.entries import Once, read_entries
 from warehouse.policies.family import list_family
-from warehouse.policies.yaml_lines import Document, Place, convert, read_document
+from warehouse.policies.yaml_lines import Document, Place
 
 KIND = "redaction"
 EVERY_OTHER_TENANT = "*"
@@ -31,8 +32,8 @@ def compile_policy(bundle: Bundle, known: Mapping[str, Detector]) -> RedactionPo
         message = "got no file, expected one policy or more"
         raise PolicyError([Problem(f"{bundle.kind}/*.yaml", 1, "", message)])
     compiler = _Compiler(bundle.content_hash, known)
-    for name, text in bundle.files.items():
-        compiler.read_file(name, text)
+    for document, content in read_entries(bundle, PolicyFile, "redaction", "policy", compiler.problems):
+        compiler.read_file(document, content)
     if compiler.problems:
         raise PolicyError(compiler.problems)
     others = compiler.tenants.pop(EVERY_OTHER_TENANT, None) or strict_policy(known).others
@@ -80,25 +81,17 @@ class _Compiler:
         self.shared = SharedDetectors()
         self._content_hash = content_hash
         self._known = known
-        self._names: dict[str, str] = {}
-        self._claims: dict[str, str] = {}
+        self._names = Once(self.problems)
+        self._claims = Once(self.problems)
 
-    def read_file(self, name: str, text: str) -> None:
+    def read_file(self, document: Document, content: PolicyFile) -> None:
         """Compile the policies of one file."""
-        try:
-            document = read_document(name, text)
-            content = convert(document, PolicyFile)
-        except PolicyError as exc:
-            self.problems += exc.problems
-            return
-        if not content.redaction:
-            self.problems.append(document.problem(("redaction",), "got an empty list, expected one policy or more"))
         for at, config in enumerate(content.redaction):
             place: Place = ("redaction", at)
             reader = PolicyReader(document, place, config, known=self._known, shared=self.shared)
             policy = reader.compile(self._content_hash)
             self.problems += reader.problems
-            self._claim(document, (*place, "name"), config.name, self._names)
+            self._names.claim(document, (*place, "name"), config.name)
             for number, tenant in enumerate(config.tenants):
                 self._read_tenant(document, (*place, "tenants", number), tenant, policy)
 
@@ -109,13 +102,5 @@ class _Compiler:
         except NameRuleError as exc:
             self.problems.append(document.problem(place, str(exc)))
             return
-        self._claim(document, place, tenant, self._claims)
+        self._claims.claim(document, place, tenant)
         self.tenants.setdefault(tenant, policy)
-
-    def _claim(self, document: Document, place: Place, word: str, claims: dict[str, str]) -> None:
-        """Report a name or tenant that stands a second time, and where it stands first."""
-        where = f"{document.file}:{document.problem(place, '').line}"
-        if (first := claims.setdefault(word, where)) is not where:
-            self.problems.append(
-                document.problem(place, f"got {word!r} twice, expected it once: {first} has it already")
-            )

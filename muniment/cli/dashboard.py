@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from typing import Annotated
 
 import typer
@@ -32,18 +31,15 @@ def dashboard(
     from muniment.sign_in import write_secrets
     from muniment.wiring import command_context
     from warehouse.errors import ConflictError
+    from warehouse.ports import is_free
 
     context = command_context(lake)
     context.check(Action.STATUS_READ)
     chosen = port or context.settings.dashboards.port
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, chosen))
-        except OSError as exc:
-            raise ConflictError(
-                f"port {chosen} of {HOST} is taken", hint="name another with --port, or the setting dashboards.port"
-            ) from exc
+    if not is_free(HOST, chosen):
+        raise ConflictError(
+            f"port {chosen} of {HOST} is taken", hint="name another with --port, or the setting dashboards.port"
+        )
     sign_in = context.settings.dashboards.sign_in
     secrets_file = None
     if sign_in is not None:

@@ -14,8 +14,9 @@ from pipelines.incidents.rules import Reads, Rule, RuleSet, Severity
 from warehouse.errors import MunimentError
 from warehouse.names import LAKE_TENANT, check_name
 from warehouse.policies import Bundle, PolicyError, Problem, read_bundle
+from warehouse.policies.entries import Once, read_entries
 from warehouse.policies.family import list_family
-from warehouse.policies.yaml_lines import Document, Place, convert, read_document
+from warehouse.policies.yaml_lines import Document, Place
 
 KIND = "incidents"
 VERSION = 1
@@ -37,8 +38,8 @@ def compile_rules(bundle: Bundle, *, try_sql: bool = True) -> RuleSet:
         PolicyError: they cannot be used; `problems` names everything that is wrong, by file, line and key.
     """
     compiler = _Compiler()
-    for name, text in bundle.files.items():
-        compiler.read_file(name, text)
+    for document, content in read_entries(bundle, RuleFile, "rules", "rule", compiler.problems):
+        compiler.read_file(document, content)
     if not compiler.problems and try_sql:
         compiler.try_sql()
     if compiler.problems:
@@ -67,31 +68,20 @@ class _Compiler:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.rules: list[tuple[Document, Place, Rule]] = []
-        self._ids: dict[str, str] = {}
+        self._ids = Once(self.problems)
 
-    def read_file(self, name: str, text: str) -> None:
+    def read_file(self, document: Document, content: RuleFile) -> None:
         """Read the rules of one file."""
-        try:
-            document = read_document(name, text)
-            content = convert(document, RuleFile)
-        except PolicyError as exc:
-            self.problems += exc.problems
-            return
         if content.version != VERSION:
             got = "nothing" if content.version is None else repr(content.version)
             self.problems.append(document.problem(("version",), f"got {got}, expected {VERSION}"))
-        if not content.rules:
-            self.problems.append(document.problem(("rules",), "got an empty list, expected one rule or more"))
         for at, config in enumerate(content.rules):
             reader = _RuleReader(document, ("rules", at))
             rule = reader.read(config)
             self.problems += reader.problems
             if rule is not None:
                 self.rules.append((document, ("rules", at), rule))
-            where = f"{name}:{document.problem(('rules', at, 'id'), '').line}"
-            if (first := self._ids.setdefault(config.id, where)) is not where:
-                message = f"got {config.id!r} twice, expected it once: {first} has it already"
-                self.problems.append(document.problem(("rules", at, "id"), message))
+            self._ids.claim(document, ("rules", at, "id"), config.id)
 
     def try_sql(self) -> None:
         """Run every rule on a lake without rows."""

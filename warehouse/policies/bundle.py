@@ -34,6 +34,9 @@ class Bundle:
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
 
+    def __hash__(self) -> int:
+        return hash((self.kind, self.content_hash))
+
     @cached_property
     def content_hash(self) -> str:
         """`sha256:` and the SHA-256, in hexadecimal, of every file's name and bytes, in the order of their names."""
