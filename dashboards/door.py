@@ -52,7 +52,7 @@ class Door:
         if scope["type"] not in {"http", "websocket"}:
             await self.application(scope, receive, send)
             return
-        host, why = _text(scope, b"host"), self._refusal(scope)
+        host, why = text_of(scope, b"host"), self._refusal(scope)
         if why is None:
             await self.application(scope, receive, _guarded(send, host, scope["path"]))
         elif scope["type"] == "websocket":
@@ -63,12 +63,12 @@ class Door:
 
     def _refusal(self, scope: Message) -> str | None:
         """Why a request may not come in; None where it may."""
-        host = _text(scope, b"host")
+        host = text_of(scope, b"host")
         if not _is_own(host):
             return "these pages answer under http://127.0.0.1 of this machine alone"
         if not self.signs_in and not _FORWARDED.isdisjoint(name for name, _ in scope["headers"]):
             return "no sign-in is configured: these pages answer nobody who comes by a proxy"
-        origin, opens = _text(scope, b"origin"), scope["type"] == "websocket"
+        origin, opens = text_of(scope, b"origin"), scope["type"] == "websocket"
         if opens and not self.signs_in and self.is_strangers(scope):
             return "no sign-in is configured: these pages answer the user who runs them alone"
         if opens and origin and urlsplit(origin).netloc != host:
@@ -78,7 +78,7 @@ class Door:
         return None
 
 
-def _text(scope: Message, name: bytes) -> str:
+def text_of(scope: Message, name: bytes) -> str:
     """The only header of that name; with several it is nothing that counts."""
     found = [value for key, value in scope["headers"] if key == name]
     return found[0].decode("latin-1") if len(found) == 1 else ""

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from dashboards.door import Door, Message, Receive, Send
+from dashboards.first_paint import FirstPaint
 from dashboards.pages import desk_at
 from dashboards.service import options
 
@@ -38,11 +39,18 @@ def main(words: list[str]) -> None:
     class Guarded(App):
         """Streamlit's application behind the door."""
 
+        def __init__(self) -> None:
+            super().__init__(_ENTRY)
+            self._first = FirstPaint(self._behind, signs_in=desk.asks_sign_in)
+
         async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-            await Door(super().__call__, signs_in=desk.asks_sign_in)(scope, receive, send)
+            await Door(self._first, signs_in=desk.asks_sign_in)(scope, receive, send)
+
+        async def _behind(self, scope: Message, receive: Receive, send: Send) -> None:
+            await super().__call__(scope, receive, send)
 
     sys.argv = [str(_ENTRY), given.lake]  # as the script, which runs anew for each session, finds them
-    Guarded(_ENTRY).run(config=options(given.port, given.secrets))
+    Guarded().run(config=options(given.port, given.secrets))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def visit(tab: Page, address: str) -> None:
 def settle(tab: Page) -> None:
     """Wait until the page is drawn."""
     tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    tab.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
+    tab.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton], #first-paint')")
 
 
 def save(tab: Page, name: str) -> None:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.query import QuerySession
@@ -36,10 +37,12 @@ class _Answer:
 
 @dataclass
 class Answers:
-    """The answers. Safe to use from several threads; two who ask the same at once may both read the lake."""
+    """The answers. Safe to use from several threads: of those who ask the same at once one reads the lake, and the others wait."""
 
     _kept: OrderedDict[Hashable, _Answer] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _reading: WeakValueDictionary[Hashable, threading.Lock] = field(default_factory=WeakValueDictionary)
+    """By question, held by who reads, for as long as anybody waits for it."""
 
     def ask(
         self,
@@ -59,21 +62,30 @@ class Answers:
             context.lake, [tenant], tables
         )  # before the reading: what comes between them is asked anew
         files = frozenset(path for paths in listing.files.values() for path in paths)
-        now = context.clock() / NANOS_PER_SECOND
+        with self._lock:
+            reading = self._reading.setdefault(key, threading.Lock())
+        with reading:
+            now = context.clock() / NANOS_PER_SECOND
+            found = self._find(key, now)
+            if found is not None and found.files == files:
+                return found.value  # type: ignore[return-value]
+            with context.session([tenant], tables=tables, limits=limits) as session:
+                value = read(session)
+            self._keep(key, _Answer(files, now, value))
+            return value
+
+    def _find(self, key: Hashable, now: float) -> _Answer | None:
         with self._lock:
             for old in [each for each, answer in self._kept.items() if now - answer.at_seconds > KEPT_SECONDS]:
                 del self._kept[old]
-            found = self._kept.get(key)
-        if found is not None and found.files == files:
-            return found.value  # type: ignore[return-value]
-        with context.session([tenant], tables=tables, limits=limits) as session:
-            value = read(session)
+            return self._kept.get(key)
+
+    def _keep(self, key: Hashable, answer: _Answer) -> None:
         with self._lock:
             self._kept.pop(key, None)
-            self._kept[key] = _Answer(files, now, value)
+            self._kept[key] = answer
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-        return value
 
 
 def _limits_key(limits: "ReadLimits | None") -> Hashable:

@@ -1,6 +1,7 @@
 """The pages in a real browser: what they show, what they restore, and that nothing in a record becomes markup."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from governance.evidence.standalone import NOT_ESTABLISHED, verify_pack
 from muniment.cli.app import run
+from tests.pages import first_paint
 
 WAIT = 120_000
 SAYS = {
@@ -55,7 +57,7 @@ def drawn(page):
     """Wait until the page has drawn all of it."""
     page.wait_for_selector("h1")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
+    page.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton], #first-paint')")
 
 
 def test_each_page_draws_itself_from_this_machine_alone(page, pages):
@@ -81,6 +83,21 @@ def test_the_pages_stand_behind_the_door(pages):
         urllib.request.urlopen(strange, timeout=30)
     with urllib.request.urlopen(f"{pages}/overview", timeout=30) as answer:
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_page_comes_with_its_answer(lake, pages, recorded, capfd):
+    """Before any program runs a browser has the tenant's records, as text, and that somebody looked is on record; nobody else has."""
+    before = records_of(lake, "acme", capfd)
+    wanted = f"{pages}/audit?tenant=acme&text=canary&event=approval.denied"
+    shown = first_paint(wanted, having="1 event, newest first")
+    assert "Tenant <b>acme</b>" in shown
+    assert "1 event, newest first" in shown
+    assert html.escape(recorded.markup)[:40] in shown
+    assert "canary-of-acme" in shown
+    assert "globex" not in shown
+    assert records_of(lake, "acme", capfd) > before
+    with urllib.request.urlopen(f"{pages}/audit?tenant=acme", timeout=30) as plain:
+        assert "canary" not in plain.read().decode()
 
 
 def test_pages_are_dark_where_the_browser_is(browser, pages):

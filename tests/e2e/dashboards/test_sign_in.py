@@ -10,7 +10,7 @@ import pytest
 from benchmarks.loopback import free_port, serving
 from muniment.cli.app import run
 from tests.grids import strided
-from tests.pages import WAIT, prepare, settled, sign_in
+from tests.pages import WAIT, first_paint, prepare, settled, sign_in
 
 INES = ("ines", "ines@auditors.example", "auditor", ["acme"])
 OLGA = ("olga", "olga", "compliance-officer", ["acme", "globex", "_lake"])
@@ -70,6 +70,12 @@ def test_a_direct_address_shows_nothing_of_another_tenant(tab, signed, recorded,
     text = settled(tab)
     assert "canary-of-globex" not in tab.content()
     assert "Tenant acme" in text
+    drawn = first_paint(
+        f"{signed.address}/audit?tenant=globex&text=canary", tab.context.cookies(), having="canary-of-acme"
+    )
+    assert "Tenant <b>acme</b>" in drawn
+    assert "canary-of-acme" in drawn
+    assert "canary-of-globex" not in drawn
 
 
 @pytest.mark.parametrize("place", strided(["retention", "evidence"], "evidence"))
@@ -102,6 +108,9 @@ def test_signing_out_ends_it_in_every_tab(tab, signed, provider):
     text = settled(tab)
     assert "this session has ended: it was signed out" in text
     assert "canary" not in text
+    drawn = first_paint(f"{signed.address}/audit?tenant=acme", copied, having="it was signed out")
+    assert "this session has ended: it was signed out" in drawn
+    assert "canary" not in drawn
 
 
 def test_another_person_in_the_same_browser_sees_their_own(tab, signed):
@@ -128,6 +137,7 @@ def test_a_cookie_of_one_s_own_making_opens_nothing(tab, signed):
     }
     for name in ("_streamlit_user", "_streamlit_user_tokens"):
         tab.context.add_cookies([{"name": name, "value": json.dumps(claims), "url": signed.address}])
+    assert '<div id="first-paint">' not in first_paint(f"{signed.address}/audit", tab.context.cookies())
     tab.goto(f"{signed.address}/audit")
     assert "They are for people whom the owner of the lake gave a role" in settled(tab)
 

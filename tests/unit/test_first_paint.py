@@ -1,0 +1,123 @@
+"""Which requests get a page that is drawn already, and what they get otherwise: never less than Streamlit's own page."""
+
+import asyncio
+
+import pytest
+
+from dashboards import first_paint
+from dashboards.cookies import signed_in_by
+from dashboards.first_paint import PAGES, FirstPaint, shell
+
+OPENS = {"host": "127.0.0.1:8501", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+async def application(scope, receive, send):
+    """Streamlit's own page."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"own page"})
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch):
+    """What was drawn, in place of a running Streamlit: page, query, user."""
+    asked = []
+
+    async def draw(name, query, who):
+        asked.append((name, query, dict(who)))
+        if name == "integrity":
+            raise RuntimeError("broken")
+        return f"<p>{name}</p>"
+
+    monkeypatch.setattr(first_paint, "_drawn", draw)
+    monkeypatch.setattr(first_paint, "is_strangers", lambda scope: scope.get("strange", False))
+    return asked
+
+
+def ask(path="/overview", query="", method="GET", *, signs_in=False, headers=OPENS, **more):
+    """The body that a browser gets."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http", "scheme": "http", "method": method, "path": path, "query_string": query.encode(), "headers": named, **more,
+    }  # fmt: skip
+    asyncio.run(FirstPaint(application, signs_in=signs_in)(scope, None, send))
+    return b"".join(each.get("body", b"") for each in sent).decode()
+
+
+def test_a_page_comes_drawn(drawn):
+    """It stands where the program's own part ends, and the program is started behind it."""
+    body = ask(query="tenant=acme&text=x")
+    assert drawn == [("overview", "tenant=acme&text=x", {})]
+    before, _, after = body.partition("<p>overview</p>")
+    assert '<div id="root"></div><script>' in before
+    assert after.startswith("<script>")
+    assert '<script type="module"' not in body
+    assert "ENTRY" not in body
+
+
+def test_every_page_but_the_search_comes_drawn(drawn):
+    """A search would be made, and recorded, twice; addresses that are no pages are the application's."""
+    for name in PAGES:
+        ask(f"/{name}")
+    assert {each[0] for each in drawn} == PAGES
+    for path in ("/search", "/", "/static/js/index.js", "/_stcore/health", "/overview/x", "//overview"):
+        assert ask(path) == "own page"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": OPENS["host"]},
+        {**OPENS, "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+        {**OPENS, "sec-fetch-dest": "iframe"},
+        {**OPENS, "sec-purpose": "prefetch"},
+        {**OPENS, "sec-purpose": "prefetch;prerender"},
+    ],
+)
+def test_what_no_person_opens_is_not_drawn(drawn, headers):
+    """Nobody looks at what a page of somebody else's loads, or a browser has ready; so nothing is read and recorded for it."""
+    assert ask(headers=headers) == "own page"
+    assert ask(method="HEAD") == "own page"
+    assert ask(query="x" * 5_000) == "own page"
+    assert not drawn
+
+
+def test_nothing_is_drawn_for_another_account_of_this_machine(drawn):
+    """Without a sign-in the pages are those of the user who runs them."""
+    assert ask(strange=True) == "own page"
+    assert not drawn
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "_streamlit_user=forged", '_streamlit_user="2|x"; _streamlit_user_tokens=x', "\x7f=;;"]
+)
+def test_nothing_is_drawn_for_who_did_not_sign_in(drawn, cookie):
+    """A cookie that this server did not sign is none."""
+    assert ask(signs_in=True, headers={**OPENS, "cookie": cookie}) == "own page"
+    assert not drawn
+    assert signed_in_by(cookie, "http://127.0.0.1:8501") == {}
+
+
+def test_what_cannot_be_drawn_is_left_to_the_program(drawn, caplog):
+    """The browser gets the rest of the page all the same; the operator gets the reason."""
+    body = ask("/integrity")
+    assert drawn
+    assert body.startswith(shell().head)
+    assert body.endswith(shell().tail)
+    assert "first paint failed" in caplog.text
+
+
+def test_a_streamlit_whose_page_is_another_is_left_alone(drawn, monkeypatch, tmp_path):
+    """What does not look as expected goes to the browser as it is."""
+    (tmp_path / "index.html").write_text("<html><div id='root'></div></html>")
+    monkeypatch.setattr(first_paint, "get_static_dir", lambda: str(tmp_path))
+    shell.cache_clear()
+    try:
+        assert ask() == "own page"
+    finally:
+        shell.cache_clear()
+    assert not drawn
