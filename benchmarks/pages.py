@@ -4,8 +4,8 @@ The lake is the one that evidence packs are measured on, with SLOs computed and 
 the first of its figures, tables, charts or messages: as the server draws them (`dashboards.first_paint`), or Streamlit's program where
 that is first; *in use* is when that program has drawn them and everything can be clicked. Cold is the first visit to a page of a server
 that was just started, by a browser that has nothing cached; warm is the next visit in the same browser, which loads Streamlit's own
-program again; turned to is the page behind a link of the sidebar, whole, in a session that is open. Times are the clock's, as a reader
-feels them.
+program again; turned to is the page behind a link of the sidebar in a session that is open, *whole* when nothing of it is still to
+come. Times are the clock's, as a reader feels them.
 """
 
 import contextlib
@@ -72,13 +72,14 @@ def run(*, quick: bool) -> list[Figure]:
                     tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
                     tab.set_default_timeout(_WAIT_MS)
                     times, used = zip(*_visits(tab, f"{address}/{name}?tenant={TENANTS[0]}"), strict=True)
-                    turns = _turns(tab, name)
+                    turns, whole = zip(*_turns(tab, name), strict=True)
                 figures.append(Figure("pages", f"{name}, cold", times[0], "ms", BAR_COLD_MS, note=note))
                 figures.append(Figure("pages", f"{name}, warm", statistics.median(times[1:]), "ms", BAR_WARM_MS))
                 figures.append(Figure("pages", f"{name}, cold, in use", used[0], "ms"))
                 figures.append(Figure("pages", f"{name}, warm, in use", statistics.median(used[1:]), "ms"))
                 figures.append(Figure("pages", f"{name}, turned to", statistics.median(turns), "ms", BAR_WARM_MS))
-                said = {"useful": times, "in use": used, "turned to": turns}
+                figures.append(Figure("pages", f"{name}, turned to, whole", statistics.median(whole), "ms"))
+                said = {"useful": times, "in use": used, "turned to": turns, "whole": whole}
                 print(
                     f"{name}: {'; '.join(f'{what} {_listed(some)}' for what, some in said.items())} ms",
                     flush=True,
@@ -108,8 +109,8 @@ def _visits(tab: "Page", address: str) -> list[tuple[float, float]]:
     return times
 
 
-def _turns(tab: "Page", name: str) -> list[float]:
-    """Milliseconds from a click on the page's link in the sidebar, on another page, until the page is drawn whole."""
+def _turns(tab: "Page", name: str) -> list[tuple[float, float]]:
+    """Milliseconds from a click on the page's link in the sidebar, on another page: to the first useful paint, and to all of it."""
     title = tab.inner_text("h1")
     other = PAGES[-1] if name != PAGES[-1] else PAGES[0]
     times = []
@@ -120,8 +121,10 @@ def _turns(tab: "Page", name: str) -> list[float]:
         started = time.perf_counter()
         _turn(tab, name)
         tab.wait_for_selector(f'h1:has-text("{title}")')
+        tab.wait_for_selector(_USEFUL)
+        useful = (time.perf_counter() - started) * 1000
         tab.wait_for_selector(_IDLE)
-        times.append((time.perf_counter() - started) * 1000)
+        times.append((useful, (time.perf_counter() - started) * 1000))
     return times
 
 

@@ -25,6 +25,8 @@ from warehouse.questions.trace import Trace
 
 GROUP = "muniment.desk"
 NAME = "lake"
+TENDED_SECONDS = 240
+"""How often the desk is tended."""
 
 
 class Handed(StrEnum):
@@ -180,6 +182,13 @@ class Desk(Protocol):
 
     def warm(self) -> None:
         """Bring in what the first question needs, before anybody asks one; shows and records nothing."""
+        ...
+
+    def tend(self) -> None:
+        """Keep answers that still hold, forget those that do not, and ask ahead what is likely to be asked; shows and records nothing.
+
+        To be called every `TENDED_SECONDS`; it takes no more than a fiftieth of a core of that.
+        """
         ...
 
     def may_export(self, viewer: Viewer, tenant: str) -> bool:

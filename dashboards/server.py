@@ -7,15 +7,20 @@ page, and which would keep the process from sending that page for a tenth of a s
 
 import argparse
 import gc
+import logging
 import sys
+import threading
+import time
 from importlib import import_module
 from pathlib import Path
 
+from dashboards.desk import TENDED_SECONDS, Desk
 from dashboards.door import Door, Message, Receive, Send
 from dashboards.first_paint import FirstPaint
 from dashboards.pages import desk_at
 from dashboards.service import options
 
+_log = logging.getLogger(__name__)
 _FIRST_NEEDED = ("altair", "pandas", "streamlit.dataframe_util", "streamlit.elements.arrow", "streamlit.web.bootstrap")
 _ENTRY = Path(__file__).parent / "entry" / "app.py"
 
@@ -49,8 +54,18 @@ def main(words: list[str]) -> None:
         async def _behind(self, scope: Message, receive: Receive, send: Send) -> None:
             await super().__call__(scope, receive, send)
 
+    threading.Thread(target=_tend, args=(desk,), name="tend", daemon=True).start()
     sys.argv = [str(_ENTRY), given.lake]  # as the script, which runs anew for each session, finds them
     Guarded().run(config=options(given.port, given.secrets))
+
+
+def _tend(desk: Desk) -> None:
+    while True:
+        time.sleep(TENDED_SECONDS)
+        try:
+            desk.tend()
+        except Exception:  # noqa: BLE001 - a page asks for itself what was not asked ahead
+            _log.exception("answers were not tended")
 
 
 if __name__ == "__main__":

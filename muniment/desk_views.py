@@ -54,6 +54,13 @@ class Views:
                 self._recorded.clear()
             self._recorded[key] = now
 
+    def tenants(self, since_unix_nano: int) -> list[str]:
+        """At which tenants somebody looked since then, the last ones first."""
+        since = since_unix_nano / NANOS_PER_SECOND
+        with self._lock:
+            recorded = sorted(self._recorded.items(), key=lambda each: -each[1])
+        return list(dict.fromkeys(tenant for (_, tenant, *_), at in recorded if at >= since))
+
     @contextmanager
     def recorded_meanwhile(self, context: CommandContext, tenant: str, kind: str, what: str) -> Iterator[None]:
         """Record the view while the block reads; the block ends once it is recorded. What the block reads must not leave it before.

@@ -1,6 +1,8 @@
 """Answers that the desk keeps: given again only to whom, and as long as, they are the lake's own."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pyarrow.compute as pc
@@ -144,3 +146,60 @@ def test_activity_has_a_row_for_each_day_of_runs_or_events(desk):
     assert row == {
         "day": date(2026, 11, 23), "runs": 0, "spans": 0, "errors": 0, "tokens": 0, "cost_microusd": None, "events": 1,
     }  # fmt: skip
+
+
+def test_answers_stay_while_the_lake_has_their_files(desk, lake, monkeypatch, opened):
+    """However long nobody asks, an answer that is looked after is given again; one whose files went is gone from memory."""
+    for tenant in ("acme", "globex"):
+        names(desk, tenant)  # that somebody looks is a record of the tenant's
+        names(desk, tenant)
+    context, read, start = desk._context, len(opened), desk._context.clock()
+    for seconds in (500, 1_000, 1_500):
+        desk._answers.look(desk.lake, start + seconds * 10**9)
+    monkeypatch.setattr(context, "clock", lambda: start + 1_900 * 10**9)
+    ask = [context, "acme", EventFilter()]
+    assert desk._answers.events(*ask) is desk._answers.events(*ask)
+    assert len(opened) == read
+    record(lake, "acme", "approval.granted")
+    desk._answers.look(desk.lake, start + 2_000 * 10**9)
+    assert {key[1] for key in desk._answers._kept} == {"globex"}
+    monkeypatch.setattr(context, "clock", lambda: start + 9_000 * 10**9)
+    desk._answers.events(context, "globex", EventFilter())
+    assert len(opened) == read + 1  # nobody looked after it for too long
+
+
+def test_answers_are_asked_ahead_where_somebody_looked(desk, monkeypatch, opened):
+    """Of the tenant at which the local user looked, and of no other; nobody is recorded for it; with a sign-in for nobody."""
+    desk.recent_traces(desk.viewer(None), "acme", 200)
+    viewed, read = dict(desk._views._recorded), len(opened)
+    monkeypatch.setattr(LakeDesk, "asks_sign_in", property(lambda _: True))
+    desk.tend()
+    assert len(opened) == read
+    monkeypatch.undo()
+    desk.tend()
+    asked = {key[1:2] + key[4][:1] for key in desk._answers._kept}
+    assert {("acme", "data map"), ("acme", "agents"), ("acme", "events")} <= asked
+    assert {tenant for tenant, _ in asked} == {"acme"}
+    assert desk._views._recorded == viewed
+
+
+def test_who_asks_the_same_at_once_is_given_one_answer(desk):
+    """One reads the lake, the others wait for it."""
+    read = []
+
+    def slow(session):
+        read.append(session)
+        begun.set()
+        assert go_on.wait(60)
+        return object()
+
+    begun, go_on = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        asked = [
+            pool.submit(desk._answers.ask, desk._context, "globex", ("audit_events",), ("slow",), slow)
+            for _ in range(3)
+        ]
+        assert begun.wait(60)
+        go_on.set()
+        assert len({id(each.result()) for each in asked}) == 1
+    assert len(read) == 1
