@@ -20,8 +20,8 @@ from muniment.adopting import adoption_of
 from muniment.assessing import Decision, dispose, read_controls, read_findings, review
 from muniment.desk_rights import rights_of
 from muniment.evidence import build_pack
-from muniment.policy_kinds import CONTROLS
 from muniment.packs import list_packs
+from muniment.policy_kinds import CONTROLS
 from muniment.wiring import CommandContext
 from warehouse.errors import NotFoundError
 from warehouse.names import LAKE_TENANT
