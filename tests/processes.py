@@ -69,7 +69,7 @@ def start_code(code, *, log=os.devnull):
     return ForkedProcess(exec, code, {"__name__": "__main__"}, log=log)
 
 
-def run_code(code, *, log=os.devnull, timeout=120):
+def run_code(code, *, log=os.devnull, timeout=480):
     """Run Python source text as a program to its end; returns the exit code."""
     return start_code(code, log=log).wait(timeout)
 

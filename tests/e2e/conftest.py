@@ -287,7 +287,7 @@ class Examples:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=480,
             check=False,
             env={
                 **os.environ,

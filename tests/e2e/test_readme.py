@@ -22,7 +22,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 TENANT = "acme"
 WAIT_SECONDS = 120
-COMMAND_SECONDS = 180
+COMMAND_SECONDS = 480
 QUERYABLE_SECONDS = 120
 SNIPPET_END = """
 with trace.get_tracer("readme").start_as_current_span("from the README"):

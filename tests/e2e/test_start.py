@@ -21,7 +21,7 @@ def test_commands_load_no_library_that_they_do_not_use(tmp_path, words):
     lake = ["--lake", str(init_lake(tmp_path / "lake", "acme"))]
     tenant = ["--tenant", "acme"] if words[0] == "sql" else []
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *words, *tenant, *lake], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", SCRIPT, *words, *tenant, *lake], capture_output=True, text=True, timeout=480, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].strip() == "loaded:"

@@ -302,7 +302,7 @@ def test_up_runs_the_collector_and_stops_it(lake, tmp_path):
     os.kill(first, signal.SIGKILL)
     second = wait_for(holder, lambda pid: pid not in (0, first))
     supervisor.terminate()
-    assert supervisor.wait(60) == 0
+    assert supervisor.wait(120) == 0
     wait_for(lambda: alive(second), lambda running: not running)
 
 

@@ -91,7 +91,7 @@ def run_instrumented(lake, endpoint, **plan):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=480,
         check=True,
     )
     return json.loads(done.stdout)["made"]

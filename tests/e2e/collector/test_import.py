@@ -127,7 +127,7 @@ def test_the_same_file_twice_at_once_is_stored_once(lake, tmp_path):
     file = tmp_path / "same.jsonl"
     file.write_text("\n".join(line(number) for number in range(200)) + "\n")
     runs = [start_import(lake, file, tmp_path) for _ in range(2)]
-    assert [run.wait(120) for run in runs] == [0, 0]
+    assert [run.wait(480) for run in runs] == [0, 0]
     assert counts(lake) == (4000, 4000)
 
 
@@ -172,7 +172,7 @@ def test_a_replay_twice_at_once_stores_once(lake, tmp_path):
     collector.stop()
     replay = ("quarantine", "replay", "--reason", "time-out-of-window")
     runs = [lake.begin(*replay, log=tmp_path / f"replay-{number}.log") for number in range(2)]
-    assert [run.wait(120) for run in runs] == [0, 0]
+    assert [run.wait(480) for run in runs] == [0, 0]
     assert counts(lake) == (150, 150)
     (row,) = lake.sql("select count(distinct trace_id) as n from spans")
     assert row["n"] == 1

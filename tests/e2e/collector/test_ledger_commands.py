@@ -41,7 +41,7 @@ def elsewhere_alone(*arguments, cwd):
     """The same in a process that has nothing of this one's environment."""
     command = [sys.executable, "-m", "muniment", *map(str, arguments)]
     environment = {"PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=480, check=False, cwd=cwd, env=environment)
 
 
 def test_a_span_is_proved_to_somebody_who_has_the_key_alone(lake, spans, tmp_path):

@@ -22,7 +22,7 @@ from warehouse.commit import open_stores
 from warehouse.lake import find_lake
 from warehouse.maintenance import MaintenanceConfig, run_maintenance
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 480
 ASSETS = ("slo_windows", "derived_events", "incidents", "quality_results")
 
 

@@ -146,7 +146,7 @@ def test_two_runs_at_once_purge_once(instance, lake_path):
     instance.add_dynamic_partitions("tenants", ["acme"])
     command = [sys.executable, "-c", ONE_RUN, str(Path(__file__).parent), str(lake_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    ended = [process.communicate(timeout=120)[0].splitlines()[-1] for process in running]
+    ended = [process.communicate(timeout=480)[0].splitlines()[-1] for process in running]
     assert [process.returncode for process in running] == [0, 0]
     assert sorted(json.loads(line).get("spans", 0) for line in ended) == [0, 8]
 
