@@ -63,6 +63,13 @@ def record_intent(ground: Ground, intent: StoredDocument) -> None:
     ground.record(_event(document, "retention.intended", {"muniment.intent": intent.sha256}))
 
 
+def _newest_day(document: PurgeIntent | PurgeCertificate) -> str | None:
+    """The newest day (UTC) of which runs, events or logs are deleted; None where it is their contents alone."""
+    tables = {run.table for run in document.deleted.runs}
+    named = [each.partition("/") for each in document.details["partitions"]]
+    return max((day for table, _, day in named if table in tables), default=None)
+
+
 def _event(document: PurgeIntent | PurgeCertificate, name: str, attributes: Mapping[str, Any]) -> OwnEvent:
     said = {
         "muniment.purge.plan": document.plan_sha256,
@@ -70,6 +77,7 @@ def _event(document: PurgeIntent | PurgeCertificate, name: str, attributes: Mapp
         "muniment.purge.ordered_by": document.ordered_by,
         "muniment.purge.approved_by": document.approved_by,
         "muniment.purge.rows": document.details.get("rows"),
+        "muniment.purge.newest_day": _newest_day(document),
         **attributes,
     }
     return OwnEvent(

@@ -25,7 +25,7 @@ from governance.evidence.report import html_report, pdf_report
 from governance.evidence.sealed import fingerprint, parse_vkey
 from warehouse.questions.witnessed import Witnessed
 
-POPULATION = "population.csv"
+POPULATION, EXCEPTIONS = "population.csv", "exceptions.csv"
 
 Place = tuple[str, str, int]
 
@@ -202,6 +202,7 @@ def _control_files(
     population = _csv(outcome.population)
     files = {
         f"{folder}/{POPULATION}": population,
+        f"{folder}/{EXCEPTIONS}": _csv(outcome.excepted),
         f"{folder}/population.parquet": _parquet(outcome.population),
         f"{folder}/query.sql": control.sql.encode(),
         f"{folder}/sample.json": _json([_sampled(folder, place, proofs, problems) for place in sample]),
@@ -275,7 +276,7 @@ def _readme(framework: Framework, ground: Ground) -> str:
         f"Evidence pack: {framework.title}\n"
         f"Tenant {ground.tenant} of lake {ground.lake}.\n\n"
         "report.pdf, report.html    what was found, a page a control\n"
-        "controls/                  population, query, sample and proofs of each control\n"
+        "controls/                  population, exceptions, query, sample and proofs of each control\n"
         "decisions.json             what was decided on exceptions, and reviews, with proofs in decisions/\n"
         "difference.json            what changed since the period before\n"
         "completeness.json          how every record is accounted for\n"

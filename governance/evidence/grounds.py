@@ -75,6 +75,13 @@ def check_heads(
     return heads, problems
 
 
+def check_exceptions(listed: list[dict[str, str]], where: str, rows: list[dict[str, str]]) -> list[str]:
+    """Check that `exceptions.csv` lists the exceptions of the population and nothing else; returns what does not fit."""
+    if listed == [row for row in rows if row["ok"] != "true"]:
+        return []
+    return [f"{where}/exceptions.csv: expected the exceptions of the population, got other rows"]
+
+
 def losses_of(completeness: dict[str, Any]) -> dict[str, int]:
     """What an account of records says that does not fit, by kind: `missing`, `altered`, and whatever else was found; empty where all fits."""
     found = {name: sum(log[name] for log in completeness["logs"]) for name in ("missing", "altered")}

@@ -22,10 +22,12 @@ from warehouse.clock import NANOS_PER_DAY, NANOS_PER_SECOND, utc_text
 if TYPE_CHECKING:
     from governance.evidence.files import Ground
 
-SHOWN_EXCEPTIONS = 20
+SHOWN_EXCEPTIONS = 12
+"""Of each control: with more, one control alone would fill many pages. `exceptions.csv` has all."""
 _SHOWN_GAPS = 5
 _MOST_CHARACTERS = 600
 _MOST_OF_A_VALUE = 120
+_MOST_OF_A_TITLE = 250
 _NANOS = "_unix_nano"
 _BARS = 31
 
@@ -67,7 +69,7 @@ def report_data(assessed: Assessed, ground: "Ground") -> dict[str, Any]:
     """What both reports show, as plain data: every value is a text or a number."""
     framework = assessed.framework
     return {
-        "title": framework.title,
+        "title": _short(framework.title, _MOST_OF_A_TITLE),
         "note": framework.note,
         "tenant": ground.tenant,
         "lake": ground.lake,
@@ -183,10 +185,11 @@ def _control(assessment: Assessment, ground: "Ground") -> dict[str, Any]:
     return {
         "id": control.id,
         "folder": control.folder,
-        "title": control.title,
-        "citation": control.citation,
+        "title": _short(control.title, _MOST_OF_A_TITLE),
+        "citation": _short(control.citation, _MOST_OF_A_TITLE),
         "question": control.question,
         "limits": control.limits,
+        "limits_head": "Where to look" if outcome.state is State.MAPPING_ONLY else "What it does not show",
         "state": outcome.state.value,
         "tone": {State.SATISFIED: "good", State.NOT_SATISFIED: "bad"}.get(outcome.state, "open"),
         "why": outcome.why,
@@ -307,13 +310,13 @@ def _html_control(each: dict[str, Any]) -> str:
     )
     partly = f"<p class='open'>{_e(each['partial'])}</p>" if each["partial"] else ""
     left = each["exceptions"] - len(each["listed"])
-    more = f"<p>and {left:,} more: controls/{_e(each['folder'])}/population.csv</p>" if left > 0 else ""
+    more = f"<p>and {left:,} more, all in controls/{_e(each['folder'])}/exceptions.csv</p>" if left > 0 else ""
     source = f"<p class='cite'><b>Where the figure comes from.</b> {_e(each['source'])}</p>" if each["source"] else ""
     query = f"<details><summary>Query</summary><pre>{_e(each['query'])}</pre></details>" if each["query"] else ""
     return (
         f"<section id='{_e(each['folder'])}'><h2>{_e(each['id'])} {_e(each['title'])}</h2><p class='cite'>{_e(each['citation'])}</p>"
         f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{partly}{table}{more}"
-        f"{_html_changes(each)}<p><b>What it does not show.</b> {_e(each['limits'])}</p>{source}{query}</section>"
+        f"{_html_changes(each)}<p><b>{_e(each['limits_head'])}.</b> {_e(each['limits'])}</p>{source}{query}</section>"
     )
 
 

@@ -36,6 +36,7 @@ from governance.evidence.grounds import (
     COMPLETENESS,
     Head,
     check_account,
+    check_exceptions,
     check_finding,
     check_heads,
     check_manifest,
@@ -277,6 +278,8 @@ def _check_control(sealed: _Sealed, control: dict[str, Any], verdict: Verdict) -
     exceptions = sum(row["ok"] != "true" for row in rows)
     problems = verdict.problems
     problems += check_finding(archive.read, manifest, control) + check_places(where, rows, sealed.heads)
+    if f"{where}/exceptions.csv" in manifest["files"]:  # packs were made before they had it
+        problems += check_exceptions(_read_rows(archive.read(f"{where}/exceptions.csv")), where, rows)
     if len(rows) != control["items"] or exceptions != control["exceptions"]:
         problems.append(
             f"{where}: expected {control['items']} items with {control['exceptions']} exceptions, got {len(rows)} with {exceptions}"

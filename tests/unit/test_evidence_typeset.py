@@ -14,7 +14,29 @@ def data(text):
     """A report whose every text is this one."""
     comparison = {"before": text, "changed": text, "rows": []}
     plain = dict.fromkeys(("title", "note", "tenant", "lake", "from", "to", "as_of", "fingerprint", "trust"), text)
-    return plain | {"completeness": [text], "holds": 0, "certificates": 0, "comparison": comparison, "controls": []}
+    counts = {"holds": 0, "certificates": 0}
+    return plain | counts | {"completeness": [text], "losses": text, "comparison": comparison, "controls": []}
+
+
+def test_it_is_pdf_a_as_far_as_its_bytes_tell():
+    """It says so, names its colours, embeds each font, is tagged, bears a language and its title, and is neither locked nor active."""
+    found = typeset(data("Sealed records"), AT)
+    needed = (
+        b"<pdfaid:part>2</pdfaid:part>",
+        b"<pdfaid:conformance>B</pdfaid:conformance>",
+        b"/OutputIntents",
+        b"/S/GTS_PDFA1",
+        b"/DestOutputProfile",
+        b"/StructTreeRoot",
+        b"/MarkInfo<</Marked true",
+        b"/Lang(en)",
+        b'<rdf:li xml:lang="x-default">Sealed records</rdf:li>',
+    )
+    assert [each for each in needed if each not in found] == []
+    descriptors, files = (len(re.findall(each, found)) for each in (rb"/Type/FontDescriptor", rb"/FontFile[23]? "))
+    assert descriptors == files > 0
+    for forbidden in (rb"/Encrypt", rb"/JavaScript", rb"/Launch", rb"/EmbeddedFiles", rb"/LZWDecode"):
+        assert forbidden not in found
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,9 @@ def test_page_command_and_pack_give_the_same_figures(decided, capfd):
     assert page.keys() == pack.keys() == command.keys()
     for name, said in command.items():
         shown, packed = page[name], pack[name]
+        if packed["state"] == "mapping only":
+            assert (shown.finding, said["finding"]) == ("mapping only", "mapping only")
+            continue
         for figure in ("items", "exceptions", "new", "continuing", "gone"):
             assert getattr(shown, figure) == packed[figure] == said[figure], (name, figure)
         assert shown.finding == packed["state"] == said["finding"]

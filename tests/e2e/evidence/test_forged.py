@@ -137,6 +137,13 @@ def test_a_finding_says_what_the_manifest_says(made, vkey, files, key, value):
     assert f"{name}: expected {key}" in problems(resigned(made, changed), vkey)
 
 
+def test_the_list_of_exceptions_is_that_of_the_population(made, vkey, files):
+    """A list that leaves one out does not pass for all of them."""
+    name = "controls/cc8.1/exceptions.csv"
+    kept = b"\n".join(files[name].splitlines()[:-1]) + b"\n"
+    assert "expected the exceptions of the population" in problems(resigned(made, files | {name: kept}), vkey)
+
+
 def test_a_control_stands_once(made, vkey, files):
     """Two controls of one folder would share one population."""
     controls = json.loads(files[MANIFEST])["controls"]
