@@ -1,5 +1,8 @@
 """Which agents are there, who answers for them, what were they seen doing, what was changed, and where did which data go?"""
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
@@ -8,8 +11,15 @@ from dashboards.frame import begin, choice, desk_of, explained, show_rows, story
 from dashboards.words import counted
 
 _DAYS = {"7 days": 7, "30 days": 30, "90 days": 90}
+_LONG = (
+    "beyond its registration", "models registered", "models seen", "tools registered", "tools seen", "providers registered",
+    "providers seen", "purpose",
+)  # fmt: skip
 _ORDER = ("restricted", "confidential", "internal", "public")
 """Classes of data, strictest first; others follow."""
+
+
+_LONGEST = 300
 
 
 def show() -> None:
@@ -24,21 +34,70 @@ def show() -> None:
     with explained(), st.spinner("Reading the registry and what was seen…"):
         registered, seen = desk.agents(viewer, tenant, days)
     _differences(registered, seen)
+    st.header("Registered, and seen")
+    show_rows(
+        side_by_side(registered, seen),
+        f"agents-{tenant}",
+        empty="No agent is registered, and none was seen in this time. The operator adds them with `muniment agent register` or "
+        "`muniment agent import`; choose a longer time above.",
+        height=420,
+        wide=_LONG,
+    )
     st.header("Where which data went")
     with explained(goes_on=True), st.spinner("Reading every step that reached a provider…"):
         _data_map(desk.data_map(viewer, tenant, days), tenant, days)
     st.header("What was changed")
     with explained(goes_on=True), st.spinner("Looking for each change's approval…"):
         _changes(desk.changes(viewer, tenant, days), tenant)
-    st.header("Seen")
-    show_rows(seen, f"agents-{tenant}", empty="No agent was seen in this time. Choose a longer one above.", height=420)
-    st.header("Registered")
-    show_rows(
-        registered,
-        f"registry-{tenant}",
-        empty="No agent is registered. The operator adds them with `muniment agent register` or `muniment agent import`.",
-        wide=("purpose",),
-    )
+
+
+def side_by_side(registered: pa.Table, seen: pa.Table) -> list[dict[str, object]]:
+    """A row an agent: what the registry says of it, beside what it was seen doing, and what of that the registry does not allow.
+
+    A registration that names no models, providers or tools allows all, and its names are patterns, as the rules of incidents take them.
+    """
+    profiles = {str(row["agent"]): row for row in registered.to_pylist()}
+    observed = {str(row["agent"]): row for row in seen.to_pylist()}
+    rows = []
+    for agent in sorted({*profiles, *observed}, key=lambda each: (each in profiles, each)):
+        profile, acts = profiles.get(agent, {}), observed.get(agent, {})
+        rows.append({
+            "agent": agent,
+            "name": profile.get("name") or acts.get("name"),
+            "state": profile.get("state") or "not registered",
+            "owner": profile.get("owner"),
+            "last_seen": acts.get("last_seen"),
+            "runs": acts.get("runs"),
+            "errors": acts.get("errors"),
+            "beyond its registration": ", ".join(_beyond(profile, acts)),
+            "versions seen": _listed(acts.get("versions")),
+            "models registered": profile.get("models"),
+            "models seen": _listed(acts.get("models")),
+            "tools registered": profile.get("tools"),
+            "tools seen": _listed(acts.get("tools")),
+            "providers registered": profile.get("providers"),
+            "providers seen": _listed(acts.get("providers")),
+            "data_classes": _listed(acts.get("data_classes")),
+            "risk class": profile.get("risk class"),
+            "on call": profile.get("on call"),
+            "purpose": profile.get("purpose"),
+        })  # fmt: skip
+    return rows
+
+
+def _beyond(profile: Mapping[str, object], acts: Mapping[str, object]) -> list[str]:
+    """What an agent used and its registration does not allow."""
+    found = []
+    for kind, used in (("models", "models_asked"), ("providers", "providers"), ("tools", "tools")):
+        allowed = [each for each in str(profile.get(kind) or "").split(", ") if each]
+        names = acts.get(used)
+        if allowed and isinstance(names, list):
+            found += [name for name in names if not any(fnmatchcase(name, each) for each in allowed)]
+    return found
+
+
+def _listed(names: object) -> str:
+    return ", ".join(map(str, names)) if isinstance(names, list) else ""
 
 
 def _differences(registered: pa.Table, seen: pa.Table) -> None:
@@ -48,12 +107,16 @@ def _differences(registered: pa.Table, seen: pa.Table) -> None:
     if unknown := sorted(observed - known):
         st.warning(f"{counted(len(unknown), 'agent')} seen and not registered", icon=":material/person_alert:")
         st.text(", ".join(unknown[:30]))
+    beyond = [row for row in side_by_side(registered, seen) if row["beyond its registration"]]
+    if beyond:
+        st.warning(f"{counted(len(beyond), 'agent')} used what the registration does not allow", icon=":material/rule:")
+        st.text("\n".join(f"{row['agent']}: {row['beyond its registration']}"[:_LONGEST] for row in beyond[:30]))
     if silent := sorted(known - observed):
         st.info(f"{counted(len(silent), 'agent')} registered and not seen in this time", icon=":material/volume_off:")
         st.text(", ".join(silent[:30]))
-    if known and known == observed:
+    if known and known == observed and not beyond:
         st.success(
-            f"All {counted(len(known), 'agent')} that were seen are registered, and all registered ones were seen.",
+            f"All {counted(len(known), 'agent')} that were seen are registered, all registered ones were seen, and none went beyond its registration.",
             icon=":material/check_circle:",
         )
 

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from dashboards.frame import begin, desk_of, explained, moment, show_rows
+from dashboards.frame import begin, choice, desk_of, explained, moment, show_rows
 
 _STEP = 1_024
+_WITHIN = {"now": 0, "within 7 days": 7, "within 30 days": 30, "within 90 days": 90, "within a year": 365}
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -24,9 +25,12 @@ def show() -> None:
         "What is due to be deleted, what a hold or a law keeps, and the certificate of everything that went.",
         tenant,
     )
+    when = choice("What goes", list(_WITHIN), "within")
     with explained(), st.spinner("Working out what is due…"):
-        found = desk.retention(viewer, tenant)
-    st.header("Due now")
+        found = desk.retention(viewer, tenant, _WITHIN[when])
+    st.header("Due now" if not _WITHIN[when] else f"Due {when}")
+    if _WITHIN[when]:
+        st.caption("Of the records that are there now, by the rules and holds of now, what is due already included.")
     show_rows(
         [
             {
@@ -40,7 +44,7 @@ def show() -> None:
             for due in found.due
         ],
         f"due-{tenant}",
-        empty="Nothing is due. Rules are carried out every night while `muniment up` runs; Overview says when last.",
+        empty=f"Nothing is due {when}. Rules are carried out every night while `muniment up` runs; Overview says when last.",
     )
     st.header("Holds in force")
     show_rows(

@@ -243,8 +243,8 @@ class Desk(Protocol):
         """Check what somebody pasted with keys that they brought."""
         ...
 
-    def retention(self, viewer: Viewer, tenant: str) -> Retention:
-        """What will go, what is held, what went."""
+    def retention(self, viewer: Viewer, tenant: str, days: int = 0) -> Retention:
+        """What is due now, or will be within so many days; what is held, what went."""
         ...
 
     def objectives(self, viewer: Viewer, tenant: str) -> Sequence[Objective]:

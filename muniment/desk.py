@@ -270,10 +270,10 @@ class LakeDesk:
             return CheckedProof(holds=False, lines=(str(exc), *(() if exc.hint is None else (exc.hint,))))
         return CheckedProof(holds=True, lines=tuple(report.lines()))
 
-    def retention(self, viewer: Viewer, tenant: str) -> Retention:
+    def retention(self, viewer: Viewer, tenant: str, days: int = 0) -> Retention:
         """As `Desk.retention`."""
         with self._meanwhile(viewer, tenant, "page", "retention") as context:
-            return read_retention(context, tenant, self._remembered)
+            return read_retention(context, tenant, self._remembered, days)
 
     def objectives(self, viewer: Viewer, tenant: str) -> list[Objective]:
         """As `Desk.objectives`."""

@@ -13,15 +13,18 @@ from muniment.wiring import CommandContext
 from retention.holds import read_scope
 from retention.remembered import Remembered
 from retention.snapshot import read_snapshot
+from warehouse.clock import NANOS_PER_DAY
 
 
-def read_retention(context: CommandContext, tenant: str, remembered: Remembered) -> Retention:
-    """What will go of a tenant, what is held, and what went; `remembered` is what earlier plans have read.
+def read_retention(context: CommandContext, tenant: str, remembered: Remembered, days: int = 0) -> Retention:
+    """What is due of a tenant, now or within so many days, what is held, and what went; `remembered` is what earlier plans have read.
 
     Raises:
         DeniedError: the principal may not plan, or not see holds.
     """
-    plan = make_plan(context, tenant, remembered=remembered)
+    ahead = days * NANOS_PER_DAY
+    # what is read for another instant would be remembered in the place of what each visit needs
+    plan = make_plan(context, tenant, remembered=None if ahead else remembered, ahead_nanos=ahead)
     due = tuple(
         Due(
             part.table,

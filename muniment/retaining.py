@@ -57,8 +57,13 @@ def read_holds(control: ControlStore) -> Holding:
     return HoldsInForce(holds_of(control.list_holds()))
 
 
-def make_plan(context: CommandContext, tenant: str | None, *, remembered: Remembered | None = None) -> Plan:
+def make_plan(
+    context: CommandContext, tenant: str | None, *, remembered: Remembered | None = None, ahead_nanos: int = 0
+) -> Plan:
     """What is due now, of a tenant or of all; `remembered` is what earlier plans of this lake have read.
+
+    With `ahead_nanos` it is what will be due so much later of the records that are there now, under the rules and holds of now: to be
+    shown, and never to be carried out.
 
     Raises:
         DeniedError: the principal may not plan.
@@ -67,7 +72,8 @@ def make_plan(context: CommandContext, tenant: str | None, *, remembered: Rememb
     """
     context.check(Action.RETENTION_PLAN, tenant)
     check_tenant(context, tenant)
-    policy, holds, now = read_retention_policy(context.control), read_holds(context.control), context.clock()
+    policy, holds = read_retention_policy(context.control), read_holds(context.control)
+    now = context.clock() + ahead_nanos
     tenants = None if tenant is None else [tenant]
     snapshot = read_snapshot(context.lake, policy, holds, now, tenants=tenants, remembered=remembered)
     return plan(snapshot, policy, holds, now, tenant=tenant)

@@ -224,3 +224,12 @@ def test_records_that_are_sealed_and_in_no_table_are_missed(still, made_anew, st
     assert (found["Tables"].state, said in found["Tables"].said) == (state, True)
     assert "muniment verify" in found["Tables"].advice
     assert "Tables" not in {fact.what for fact in overview.facts(still, "acme")}
+
+
+def test_what_will_go_within_some_days_is_told_before_it_is_due(desk):
+    """Texts that go after thirty days are due within forty, and are not now; nothing is deleted by asking."""
+    viewer = desk.viewer(None)
+    assert desk.retention(viewer, "acme").due == ()
+    (due,) = [each for each in desk.retention(viewer, "acme", 40).due if each.table == "contents"]
+    assert (due.rows, due.rules) == (1, "contents-30-days")
+    assert desk.retention(viewer, "acme").due == ()

@@ -11,7 +11,10 @@ AGENT_TABLES = ("spans",)
 
 
 def seen_agents(session: QuerySession, *, first_unix_nano: int) -> pa.Table:
-    """A row an agent seen since then: agent, name, versions, models, providers, tools, data_classes, runs, errors, last_seen."""
+    """A row an agent seen since then: agent, name, versions, models, models_asked, providers, tools, data_classes, runs, errors, last_seen.
+
+    `models` are those that answered, `models_asked` those that were asked for, which is what a registration allows.
+    """
     return session.run_trusted(_sql("agents.sql"), {"first": first_unix_nano})
 
 

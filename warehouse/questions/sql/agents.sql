@@ -3,6 +3,7 @@ select
     any_value(agent_name) as name,
     list_sort(list(distinct agent_version) filter (agent_version is not null)) as versions,
     list_sort(list(distinct coalesce(response_model, request_model)) filter (coalesce(response_model, request_model) is not null)) as models,
+    list_sort(list(distinct request_model) filter (request_model is not null)) as models_asked,
     list_sort(list(distinct provider) filter (provider is not null)) as providers,
     list_sort(list(distinct tool_name) filter (tool_name is not null)) as tools,
     list_sort(list(distinct data_class) filter (data_class is not null)) as data_classes,
