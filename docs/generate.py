@@ -15,14 +15,20 @@ from typer.core import TyperOption
 
 from governance.access import Action, Role
 from governance.access.actions import resource_of
+from governance.access.columns import Holds, columns_of
 from governance.access.in_force import shipped_policy
+from governance.access.policy import AccessPolicy
+from governance.access.limits import role_limits
 from governance.access.role_table import role_table
 from muniment.cli.app import app, exit_code
 from warehouse.errors import MunimentError, Permanent, Transient
 from pipelines.incidents.compiler import compile_rules, default_bundle
 from warehouse.derived.tables import DERIVED
+from warehouse.query.limits import ROW_CLASSES
+from warehouse.query.views import VIEWS
 from warehouse.tables import STATISTICS_COLUMNS, TABLES
 from warehouse.tables.columns import LEDGERED, Table
+from warehouse.tables.contents import CONTENTS
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -63,6 +69,15 @@ to do. *Again* says whether the same request may succeed later: receivers answer
 ACCESS_INTRO = """\
 What each role may do under the policies that come with the package ([design](../design/control.md#access), [how files are
 read](policies.md#access)). An action is done to a thing of one tenant, or of the whole lake; what no policy permits is denied."""
+SEEN_INTRO = """\
+`records.read` lets somebody ask; what is in the answer is decided by `table.read`, `contents.read`, `columns.read` and `rows.read`, under the same policies.
+`muniment access explain --as USER --action columns.read --tenant T` says it for one person, table by table."""
+KINDS_OF_COLUMNS = {
+    Holds.MEASURES: "measures: times, durations, counts, costs, states, names that programs chose",
+    Holds.PERSONS: "persons: tokens and ids of people, addresses",
+    Holds.TEXTS: "texts: what was said, and JSON that can hold any of it",
+}
+
 RULES_INTRO = """\
 The rules that come with the package, each with its runbook: what it means, how to check, what to do. They are policy of the kind `incidents`
 ([how files are read](policies.md#incidents), [what becomes of a match](../incidents.md)): take one out, change its parameters, or write another."""
@@ -131,12 +146,34 @@ def access_page() -> str:
                 NOTE,
                 ACCESS_INTRO,
                 "\n".join(rows),
+                "## What each role sees of the tables",
+                SEEN_INTRO,
+                "\n".join(_seen_rows(policy)),
                 "## The policies that come with the package",
                 "\n".join(ids),
             ]
         )
         + "\n"
     )
+
+
+def _seen_rows(policy: AccessPolicy) -> list[str]:
+    """Of each role what is in the answers to its queries; a part that only some of the tables show counts as not shown."""
+    limits = role_limits(policy)
+    tables = sorted(VIEWS - {CONTENTS.name})
+    asked = {
+        "tables but contents": lambda each: all(table in each.columns for table in tables),
+        "contents: prompts, completions, tool arguments and results": lambda each: CONTENTS.name in each.columns,
+    }
+    for kind, words in KINDS_OF_COLUMNS.items():
+        asked[words] = lambda each, kind=kind: all(columns_of(table)[kind] <= set(each.columns.get(table, ())) for table in tables)
+    for name in sorted(ROW_CLASSES):
+        asked[f"rows of class {name}"] = lambda each, name=name: name in each.classes
+    head = ["", *(role.value for role in Role)]
+    rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for words, is_shown in asked.items():
+        rows.append(f"| {' | '.join([words, *('x' if is_shown(limits[role]) else '' for role in Role)])} |")
+    return rows
 
 
 def tables_page() -> str:

@@ -12,8 +12,9 @@ from governance.access.asking import decision_of
 from governance.access.columns import Holds, columns_of
 from governance.access.decision import Decision
 from governance.access.engine import Entity
-from governance.access.grants import Standing
+from governance.access.grants import Role, Standing
 from governance.access.policy import AccessPolicy
+from governance.access.role_table import ANY_TENANT, standing_of
 from warehouse.query.limits import ROW_CLASSES, ReadLimits
 from warehouse.query.views import VIEWS
 from warehouse.tables.contents import CONTENTS
@@ -64,6 +65,11 @@ def explain_limits(policy: AccessPolicy, standing: Standing, tenant: str, now: i
         name: decision_of(verdict, standing, policy.content_hash)
         for name, verdict in zip(things, verdicts, strict=True)
     }
+
+
+def role_limits(policy: AccessPolicy) -> dict[Role, ReadLimits]:
+    """What of a tenant's tables each role may read."""
+    return {role: read_limits(policy, standing_of(role), ANY_TENANT, 0) for role in Role}
 
 
 def common_limits(limits: Sequence[ReadLimits]) -> ReadLimits:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from governance.access.actions import Action
 from governance.access.asking import Question, ask
-from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, stand
+from governance.access.grants import ASSIGNABLE_ROLES, Grant, Role, Standing, stand
 from governance.access.policy import AccessPolicy
 from warehouse.clock import NANOS_PER_SECOND, utc_text
 from warehouse.policies import PolicyError, Problem
@@ -18,19 +18,18 @@ from warehouse.principals import Principal, PrincipalKind
 SOMEBODY = "*"
 """Stands for one of whom only the role is known: nobody is called so."""
 
-_TENANT = "*"
+ANY_TENANT = "*"
+"""Stands for a tenant of whom nothing is known."""
 _KINDS = {Role.SENDER: PrincipalKind.API_KEY, Role.JOB: PrincipalKind.JOB}
 _NAMED = re.compile(r'\bUser::"((?:\\.|[^"\\])*)"')
 
 
 def role_table(policy: AccessPolicy) -> Mapping[Role, frozenset[Action]]:
     """What each role may do in a tenant."""
-    questions = [Question(action, _TENANT) for action in Action]
+    questions = [Question(action, ANY_TENANT) for action in Action]
     table = {}
     for role in Role:
-        bound = None if role in ASSIGNABLE_ROLES or role is Role.JOB else frozenset({_TENANT})
-        somebody = Principal(_KINDS.get(role, PrincipalKind.LOCAL_USER), SOMEBODY)
-        decisions = ask(policy, stand(somebody, [Grant(role, bound)], _TENANT, 0), questions, 0)
+        decisions = ask(policy, standing_of(role), questions, 0)
         allowed = (each.action for each, decision in zip(questions, decisions, strict=True) if decision.allowed)
         table[role] = frozenset(allowed)
     return table
@@ -39,6 +38,12 @@ def role_table(policy: AccessPolicy) -> Mapping[Role, frozenset[Action]]:
 def describe_changes(old: AccessPolicy, new: AccessPolicy) -> list[str]:
     """What another set of policies changes: for each role what it may do more and less, and which policies are new, gone or other."""
     return [*_role_changes(old, new), *_grant_changes(old, new), *_policy_changes(old, new)]
+
+
+def standing_of(role: Role) -> Standing:
+    """How somebody stands towards a tenant who holds this role alone."""
+    bound = None if role in ASSIGNABLE_ROLES or role is Role.JOB else frozenset({ANY_TENANT})
+    return stand(Principal(_KINDS.get(role, PrincipalKind.LOCAL_USER), SOMEBODY), [Grant(role, bound)], ANY_TENANT, 0)
 
 
 def _role_changes(old: AccessPolicy, new: AccessPolicy) -> Iterator[str]:
