@@ -22,7 +22,7 @@ from dashboards.desk import Desk
 from dashboards.export import Export, csv_of, offer
 from dashboards.landing import GOES_TO, Landing
 from dashboards.viewer import Viewer
-from dashboards.words import COST, blank, counted, worded
+from dashboards.words import COST, blank, counted, shortened, worded
 from warehouse.clock import NANOS_PER_SECOND, system_clock, utc_text
 from warehouse.errors import DeniedError, InputError, MunimentError, NotFoundError
 
@@ -109,11 +109,11 @@ def show_rows(
     if not rows.num_rows:
         st.info(empty, icon=":material/info:")
         return
-    shown = blank(rows)
+    shown = shortened(blank(rows.slice(0, MOST_SHOWN)))
     for place, (label, addresses) in enumerate(links.items(), 1):
-        shown = shown.add_column(place, label, pa.array(addresses, pa.string()))
+        shown = shown.add_column(place, label, pa.array(addresses[:MOST_SHOWN], pa.string()))
     st.dataframe(
-        shown.slice(0, MOST_SHOWN),
+        shown,
         width="stretch",
         hide_index=True,
         height=height if height is not None and rows.num_rows * _ROW_PIXELS > height else "auto",

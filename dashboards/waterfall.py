@@ -148,14 +148,14 @@ def _bars(nodes: Sequence[Node], start: int, per: float, bounds: tuple[float, fl
             "number": number,
             "what": f"{_FIRM}{_INDENT * min(node.depth, _DEEPEST)}{label_of(node, above)}"[:_LONGEST_LABEL]
             + f"{_CUT}{number}",
-            "step": span.name or "",
+            "step": _seen(span.name),
             "begins": begins,
             "ends": ends,
-            "kind": (span.operation or "other").replace("_", " "),
+            "kind": _seen(span.operation or "other").replace("_", " "),
             "status": "error" if span.status_code == "ERROR" else "",
-            "agent": span.agent_name or span.service_name or "",
-            "tool": span.tool_name or "",
-            "model": span.model or "",
+            "agent": _seen(span.agent_name or span.service_name),
+            "tool": _seen(span.tool_name),
+            "model": _seen(span.model),
             "took": took(span.duration_ns),
             "tokens": f"{tokens:,}" if tokens else "",
             "cost": "" if span.cost_microusd is None else f"${span.cost_microusd / 1e6:,.4f}",
@@ -163,6 +163,11 @@ def _bars(nodes: Sequence[Node], start: int, per: float, bounds: tuple[float, fl
             "side": side,
             "said": " · ".join(each for each in said if each),
         }
+
+
+def _seen(text: str | None) -> str:
+    """What is seen of a text beside a bar: a sender may send millions of characters."""
+    return (text or "")[:_LONGEST_LABEL]
 
 
 def _points(
@@ -179,9 +184,9 @@ def _points(
                 "what": what,
                 "at": at,
                 "mark": kind,
-                "event": event.event_name,
-                "who": event.actor_id or "",
-                "outcome": event.outcome or "",
+                "event": _seen(event.event_name),
+                "who": _seen(event.actor_id),
+                "outcome": _seen(event.outcome),
             }
 
 

@@ -44,6 +44,8 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Names of columns as engineers give them, and as pages say them (docs/glossary.md)."""
 COST = "cost (USD)"
+MOST_OF_A_TEXT = 2_000
+"""Characters of a text that a table shows. A sender may send millions, and a page has hundreds of rows."""
 _MICROS = 1e6
 
 
@@ -64,6 +66,24 @@ def worded(rows: pa.Table) -> pa.Table:
 def blank(rows: pa.Table) -> pa.Table:
     """The same rows with nothing where there is no text and no list: the word *None* in grey is no answer."""
     return pa.Table.from_arrays([_without_nulls(column) for column in rows.columns], names=rows.column_names)
+
+
+def shortened(rows: pa.Table) -> pa.Table:
+    """The same rows with long texts to their `MOST_OF_A_TEXT`th character, and how long they are: a browser can draw these."""
+    return pa.Table.from_arrays([_short(column) for column in rows.columns], names=rows.column_names)
+
+
+def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    lengths = pc.utf8_length(column)
+    if (pc.max(lengths).as_py() or 0) <= MOST_OF_A_TEXT:
+        return column
+    begins = pc.cast(pc.utf8_slice_codeunits(column, 0, MOST_OF_A_TEXT), pa.string())
+    said = pc.binary_join_element_wise(
+        begins, "… (", pc.cast(lengths, pa.string()), " characters; the export has all)", ""
+    )
+    return pc.if_else(pc.greater(lengths, MOST_OF_A_TEXT), said.cast(column.type), column)
 
 
 def _without_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from dashboards.words import COST, blank, counted, worded
+from dashboards.words import COST, blank, counted, shortened, worded
 
 
 def test_costs_are_dollars_and_nothing_stays_nothing():
@@ -47,3 +47,25 @@ def test_one_is_no_plural(count, said):
 def test_a_plural_of_its_own_is_used():
     """Some plurals are not made with an s."""
     assert counted(2, "person", "people") == "2 people"
+
+
+def test_a_long_text_is_shown_to_where_a_browser_can_draw_it():
+    """Characters count, not bytes; what fits, numbers, lists and what is not there stay as they are."""
+    rows = pa.table(
+        {
+            "said": ["é" * 2_000, "é" * 2_001, None],
+            "large": pa.array(["a", "b" * 3_000, None], pa.large_string()),
+            "short": ["a", "b", "c"],
+            "count": [1, 2, None],
+            "names": [["a"], ["b"], None],
+        }
+    )
+    found = shortened(rows)
+    assert found.column("said").to_pylist() == [
+        "é" * 2_000,
+        "é" * 2_000 + "… (2001 characters; the export has all)",
+        None,
+    ]
+    assert found.column("large").to_pylist() == ["a", "b" * 2_000 + "… (3000 characters; the export has all)", None]
+    assert found.select(["short", "count", "names"]) == rows.select(["short", "count", "names"])
+    assert found.schema == rows.schema

@@ -3,9 +3,11 @@
 import importlib
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboards.export import csv_of
 from muniment.cli.app import run
 from muniment.desk import open_desk
 
@@ -16,8 +18,9 @@ grants:
   - {group: officer, role: compliance-officer}
   - {group: sre, role: sre}
   - {group: admin, role: tenant-admin, tenants: [acme]}
+  - {group: operator, role: operator, tenants: [acme]}
 """
-ROLES = ("auditor", "officer", "sre", "admin")
+ROLES = ("auditor", "officer", "sre", "admin", "operator")
 PAGES = {
     "overview": "Overview",
     "search": "Search",
@@ -116,6 +119,28 @@ def test_nothing_is_offered_that_policy_denies(desk, name, offered, role, may):
     else:
         assert (offered in [button.label for button in app.button]) == may
         assert any("records.export" in info.value for info in app.info) != may
+
+
+def draw_rows(text):
+    """Draw a table with one text in it, and another."""
+    from dashboards.frame import show_rows
+
+    show_rows([{"said": text}, {"said": "short"}, {"said": None}], "said", empty="")
+
+
+def test_a_text_of_ten_megabytes_is_drawn_as_text_and_exported_whole(desk):
+    """Markup and a change of direction stay what they are; of a text that no browser can draw the beginning stands there, with its length."""
+    text = "<script>alert(1)</script> **b** \u202e\u05e9\u05dc\u05d5\u05dd " + "\U0001f512" * 2_500_000
+    assert len(text.encode()) > 10_000_000
+    app = AppTest.from_function(draw_rows, kwargs={"text": text}, default_timeout=60)
+    app.session_state["desk"], app.session_state["tenant"] = desk, "acme"
+    app.session_state["viewer"] = desk.viewer("auditor")
+    app.run()
+    assert not app.exception
+    long, short, none = app.dataframe[0].value["said"]
+    assert long == f"{text[:2_000]}… ({len(text):,} characters; the export has all)".replace(",", "")
+    assert (short, none) == ("short", "")
+    assert text in csv_of(pa.table({"said": [text]})).decode()
 
 
 def test_a_pack_of_the_schedule_is_offered_by_its_month(desk):
