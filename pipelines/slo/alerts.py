@@ -35,10 +35,16 @@ def make_alert(slo: Slo, figure: Figure, burn: Burn) -> Alert:
         said = "no event that counts was received, so nobody knows whether the objective is met"
     else:
         summary = f"{slo.title}{objective}: the error budget burns {burn.long_burn:.3g} times as fast as it may"
-        said = (
-            f"burn rates {burn.long_burn:.3g} and {burn.short_burn:.3g} over {windows}, both over {burn.factor:g}; "
-            f"{burn.events} events in the longer window"
-        )
+        if burn.short_burn is None:
+            said = (
+                f"burn rate {burn.long_burn:.3g} over {duration_text(burn.long_seconds)}, over {burn.factor:g}; nothing was measured in "
+                f"the last {duration_text(burn.short_seconds)}, and too much was bad before; "
+            )
+        else:
+            said = (
+                f"burn rates {burn.long_burn:.3g} and {burn.short_burn:.3g} over {windows}, both over {burn.factor:g}; "
+            )
+        said += f"{burn.events} events in the longer window"
     left = (
         "nothing measured" if figure.budget_remaining is None else f"{figure.budget_remaining:.1%} of the budget left"
     )

@@ -195,11 +195,13 @@ def _burns(slo: Slo, objective: Objective, policy: AlertPolicy, grid: Grid, sums
     latest = np.array([sums.cells - 1])
     for condition in policy.conditions:
         rates = _rates(objective, condition, grid, sums, latest, more_cells=open_cell)
-        due = bool(_holds(rates, condition, slo.minimum_events)[0])
+        due, unknown = (bool(each[0]) for each in _holds(rates, condition, slo.minimum_events))
         run = 0
-        if due:
-            before = np.arange(sums.cells - open_cell)
-            run = _trailing_run(_holds(_rates(objective, condition, grid, sums, before), condition, slo.minimum_events))
+        if due or unknown:
+            before = _rates(objective, condition, grid, sums, np.arange(sums.cells - open_cell))
+            held = _carried(*_holds(before, condition, slo.minimum_events))
+            run = _trailing_run(held)
+            due = due or run > 0
         firing = due and policy.when_breaching and run * grid.cell_seconds >= condition.hold_seconds
         long, short, events = (float(each[0]) for each in rates)
         no_data = policy.when_no_data and np.isnan(long) and not bool(grid.excluded[-1])
@@ -239,23 +241,33 @@ def _rates(
     return sums.shares(last, long) / budget, sums.shares(last, short) / budget, sums.events(last, long)
 
 
-def _holds(rates: Rates, condition: BurnCondition, minimum_events: int) -> npt.NDArray[np.bool_]:
+def _holds(
+    rates: Rates, condition: BurnCondition, minimum_events: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Where a condition holds, and where the short window cannot tell whether it does still: nothing was measured in it."""
     long, short, events = rates
     with np.errstate(invalid="ignore"):
         # a share is a quotient: what equals the factor on paper may lie a hair beside it
         slack = condition.threshold * 1e-9
         if condition.inclusive:
-            burning = (long >= condition.threshold - slack) & (short >= condition.threshold - slack)
+            long_burns, short_burns = (each >= condition.threshold - slack for each in (long, short))
         else:
-            burning = (long > condition.threshold + slack) & (short > condition.threshold + slack)
-    return np.asarray(burning & (events >= minimum_events))
+            long_burns, short_burns = (each > condition.threshold + slack for each in (long, short))
+    long_burns &= events >= minimum_events
+    return np.asarray(long_burns & short_burns), np.asarray(long_burns & np.isnan(short))
+
+
+def _carried(holds: npt.NDArray[np.bool_], unknown: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Where a condition holds, as it was before where it cannot be told: between two bad events an hour apart nothing got better."""
+    known = np.maximum.accumulate(np.where(unknown, -1, np.arange(len(holds))))
+    return np.asarray((known >= 0) & holds[known]) if len(holds) else holds
 
 
 def holding_cells(slo: Slo, objective: Objective, condition: BurnCondition, grid: Grid) -> npt.NDArray[np.bool_]:
     """Of each cell's end, whether an alert of this condition is due: it holds, and has for as long as it must."""
     sums = Sums(grid, *weigh(grid, objective, slo.method))
     last = np.arange(sums.cells)
-    holds = _holds(_rates(objective, condition, grid, sums, last), condition, slo.minimum_events)
+    holds = _carried(*_holds(_rates(objective, condition, grid, sums, last), condition, slo.minimum_events))
     cells = max(1, -(-condition.hold_seconds // grid.cell_seconds))
     held = np.concatenate([[0], np.cumsum(holds)])
     return np.asarray(held[last + 1] - held[np.maximum(0, last + 1 - cells)] >= cells)

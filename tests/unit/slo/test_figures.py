@@ -158,6 +158,26 @@ def test_an_alert_says_since_when(slo_lakes):
     assert (alert.severity, alert.kind, alert.value) == ("page", "slo", 50.0)
 
 
+def test_a_page_does_not_flap_where_little_comes(slo_lakes):
+    """A short window without events leaves the page as it was, from its first look on; a good one ends it, and so does the long one."""
+    minutes = 60 * SECOND
+    rare = {NOON + at * 20 * minutes: (10, 0) for at in range(3)}
+    starts = [
+        [alert.starts_unix_nano for alert in figure_at(slo_lakes, rare, NOON + at * minutes)[1]]
+        for at in range(5, 100, 7)
+    ]
+    assert starts == [[NOON]] * len(starts)
+    (slo,) = slo_lakes.slo_policy(settle=None).slos
+    due = holding_cells(slo, slo.objectives[0], slo.policies[0].conditions[0], grid_of(slo, counts(rare)))
+    ends = BEGIN + (due.nonzero()[0] + 1) * FIVE
+    assert list(ends) == list(range(NOON + FIVE, NOON + 105 * minutes, FIVE))
+    later = NOON + 110 * minutes
+    assert not figure_at(slo_lakes, rare, later)[1]
+    recovered = rare | {NOON + 45 * minutes: (10, 10)}
+    for at in (50, 55, 58):
+        assert not figure_at(slo_lakes, recovered, NOON + at * minutes)[1]
+
+
 def test_the_fingerprint_stays(slo_lakes):
     """What identifies an alert does not change with what was measured."""
     prints = set()
