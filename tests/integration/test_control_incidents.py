@@ -147,3 +147,32 @@ def test_clocks_start_and_stop_once(store):
     assert [line.change for line in store.incident_details("i1").changes] == [
         "opened", "clock ai-act-73 started", "clock gdpr-33 stopped",
     ]  # fmt: skip
+
+
+def test_a_person_who_is_erased_gives_way_to_a_reference(store):
+    """In every text of the tenant's incidents, once, with a line in the timeline; another tenant's and other words stay."""
+    named = replace(
+        INCIDENT, id="i2", key_hash="k2", key='{"actor_id":"sub_a"}', title="sub_a again", detail="sub_b and sub_a"
+    )
+    other = replace(named, id="i3", tenant_id="globex")
+    for incident in (named, other):
+        rows = (replace(ROWS[1], agent_id="sub_a"),)
+        found = FoundIncident(incident, None, rows, {"agent": ["sub_a"]}, [replace(LINE, note="ask sub_a")], [])
+        store.commit_round(incident.tenant_id, [found], [], '{"seen":"sub_a"}', by="user:a")
+    assert store.forget_in_cases("acme", ["sub_a"], "r1", by="user:o") == 1
+    assert store.forget_in_cases("acme", ["sub_a"], "r1", by="user:o") == 0
+    details = store.incident_details("i2")
+    told = (
+        details.record.title,
+        details.record.detail,
+        details.record.key,
+        details.rows[0].agent_id,
+        details.affected["agent"],
+    )
+    assert told == ("r1 again", "sub_b and r1", '{"actor_id":"r1"}', "r1", ("r1",))
+    assert [(each.change, each.by, each.note) for each in details.changes] == [
+        ("opened", "user:a", "ask r1"),
+        ("person erased", "user:o", None),
+    ]
+    assert (details.record.revision, store.incident("i3").title) == (2, "sub_a again")
+    assert store.incident_details("i1").record == INCIDENT
