@@ -4,6 +4,7 @@
   if (!first || document.hidden) startProgram() // a tab in the background paints nothing
   requestAnimationFrame(() => setTimeout(startProgram))
   if (!first) return
+  if (first.querySelector("template")) return first.remove() // a browser that is too old for it
   const isDrawn = () => {
     const app = document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]")
     const page = app && app.querySelector("[data-testid=stMain]")

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from dashboards import first_paint
 from dashboards.cookies import signed_in_by
@@ -121,3 +122,42 @@ def test_a_streamlit_whose_page_is_another_is_left_alone(drawn, monkeypatch, tmp
     finally:
         shell.cache_clear()
     assert not drawn
+
+
+def sends(listener, *kinds):
+    """Have Streamlit send messages of these kinds."""
+    for place, kind in enumerate(kinds):
+        message = ForwardMsg()
+        if kind in {"heading", "text"}:
+            message.metadata.delta_path.extend([0, place])
+            getattr(message.delta.new_element, kind).body = kind
+        elif kind == "new_session":
+            message.new_session.name = "x"
+        else:
+            message.script_finished = getattr(ForwardMsg, kind)
+        listener.write_forward_msg(message)
+
+
+def test_a_page_that_leads_to_another_is_drawn_as_that():
+    """A run that ended for another one is not the page, and leaves nothing in it."""
+    listener = first_paint._Listener()
+    sends(listener, "new_session", "text", "FINISHED_EARLY_FOR_RERUN")
+    assert not listener.ended.is_set()
+    sends(listener, "new_session", "heading", "FINISHED_SUCCESSFULLY")
+    assert listener.ended.is_set()
+    assert [each.WhichOneof("type") for each in listener.messages] == ["new_session", "delta", "script_finished"]
+
+
+def test_an_answer_is_enough_where_all_of_the_page_takes_long(monkeypatch):
+    """Title and answer are shown once the first moments are over; a title alone is waited with, and then left to the program."""
+    monkeypatch.setattr(first_paint, "ENOUGH_SECONDS", 0.01)
+    monkeypatch.setattr(first_paint, "_LOOKS_SECONDS", 0.01)
+    listener = first_paint._Listener()
+    sends(listener, "heading", "text")
+    assert asyncio.run(listener.is_enough())
+    bare = first_paint._Listener()
+    sends(bare, "heading")
+    monkeypatch.setattr(first_paint, "LONGEST_SECONDS", 0.05)
+    assert not asyncio.run(bare.is_enough())
+    sends(bare, "FINISHED_SUCCESSFULLY")
+    assert asyncio.run(bare.is_enough())
