@@ -18,6 +18,7 @@ from deltalake.transaction import RemoveAction
 from msgspec import structs
 
 from tests.processes import run_code
+from tests.rows import MemoryClaims
 from warehouse.clock import system_clock
 from warehouse.commit import open_stores
 from warehouse.delta import _HOOKS, DeltaStore
@@ -412,7 +413,7 @@ def test_a_running_writer_loses_nothing(tmp_path):
     """While a writer appends, rounds of maintenance with no grace at all lose, double and block nothing."""
     lake, stores = make_lake(tmp_path / "lake"), None
     stores = open_stores(lake)
-    claims = Claims()
+    claims = MemoryClaims()
     writer = open_writer(
         lake, "main", claims, stores, config=WriterConfig(commit_interval_seconds=0.02), clock=system_clock
     )
@@ -457,24 +458,6 @@ def wait_for_rounds(rounds, count):
     while len(rounds) < count:
         assert time.monotonic() < deadline
         time.sleep(0.002)
-
-
-class Claims:
-    """Shard identities in memory."""
-
-    def __init__(self):
-        self.names = {}
-
-    def claim_shard(self, name):
-        identity = f"{name}-{os.urandom(4).hex()}"
-        self.names[identity] = name
-        return identity
-
-    def close_shard(self, identity, reason):
-        self.names.pop(identity, None)
-
-    def open_shards(self, name):
-        return [identity for identity, of in self.names.items() if of == name]
 
 
 def test_a_torn_newest_entry_is_set_aside_and_compaction_goes_on(lakeful):

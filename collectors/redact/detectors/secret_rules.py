@@ -90,7 +90,7 @@ SECRET_RULES = (
     _near("Telegram bot token", ":AA", r"(?<![\w:])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![\w-])", r"\d{8}:aa[a-z0-9_-]{33}"),
     _token("age secret key", "AGE-SECRET-KEY-1", r"[A-Z0-9]{58}", "[a-z0-9]{8}"),
     _near("JSON web token", "eyJ", rf"{_HEAD}eyJ[A-Za-z0-9_-]{{10,2048}}\.eyJ[A-Za-z0-9_-]{{10,8192}}\.[A-Za-z0-9_-]{{0,2048}}", r"eyj[a-z0-9_-]{8}"),
-    _near("private key", "PRIVATE KEY", r"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,.()]|-(?!-)){0,16384}+"
+    _near("private key", "PRIVATE KEY", r"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,.()]|-(?!-)){0,16384}"
           r"(?:-----END [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----)?", "private key"),
     _near("Azure storage key", "AccountKey=", r"AccountKey=(?P<secret>[A-Za-z0-9+/]{40,100}={0,2})", "accountkey=[a-z0-9+/]{8}"),
     _near("Azure shared access key", "SharedAccessKey=", r"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{40,100}={0,2})", "sharedaccesskey=[a-z0-9+/]{8}"),
