@@ -147,6 +147,10 @@ def completeness_lines(ground: "Ground") -> list[str]:
             "Every record number is accounted for, and every audit event was checked against its seal: all fit. Of other records "
             "those in the samples were checked."
         )
+    if ground.as_of_unix_nano < ground.to_unix_nano:
+        lines.append(
+            f"The period reaches beyond the newest record, which was received on {moment(ground.as_of_unix_nano)}: what came after it is not in this pack."
+        )
     lines.append("Who signed, and that this is the latest state, is for the reader to establish.")
     gaps = found["gaps"]
     lines += [f"Nobody listened from {gap['from']} to {gap['to']}." for gap in gaps[:_SHOWN_GAPS]]
