@@ -59,7 +59,8 @@ def html_report(assessed: Assessed, ground: "Ground") -> str:
         + (f"<p class='bad'><b>{_e(data['losses'])}</b></p>" if data["losses"] else "")
         + f"<p class='trust'>{_e(data['trust'])}<br>Fingerprint of the key: <code>{_e(data['fingerprint'])}</code></p>"
         f"<h2>Summary</h2><table><tr><th>Control</th><th>Title</th><th>Finding</th><th>Figure</th></tr>{rows}</table>"
-        f"{_html_comparison(data['comparison'])}<h2>Is anything missing?</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}</ul>"
+        f"{_html_comparison(data['comparison'])}<h2>Is anything missing?</h2><ul>{''.join(f'<li>{_e(line)}</li>' for line in data['completeness'])}"
+        f"<li>Deletions under certificate in this pack: {data['certificates']}. Holds in force: {data['holds']}.</li></ul>"
         + "".join(map(_html_control, data["controls"]))
         + "</body></html>"
     )
@@ -303,7 +304,8 @@ def _short(text: str, most: int = _MOST_CHARACTERS) -> str:
 
 def _html_control(each: dict[str, Any]) -> str:
     listed = "".join(
-        f"<tr><td>{_e(one['when'])}</td><td>{_e(one['record'])}</td><td>{_e(one['why'])}</td><td>{_e(one['more'])}</td>"
+        f"<tr><td>{_e(one['when'])}</td><td>{_e(one['record'])}</td><td class='long'>{_e(one['why'])}</td>"
+        f"<td class='long'>{_e(one['more'])}</td>"
         f"<td>{_e(one['mark'])}</td></tr>"
         for one in each["listed"]
     )
@@ -319,8 +321,27 @@ def _html_control(each: dict[str, Any]) -> str:
     query = f"<details><summary>Query</summary><pre>{_e(each['query'])}</pre></details>" if each["query"] else ""
     return (
         f"<section id='{_e(each['folder'])}'><h2>{_e(each['id'])} {_e(each['title'])}</h2><p class='cite'>{_e(each['citation'])}</p>"
-        f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{partly}{table}{more}"
+        f"<p>{_e(each['question'])}</p><p class='{_e(each['tone'])}'><b>{_e(each['state'])}</b>: {_e(each['why'])}</p>{partly}{_html_trend(each)}{table}{more}"
         f"{_html_changes(each)}<p><b>{_e(each['limits_head'])}.</b> {_e(each['limits'])}</p>{source}{query}</section>"
+    )
+
+
+def _html_trend(each: dict[str, Any]) -> str:
+    """Bars over the period, and the same in words for who cannot see them."""
+    trend = each["trend"]
+    note = f"<p class='cite'>{_e(each['untimed'])}</p>" if each["untimed"] else ""
+    if not trend:
+        return note
+    most = max(1, *(part["items"] for part in trend))
+    bars = "".join(
+        f"<i title='{_e(part['day'])}'><b style='height:{60 * part['exceptions'] / most:.1f}px'></b>"
+        f"<u style='height:{60 * (part['items'] - part['exceptions']) / most:.1f}px'></u></i>"
+        for part in trend
+    )
+    said = ", ".join(f"{part['day']}: {part['items']:,} ({part['exceptions']:,})" for part in trend if part["items"])
+    return (
+        f"<h3>Over the period</h3><div class='bars' role='img' aria-label='items and exceptions by time'>{bars}</div>"
+        f"<p class='cite'>Items by time, exceptions in red and in brackets: {_e(said)}.</p>{note}"
     )
 
 
@@ -364,5 +385,7 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}"
     "table{border-collapse:collapse;width:100%;margin:1rem 0}td,th{border:1px solid #ccc;padding:.4rem;text-align:left;vertical-align:top;"
     "unicode-bidi:isolate}.good{color:#1b5e20}.bad{color:#b71c1c}.open{color:#8a5a00}.trust{border-left:4px solid #1f5fa8;padding-left:1rem}"
+    ".long{overflow-wrap:anywhere}.bars{display:flex;align-items:flex-end;gap:1px;height:60px}.bars i{flex:1}"
+    ".bars b,.bars u{display:block}.bars b{background:#c62828}.bars u{background:#5aa0d8}"
     "pre{white-space:pre-wrap;background:#f5f5f5;padding:1rem}section{border-top:1px solid #ccc;margin-top:2rem}.cite{color:#555}"
 )
