@@ -25,6 +25,17 @@ def check_whole(context: CommandContext, tenant: str, tables: Collection[str], w
     """
     if CONTENTS.name in tables:
         context.check(Action.CONTENTS_READ, tenant)
+    hidden = hidden_of(context, tenant, tables)
+    if hidden:
+        raise DeniedError(
+            f"{context.principal.recorded_by} may not have {what} in tenant {tenant}: it holds whole records, and policy hides "
+            f"{'; '.join(hidden)}",
+            hint="`muniment sql` shows what may be read; who may read everything can hand it out",
+        )
+
+
+def hidden_of(context: CommandContext, tenant: str, tables: Collection[str]) -> list[str]:
+    """What policy hides of these tables from the principal, in words; empty where it may read all of them."""
     limits = context.access.limits(context.principal, [tenant])
     hidden = []
     for table in sorted(tables):
@@ -35,12 +46,7 @@ def check_whole(context: CommandContext, tenant: str, tables: Collection[str], w
             hidden.append(f"{len(missing)} columns of {table}")
     if classes := sorted(ROW_CLASSES - limits.classes):
         hidden.append(f"rows of the class {', '.join(classes)}")
-    if hidden:
-        raise DeniedError(
-            f"{context.principal.recorded_by} may not have {what} in tenant {tenant}: it holds whole records, and policy hides "
-            f"{'; '.join(hidden)}",
-            hint="`muniment sql` shows what may be read; who may read everything can hand it out",
-        )
+    return hidden
 
 
 def tables_of(framework: Framework) -> frozenset[str]:

@@ -1,15 +1,18 @@
 """Wires the quarantine's replay: the refused records once more through the pipeline, under the limits of an import."""
 
+from dataclasses import replace
 from typing import Any
 
 from collectors.exports import Export, Outcome, Sender, Signal
 from collectors.otlp_json import parse
 from governance.access import Action
+from muniment.handing_out import hidden_of
 from muniment.importing import import_pipeline, one_at_a_time
 from muniment.wiring import CommandContext
 from warehouse.commit import open_stores
 from warehouse.errors import MunimentError
 from warehouse.quarantine import QuarantineEntry, find_entry, mark_replayed, read_quarantine
+from warehouse.tables import TABLES
 
 _DIGEST_BYTES = 16
 
@@ -24,15 +27,25 @@ def quarantined(context: CommandContext, tenant: str | None) -> list[QuarantineE
     return list(read_quarantine(context.lake, _readable_tenants(context, tenant)))
 
 
-def quarantined_entry(context: CommandContext, entry_id: str) -> QuarantineEntry:
-    """Return one entry; reading it is recorded in its tenant's log.
+def quarantined_entry(context: CommandContext, entry_id: str) -> tuple[QuarantineEntry, list[str]]:
+    """Return one entry, and what of tables policy hides from the principal: then the refused record's text is left out of the entry.
+
+    Reading it, and the decision about its contents, are recorded in its tenant's log.
 
     Raises:
         NotFoundError: there is none with this id.
     """
     entry = find_entry(context.lake, _readable_tenants(context, None), entry_id)
+    hidden: list[str] = []
+    if entry.record is not None:
+        # a record that was refused may hold anything that a table does, prompts too, and nothing tells its parts apart
+        hidden = hidden_of(context, entry.tenant_id, TABLES)
+        if not context.allowed(Action.CONTENTS_READ, [entry.tenant_id]):
+            hidden = hidden or ["contents"]
+        if hidden:
+            entry = replace(entry, record=None)
     context.record("record.viewed", entry.tenant_id, resource_type="quarantine", resource_id=entry.id, action="read")
-    return entry
+    return entry, hidden
 
 
 def replay_entries(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from muniment.cli.output import JsonOption, LakeOption, console, plain_text, print_json
+from muniment.cli.output import JsonOption, LakeOption, console, notes, plain_text, print_json
 
 TenantFilter = Annotated[str | None, typer.Option("--tenant", metavar="T", help="One tenant.", show_default="all")]
 
@@ -53,11 +53,18 @@ def show(
     entry: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `quarantine list` shows it.")],
     lake: LakeOption = None,
 ) -> None:
-    """Show one entry whole, as JSON."""
+    """Show one entry whole, as JSON; without the refused record for those who may not read all that tables hold."""
     from muniment.replaying import quarantined_entry
     from muniment.wiring import command_context
 
-    print_json(asdict(quarantined_entry(command_context(lake), entry)))
+    found, hidden = quarantined_entry(command_context(lake), entry)
+    print_json(asdict(found))
+    if hidden:
+        notes.print(
+            f"the refused record is left out: it may hold what policy hides from you: {'; '.join(hidden)}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def replay(

@@ -65,6 +65,27 @@ def test_explain_says_what_of_the_tables_is_shown_and_by_which_policy(muniment):
     assert (code, "expected --tenant too" in err) == (USAGE, True)
 
 
+def test_a_refused_record_is_shown_without_its_contents_to_who_may_not_read_them(muniment, tmp_path):
+    """An SRE sees why it was refused and how long it waits, never the prompt in it; both answers are on record."""
+    span = {
+        "traceId": "0" * 32, "spanId": "1" * 16, "name": "chat", "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+        "attributes": [{"key": "gen_ai.prompt", "value": {"stringValue": "words of a prompt"}}],
+    }  # fmt: skip
+    file = tmp_path / "bad.jsonl"
+    file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}) + "\n")
+    assert muniment("import", str(file), "--tenant", "acme")[0] == 0
+    (entry,) = json.loads(muniment("quarantine", "list", "--json")[1])
+    code, out, err = muniment("quarantine", "show", entry["id"], by="carol")
+    assert (code, json.loads(out)["reason"], json.loads(out)["record"]) == (0, "bad-trace-id", None)
+    assert "words of a prompt" not in out + err
+    assert "it may hold what policy hides from you: " in err
+    assert "words of a prompt" in muniment("quarantine", "show", entry["id"], by="bob")[1]
+    assert [each[:4] for each in decided(muniment)] == [
+        ("acme", "contents.read", "denied", "user:carol"),
+        ("acme", "contents.read", "allowed", "user:bob"),
+    ]
+
+
 def test_who_may_export_nothing_is_not_told_that_there_are_no_packs(muniment):
     """Whether packs were built is said to those who may have them."""
     assert muniment("evidence", "packs")[0] == 0
