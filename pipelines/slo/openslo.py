@@ -149,7 +149,12 @@ def _labels(keys: Keys) -> dict[str, str]:
 
 
 def _documents(text: str) -> Iterator[str]:
-    """The documents of a file, each behind as many empty lines as stand before it, so that lines keep their numbers."""
-    for line, part in documents(text):
+    """The documents of a file, each behind as many empty lines as stand before it, so that lines keep their numbers.
+
+    A document ends before the line break that a separator follows. Queries that stand at the end of one are counted under a hash of
+    their text: another line break would be another query, and every window that was counted under the first is lost.
+    """
+    found = list(documents(text))
+    for at, (line, part) in enumerate(found, 1):
         if says_something(part):
-            yield "\n" * (line - 1) + part
+            yield "\n" * (line - 1) + (part if at == len(found) else part.removesuffix("\n"))

@@ -112,6 +112,24 @@ def test_several_documents_keep_their_lines():
     assert [problem.key for problem in caught.value.problems] == ["metadata.name", "spec.objectives[0].target"]
 
 
+COUNTED_UNDER = [
+    ("complete-evidence", "03ea7ec23c4d122b"),
+    ("task-success", "aec099441b68ed45"),
+    ("tool-calls", "e36222c991e1594e"),
+]
+
+
+@pytest.mark.parametrize(("indicator", "digest"), COUNTED_UNDER)
+def test_what_was_counted_stays_counted(indicator, digest):
+    """The hashes of indicators that come with the package: with another one every window of every lake would be counted anew."""
+    hashes = {
+        objective.series.indicator.name: objective.series.query_hash
+        for slo in default_policy().slos
+        for objective in slo.objectives
+    }
+    assert hashes[indicator].startswith(digest)
+
+
 CASES = [
     ("unknown key", ("  service: shop", "  service: shop\n  owner: me"), 7, "spec.owner", "got an unknown key"),
     ("unsupported key", ("      target: 0.99", "      target: 0.99\n      compositeWeight: 2"), 24, "spec.objectives[0].compositeWeight", "not supported"),
