@@ -108,7 +108,11 @@ def _keep(since: object, until: object, chosen: list[str], outcomes: list[str], 
             params[key] = value.isoformat()
         elif key in params:
             del params[key]
-    params["event"], params["outcome"], params["most"] = chosen, outcomes, str(limit)
+    for key, values in (("event", chosen), ("outcome", outcomes)):
+        if values or key in params:
+            params[key] = values
+    if limit != _USUAL or "most" in params:
+        params["most"] = str(limit)
 
 
 def _keep_texts(who: str, text: str) -> tuple[str, str]:

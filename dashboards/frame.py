@@ -111,7 +111,7 @@ def show_rows(
         return
     shown = shortened(blank(rows.slice(0, MOST_SHOWN)))
     for place, (label, addresses) in enumerate(links.items(), 1):
-        shown = shown.add_column(place, label, pa.array(addresses[:MOST_SHOWN], pa.string()))
+        shown = shown.add_column(place, label, pa.array([each or "" for each in addresses[:MOST_SHOWN]], pa.string()))
     st.dataframe(
         shown,
         width="stretch",
@@ -136,10 +136,15 @@ def show_rows(
 
 
 def choice(label: str, options: list[str], key: str, *, default: str | None = None) -> str:
-    """One of `options`, kept in the page's address under `key`."""
-    wanted = st.query_params.get(key, default or options[0])
+    """One of `options`, kept in the page's address under `key` where it is not the usual one.
+
+    Each part that an address gets is one more step of the browser's way back.
+    """
+    usual = default or options[0]
+    wanted = st.query_params.get(key, usual)
     chosen = st.selectbox(label, options, index=options.index(wanted) if wanted in options else 0, key=f"choice-{key}")
-    st.query_params[key] = chosen
+    if chosen != usual or key in st.query_params:
+        st.query_params[key] = chosen
     return chosen
 
 

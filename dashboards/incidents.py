@@ -1,14 +1,30 @@
 """What went wrong, who has it, and which clocks run? The queue, one incident with its records, and what to do about it."""
 
-import streamlit as st
+from collections.abc import Sequence
+from urllib.parse import urlencode
 
-from dashboards.frame import begin, choice, desk_of, explained, go_to, moment, show_rows
+import pyarrow as pa
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboards.frame import (
+    begin,
+    choice,
+    desk_of,
+    explained,
+    go_to,
+    moment,
+    run_links,
+    show_rows,
+    story_links,
+)
 from dashboards.words import counted
-from warehouse.control.incidents import IncidentDetails, IncidentState
+from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
 
 _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 _COLORS = {"critical": "red", "high": "red", "medium": "orange", "low": "blue"}
-_OPEN, _ALL = "open", "all"
+_OPEN, _ALL, _ANY = "open", "all", "any"
+_NOBODY, _SOMEBODY = "nobody yet", "somebody"
 _SHOWN = 20
 _STATES = {
     IncidentState.OPENED: "open",
@@ -34,10 +50,14 @@ def show() -> None:
         with explained():
             _one(desk.incident(viewer, tenant, wanted))
         return
-    shown = choice("Show", [_OPEN, _ALL], "show")
+    columns = st.columns(4)
+    with columns[0]:
+        shown = choice("Show", [_OPEN, _ALL], "show")
     with explained(), st.spinner("Reading incidents…"):
         found = desk.incidents(viewer, tenant, closed=shown == _ALL)
-    rows = sorted(found, key=lambda each: (_ORDER.get(each.severity, 9), -each.opened_unix_nano))
+    rows = sorted(_chosen(found, columns[1:]), key=lambda each: (_ORDER.get(each.severity, 9), -each.opened_unix_nano))
+    if len(rows) < len(found):
+        st.caption(f"{len(rows):,} of {counted(len(found), 'incident')} fit what was chosen above.")
     waiting = sum(each.state.unattended for each in rows)
     if waiting:
         st.warning(
@@ -61,6 +81,8 @@ def show() -> None:
             if opened:
                 st.query_params["incident"] = each.id
                 st.rerun()
+    if len(rows) > _SHOWN:
+        st.caption(f"The {_SHOWN} worst of {len(rows):,} are above; the table has all.")
     show_rows(
         [
             {
@@ -76,11 +98,35 @@ def show() -> None:
             for each in rows
         ],
         f"incidents-{tenant}",
-        empty="No incident is open. Overview says when rules looked last."
-        if shown == _OPEN
-        else "No incident was ever found here. Overview says when rules looked last.",
+        empty=_none(shown, filtered=bool(found)),
         height=420,
+        links={"open": [f"/incidents?{urlencode({'tenant': tenant, 'incident': each.id})}#open" for each in rows]},
     )
+
+
+def _chosen(found: Sequence[IncidentRecord], places: Sequence[DeltaGenerator]) -> list[IncidentRecord]:
+    """Those of a severity, with somebody or nobody, and by a rule: each chosen in a place of its own, and kept in the address."""
+    with places[0]:
+        severity = choice("How serious", [_ANY, *_ORDER], "severity")
+    with places[1]:
+        whose = choice("Who has it", [_ANY, _NOBODY, _SOMEBODY], "whose")
+    with places[2]:
+        rule = choice("Found by rule", [_ANY, *sorted({each.rule for each in found})], "rule")
+    return [
+        each
+        for each in found
+        if severity in {_ANY, each.severity}
+        and whose in {_ANY, _NOBODY if each.state.unattended else _SOMEBODY}
+        and rule in {_ANY, each.rule}
+    ]
+
+
+def _none(shown: str, *, filtered: bool) -> str:
+    """What it means that the queue is empty."""
+    if filtered:
+        return "No incident fits: choose less above."
+    what = "is open" if shown == _OPEN else "was ever found here"
+    return f"No incident {what}. Overview says when rules looked last."
 
 
 def _whose(owner: str | None) -> str:
@@ -118,13 +164,20 @@ def _one(details: IncidentDetails) -> None:
     )
     st.header("Records that made it")
     _runs(details)
+    places = pa.table(
+        {
+            "trace_id": pa.array([each.trace_id for each in details.rows], pa.string()),
+            "shard": [each.shard for each in details.rows],
+            "log_index": [each.log_index for each in details.rows],
+        }
+    )
     show_rows(
         [
             {
                 "time (UTC)": moment(each.time_unix_nano),
                 "from": each.source_table,
-                "run": each.trace_id,
                 "agent": each.agent_id,
+                "run": each.trace_id,
                 "shard": each.shard,
                 "record number": each.log_index,
             }
@@ -133,6 +186,7 @@ def _one(details: IncidentDetails) -> None:
         f"rows-{record.id}",
         empty="It is about something that did not happen: no record made it.",
         height=420,
+        links={"open": run_links(places, tenant), "story": story_links(places, tenant)},
     )
 
 

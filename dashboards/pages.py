@@ -29,6 +29,8 @@ _LOOK = Path(__file__).with_name("look.css")
 _PAPER = "<style>@media print { canvas, svg.marks { filter: invert(1) hue-rotate(180deg); } }</style>"
 """Tables and charts are drawn as pictures, in the colours of the screen: on paper those of a dark one are turned round."""
 
+_FILTERS, _AT = "filters of pages", "page"
+
 
 @functools.cache
 def desk_at(lake: str) -> Desk:
@@ -65,14 +67,32 @@ def main(lake: str) -> None:
         page_title=f"{page.title} · Muniment"
     )  # tabs, bookmarks and what the browser remembers tell pages apart
     _land(pages, at_door=page.url_path == "")
+    _restore(page.url_path)
     st.session_state["desk"], st.session_state["viewer"] = desk, viewer
     st.session_state["tenant"] = _tenant(viewer)
     with st.sidebar:
         if search.box():
             st.switch_page(found, query_params={"tenant": st.session_state["tenant"]})
     _sidebar(desk, viewer)
-    with explained():
-        page.run()
+    try:
+        with explained():
+            page.run()
+    finally:
+        filters = {name: st.query_params.get_all(name) for name in st.query_params if name != "tenant"}
+        st.session_state[_FILTERS][st.session_state["tenant"], page.url_path] = filters
+
+
+def _restore(page: str) -> None:
+    """Give a page that is come back to, by the browser's button or a link without filters, those it had in this session.
+
+    A browser that goes back to another page sends the page's name and not what stood behind it. The link of the page that is open
+    already leads to it as it is at first.
+    """
+    kept = st.session_state.setdefault(_FILTERS, {}).get((st.session_state.get("tenant"), page))
+    if kept and not st.query_params and st.session_state.get(_AT) != page:
+        for name, values in kept.items():
+            st.query_params[name] = values
+    st.session_state[_AT] = page
 
 
 def _first() -> None:

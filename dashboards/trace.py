@@ -42,11 +42,13 @@ def show() -> None:
     with explained(), st.spinner("Reading the trace…"):
         trace = desk.trace(viewer, tenant, trace_id)
     _totals(trace)
-    st.link_button(
-        "Whole story of this run",
-        f"/search?{urlencode({'tenant': tenant, 'find': trace.trace_id})}",
-        icon=":material/search:",
-    )
+    with st.container(horizontal=True):
+        st.link_button(
+            "Whole story of this run",
+            f"/search?{urlencode({'tenant': tenant, 'find': trace.trace_id})}",
+            icon=":material/search:",
+        )
+        st.link_button("Newest runs", f"/trace?{urlencode({'tenant': tenant})}", icon=":material/list:")
     nodes = list(trace.walk())
     if nodes:
         _draw(nodes, trace)

@@ -73,3 +73,36 @@ def test_what_is_not_there_is_no_failure():
     app = AppTest.from_function(fail, kwargs={"name": "unfit"}, default_timeout=60).run()
     assert [each.value for each in app.warning] == ["What was asked for does not fit."]
     assert "What to do: check the spelling" in app.text[-1].value
+
+
+def choose():
+    """A page with one choice, which is told by its address."""
+    import streamlit as st
+
+    from dashboards.frame import choice
+    from dashboards.pages import _restore
+
+    _restore("here")
+    st.text(choice("Which", ["usual", "other"], "which"))
+
+
+def test_an_address_holds_what_is_not_usual():
+    """What was left as it is adds no step to the way back; what was chosen, or was in a link, stands in the address."""
+    app = AppTest.from_function(choose, default_timeout=60).run()
+    assert (app.text[0].value, dict(app.query_params)) == ("usual", {})
+    app.selectbox[0].set_value("other").run()
+    assert app.query_params["which"] == "other"
+    app.selectbox[0].set_value("usual").run()
+    assert app.query_params["which"] == "usual"
+
+
+def test_a_page_that_is_come_back_to_has_its_filters_again():
+    """The browser's way back names the page alone: what it showed in this session is given back, but not by the page's own link."""
+    app = AppTest.from_function(choose, default_timeout=60)
+    app.session_state["filters of pages"] = {("acme", "here"): {"which": ["other"]}}
+    app.session_state["tenant"], app.session_state["page"] = "acme", "there"
+    assert app.run().text[0].value == "other"
+    again = AppTest.from_function(choose, default_timeout=60)
+    again.session_state["filters of pages"] = {("acme", "here"): {"which": ["other"]}}
+    again.session_state["tenant"], again.session_state["page"] = "acme", "here"
+    assert again.run().text[0].value == "usual"
