@@ -12,7 +12,7 @@ from governance.evidence.difference import compare, period_before
 
 def at(text):
     """Nanoseconds of a time in UTC."""
-    return int(dt.datetime.fromisoformat(f"{text}T00:00+00:00").timestamp()) * 1_000_000_000
+    return int(dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC).timestamp()) * 1_000_000_000
 
 
 @pytest.mark.parametrize(
