@@ -19,18 +19,16 @@ from dashboards.desk import (
     Fact,
     Handed,
     Integrity,
-    LogHead,
     Objective,
     Retention,
-    Silence,
 )
 from dashboards.viewer import Viewer
 from governance.access import Access, Action, local_principal
 from governance.access.asking import Question
 from governance.access.identity import UserClaim
-from governance.evidence.sealed import fingerprint, parse_vkey
 from muniment.desk_agents import agent_row
 from muniment.desk_evidence import LakeEvidence
+from muniment.desk_integrity import checked, read_integrity
 from muniment.desk_objectives import read_objectives
 from muniment.desk_questions import LakeAnswers
 from muniment.desk_requests import LakeRequests
@@ -41,28 +39,23 @@ from muniment.desk_viewer import policies_broken, viewer_of, why_without_role
 from muniment.desk_views import Views
 from muniment.identity_provider import IdentityProvider
 from muniment.incident_handling import acknowledge, close, list_incidents, mitigate, read_incident, reopen
-from muniment.lacking import find_lack
 from muniment.overview import facts
-from muniment.proving import log_states, promised_records, prove_one, public_keys
+from muniment.proving import prove_one
 from muniment.registering import list_agents
 from muniment.settings import read_settings
 from muniment.slos import slo_figures, worst_of
 from muniment.wiring import CommandContext
-from muniment.witness_rounds import witness_status
 from retention.remembered import Remembered
 from warehouse.clock import NANOS_PER_SECOND
 from warehouse.control.incidents import IncidentDetails, IncidentRecord, IncidentState
 from warehouse.errors import DeniedError, MunimentError
 from warehouse.lake import Lake, find_lake
-from warehouse.ledger.proof_report import check_proof
-from warehouse.ledger.tlog_proof import TlogProof
 from warehouse.names import LAKE_TENANT
 from warehouse.policies import PolicyError
 from warehouse.principals import Principal
 from warehouse.query import QuerySession
 from warehouse.questions.audit_events import EVENT_TABLES, EventFilter, find_events
-from warehouse.questions.lake_status import table_status
-from warehouse.questions.listening import heard, silences
+from warehouse.questions.listening import silences
 from warehouse.questions.trace import TRACE_TABLES, Trace, find_trace_id, read_trace
 
 _PREPARED_TENANTS = 8
@@ -233,30 +226,7 @@ class LakeDesk:
     def integrity(self, viewer: Viewer, tenant: str) -> Integrity:
         """As `Desk.integrity`."""
         with self._meanwhile(viewer, tenant, "page", "integrity") as context:
-            # When nobody listened concerns every tenant, and is all that is taken from the lake's own log here.
-            with context.session([LAKE_TENANT], tables=EVENT_TABLES) as session:
-                found, listened = silences(session), heard(session)
-            keys = tuple(key.vkey for key in public_keys(context, tenant))
-            promised = promised_records(context, tenant)  # before the tables, which then hold at least as many
-            rows = {row.table: row.rows for row in table_status(context.lake, {tenant})}
-            lack = find_lack(context, tenant, promised, rows)
-            return Integrity(
-                tuple(
-                    LogHead(log.origin, log.size, log.root, tuple(log.signed_by), log.grown_unix_nano, log.problem)
-                    for log in log_states(context, tenant)
-                ),
-                keys,
-                tuple(
-                    (each.name, each.last_cosigned_unix_nano) for each in witness_status(context.lake, context.settings)
-                ),
-                tuple(
-                    Silence(gap.collector, gap.first_unix_nano, gap.last_unix_nano, gap.ending.value == "stopped")
-                    for gap in found
-                ),
-                tuple(fingerprint(parse_vkey(key)[1]) for key in keys),
-                listened,
-                "" if lack is None else lack.said,
-            )
+            return read_integrity(context, tenant)
 
     def prove(self, viewer: Viewer, tenant: str, shard: str, index: int) -> bytes:
         """As `Desk.prove`."""
@@ -264,11 +234,7 @@ class LakeDesk:
 
     def check_proof(self, proof: bytes, vkeys: Sequence[str]) -> CheckedProof:
         """As `Desk.check_proof`: nothing of the lake is read."""
-        try:
-            report = check_proof(TlogProof.parse(proof), vkeys=vkeys)
-        except MunimentError as exc:
-            return CheckedProof(holds=False, lines=(str(exc), *(() if exc.hint is None else (exc.hint,))))
-        return CheckedProof(holds=True, lines=tuple(report.lines()))
+        return checked(proof, vkeys)
 
     def retention(self, viewer: Viewer, tenant: str, days: int = 0) -> Retention:
         """As `Desk.retention`."""
