@@ -1,5 +1,6 @@
 """Who did what: audit events by time, name, person, outcome, and any text."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import streamlit as st
@@ -7,6 +8,7 @@ import streamlit as st
 from dashboards.frame import begin, choice, day_of, desk_of, explained, nanos, number_of, show_rows, story_links
 from dashboards.search_desk import FilterText
 from dashboards.words import counted
+from warehouse.errors import QueryError
 from warehouse.questions.audit_events import MOST_EVENTS, EventFilter
 
 _LEAST, _USUAL = 10, 500
@@ -20,8 +22,12 @@ def show() -> None:
     """Draw the page."""
     desk, viewer, tenant = desk_of()
     begin("Audit explorer", "Who did what, to what, with which outcome, and under whose approval.", tenant)
+    names: Sequence[str] = ()
     with explained():
-        names = desk.event_names(viewer, tenant)
+        try:
+            names = desk.event_names(viewer, tenant)
+        except QueryError:  # the filter stays, so that the question can be narrowed
+            st.caption("Which events there are could not be read in time: all are searched.")
     wanted = _filter(list(names))
     with explained(), st.spinner("Searching…"):
         events = desk.events(viewer, tenant, wanted)
@@ -97,7 +103,7 @@ def _filter(names: list[str]) -> EventFilter:
 def _named(shown: str, names: list[str]) -> tuple[str, ...]:
     """The events that a choice means; none for all of them."""
     acts = tuple(name for name in names if name not in _LOOKS)
-    return {_ALL: (), _ACTS: acts or ("",), _ACCESSES: _LOOKS}[shown]
+    return {_ALL: (), _ACTS: acts or (("",) if names else ()), _ACCESSES: _LOOKS}[shown]
 
 
 def _keep(since: object, until: object, chosen: list[str], outcomes: list[str], limit: int) -> None:
