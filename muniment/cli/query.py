@@ -314,7 +314,10 @@ def view_trace(context: "CommandContext", text: str, tenants: Sequence[str]) -> 
         tables=TRACE_TABLES,
         limits=context.access.limits(context.principal, chosen),
     ) as session:
-        trace = read_trace(session, find_trace_id(session, text))
+        try:
+            trace = read_trace(session, find_trace_id(session, text))
+        except NotFoundError as exc:
+            raise NotFoundError(str(exc), hint=f"{exc.hint}; --tenant names others") from exc
     for tenant in trace.tenants:
         context.record("record.viewed", tenant, action="trace", resource_type="trace", resource_id=trace.trace_id)
     return trace
