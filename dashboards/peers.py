@@ -1,7 +1,7 @@
 """Which operating-system user is at the other end of a connection within this machine: Linux's table of TCP sockets.
 
 The kernel lists each socket with its two ends and the user whose it is (`proc_pid_net(5)`), so the far end of a loopback connection is
-a row of its own. Invariant: what is not found there is nobody, and never taken for somebody.
+a row of its own. Invariant: what is not found there, or has gone, is nobody, and never taken for somebody.
 """
 
 import sys
@@ -11,7 +11,9 @@ from pathlib import Path
 Address = tuple[str, int]
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_LOCAL, _REMOTE, _USER = 1, 2, 7
+_LOCAL, _REMOTE, _STATE, _USER = 1, 2, 3, 7
+_OPEN = "01"
+"""A connection that both ends keep open. Of one that its program has closed the table says user 0, whoever that was."""
 _MAPPED = "0000000000000000FFFF0000"
 """What an IPv4 address begins with in the table of IPv6."""
 
@@ -25,7 +27,8 @@ def user_of(client: Address, server: Address) -> int | None:
     """The id of the user whose socket `client` is, connected to `server`: IPv4 addresses with their ports; None where there is none."""
     wanted = (_row_form(client), _row_form(server))
     for fields in _rows():
-        if (fields[_LOCAL].removeprefix(_MAPPED), fields[_REMOTE].removeprefix(_MAPPED)) == wanted:
+        ends = (fields[_LOCAL].removeprefix(_MAPPED), fields[_REMOTE].removeprefix(_MAPPED))
+        if ends == wanted and fields[_STATE] == _OPEN:
             return int(fields[_USER])
     return None
 

@@ -1,6 +1,7 @@
 """Records that somebody looks, through the desk: once a minute for the same view, since a page asks again at every click.
 
 Invariant: what was viewed stands in its tenant's log before anything of it is given to a page; where it cannot be recorded, nothing is.
+A page that is drawn twice at once, first by the server and then by the program, is one view: who comes second waits for the record.
 """
 
 import threading
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from weakref import WeakValueDictionary
 
 from muniment.wiring import CommandContext
 from warehouse.clock import NANOS_PER_SECOND
@@ -24,6 +26,8 @@ class Views:
 
     _recorded: dict[tuple[str, ...], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _recording: WeakValueDictionary[tuple[str, ...], threading.Lock] = field(default_factory=WeakValueDictionary)
+    """By view, held by who records it, for as long as anybody else waits to learn that it is recorded."""
     _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS, "views"))
 
     def record(
@@ -42,17 +46,20 @@ class Views:
             UnavailableError: it cannot be recorded.
         """
         key = (context.principal.recorded_by, tenant, kind, what or "")
-        now = context.clock() / NANOS_PER_SECOND
         with self._lock:
-            if what is not None and now - self._recorded.get(key, 0.0) < ONCE_SECONDS:
-                return
-        context.record(
-            "record.viewed", tenant, action=action, resource_type=kind, resource_id=what, attributes=attributes
-        )
-        with self._lock:
-            if len(self._recorded) > _MOST_REMEMBERED:
-                self._recorded.clear()
-            self._recorded[key] = now
+            recording = threading.Lock() if what is None else self._recording.setdefault(key, threading.Lock())
+        with recording:
+            now = context.clock() / NANOS_PER_SECOND
+            with self._lock:
+                if what is not None and now - self._recorded.get(key, 0.0) < ONCE_SECONDS:
+                    return
+            context.record(
+                "record.viewed", tenant, action=action, resource_type=kind, resource_id=what, attributes=attributes
+            )
+            with self._lock:
+                if len(self._recorded) > _MOST_REMEMBERED:
+                    self._recorded.clear()
+                self._recorded[key] = now
 
     def tenants(self, since_unix_nano: int) -> list[str]:
         """At which tenants somebody looked since then, the last ones first."""

@@ -60,3 +60,14 @@ def test_another_users_connection_is_theirs(server):
         port = int(other.stdout.readline())
         assert user_of(("127.0.0.1", port), here) == 65534
         other.stdin.close()
+
+
+def test_a_connection_that_its_owner_has_closed_is_nobodys(server):
+    """The table lists it for a while as the user 0, which is root: what was asked by it is not asked by root."""
+    here = server.getsockname()
+    with socket.create_connection(here) as client:
+        there = client.getsockname()
+        with server.accept()[0]:
+            assert user_of(there, here) == os.getuid()
+            client.close()
+            assert user_of(there, here) is None
