@@ -48,6 +48,8 @@ _PROGRAM = Path(__file__).with_name("first_program.js")
 _ENTRY = re.compile(r'<script type="module" crossorigin src="\./(static/js/[\w.-]+\.js)"></script>')
 _FONT = re.compile(r'href="\./(static/media/[\w.-]+\.woff2)"')
 _ROOT = '<div id="root"></div>'
+_AHEAD = {b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"}
+"""Headers by which browsers say that they have a page ready that nobody opened yet; the last three are what older ones say."""
 _log = logging.getLogger(__name__)
 
 
@@ -134,14 +136,11 @@ class FirstPaint:
             await self.application(scope, receive, send)
             return
         headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
-        await send({"type": "http.response.body", "body": whole.head.encode(), "more_body": True})
-        self._drawing += 1
+        self._drawing += 1  # before anything is waited for, or all who come at once are the first
         try:
-            drawn = await _drawn(scope["path"].strip("/"), scope["query_string"].decode("latin-1"), who)
-        except Exception:  # noqa: BLE001 - the browser goes on with Streamlit's own page
-            _log.exception("first paint failed")
-            drawn = ""
+            await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+            await send({"type": "http.response.body", "body": whole.head.encode(), "more_body": True})
+            drawn = await _drawn_or_nothing(scope, who)
         finally:
             self._drawing -= 1
         await send({"type": "http.response.body", "body": (drawn + whole.tail).encode()})
@@ -163,14 +162,22 @@ def _opens_page(scope: Message) -> bool:
         and len(scope["query_string"]) <= _MOST_CHARACTERS
         and text_of(scope, b"sec-fetch-mode") == "navigate"
         and text_of(scope, b"sec-fetch-dest") == "document"
-        and not text_of(scope, b"sec-purpose")
+        and _AHEAD.isdisjoint(name for name, _ in scope["headers"])
     )
+
+
+async def _drawn_or_nothing(scope: Message, who: Mapping[str, object]) -> str:
+    try:
+        return await _drawn(scope["path"].strip("/"), scope["query_string"].decode("latin-1"), who)
+    except Exception:  # noqa: BLE001 - the browser goes on with Streamlit's own page
+        _log.exception("first paint failed")
+        return ""
 
 
 async def _drawn(name: str, query: str, who: Mapping[str, object]) -> str:
     """The page as HTML; empty where there is nothing useful to be shown in time."""
     messages = await _messages(name, query, who)
-    tenant = (parse_qs(query).get("tenant") or [""])[0]
+    tenant = (parse_qs(query).get("tenant") or [""])[-1]
     return _framed(tree(messages), _navigation(messages), tenant) if messages else ""
 
 

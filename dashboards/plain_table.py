@@ -4,6 +4,7 @@ Invariant: a value is text, escaped, and no longer than is seen of it in one lin
 """
 
 import json
+import re
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -14,6 +15,8 @@ _MOST_COLUMNS = 24
 _MOST_CHARACTERS = 160
 _ROW_PIXELS, _MOST_PIXELS = 35, 400
 _MOST_ROWS = 40
+_OWN_PAGE = re.compile(r"/[a-z]")
+"""How the address of a page of this application begins; after two slashes, or one and a backslash, another machine's name comes."""
 
 
 def table(arrow: bytes, columns: str, pixels: int) -> str:
@@ -45,7 +48,7 @@ def _form(name: str, asked: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def _cell(value: object, form: dict[str, Any]) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     said = escape(_text(value, form)[:_MOST_CHARACTERS])
-    if form.get("type") == "link" and str(value or "").startswith("/"):  # a page of this application
+    if form.get("type") == "link" and _OWN_PAGE.match(str(value or "")):
         said = f'<a href="{escape(str(value))}">{said}</a>'
     return f"<td{' class=number' if is_number else ''}>{said}</td>"
 

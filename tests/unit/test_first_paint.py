@@ -77,6 +77,8 @@ def test_every_page_but_the_search_comes_drawn(drawn):
         {**OPENS, "sec-fetch-dest": "iframe"},
         {**OPENS, "sec-purpose": "prefetch"},
         {**OPENS, "sec-purpose": "prefetch;prerender"},
+        {**OPENS, "purpose": "prefetch"},
+        {**OPENS, "x-moz": "prefetch"},
     ],
 )
 def test_what_no_person_opens_is_not_drawn(drawn, headers):
@@ -122,6 +124,49 @@ def test_a_streamlit_whose_page_is_another_is_left_alone(drawn, monkeypatch, tmp
     finally:
         shell.cache_clear()
     assert not drawn
+
+
+def test_no_more_are_drawn_at_once_than_may_be(drawn, monkeypatch):
+    """However slowly their browsers take what is sent: who comes meanwhile gets Streamlit's own page."""
+    going, at_once = 0, []
+
+    async def draw(*_):
+        nonlocal going
+        going += 1
+        at_once.append(going)
+        await asyncio.sleep(0.01)
+        going -= 1
+        return ""
+
+    async def send(_):
+        await asyncio.sleep(0)
+
+    async def openings():
+        scope = {"type": "http", "scheme": "http", "method": "GET", "path": "/slos", "query_string": b""}
+        scope["headers"] = [(name.encode(), value.encode()) for name, value in OPENS.items()]
+        paint = FirstPaint(application, signs_in=False)
+        await asyncio.gather(*(paint(scope, None, send) for _ in range(20)))
+        await paint(scope, None, send)  # and once they have gone it is drawn again
+
+    monkeypatch.setattr(first_paint, "_drawn", draw)
+    asyncio.run(openings())
+    assert at_once == [1, 2, 3, 4, 1]
+
+
+def test_a_browser_that_has_gone_takes_no_place(drawn, monkeypatch):
+    """What cannot be sent any more ends the drawing, and the next one is drawn."""
+    paint = FirstPaint(application, signs_in=False)
+    scope = {"type": "http", "scheme": "http", "method": "GET", "path": "/slos", "query_string": b""}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in OPENS.items()]
+
+    async def gone(_):
+        raise OSError("closed")
+
+    for _ in range(first_paint._MOST_AT_ONCE + 1):
+        with pytest.raises(OSError, match="closed"):
+            asyncio.run(paint(scope, None, gone))
+    assert not drawn
+    assert paint._drawing == 0
 
 
 def sends(listener, *kinds):

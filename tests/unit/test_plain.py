@@ -82,6 +82,15 @@ def test_a_tables_values_stay_text():
     assert '<a href="/trace?trace=1&amp;a=&lt;b&gt;#open">open</a>' in shown
 
 
+@pytest.mark.parametrize(
+    "address", ["//taken.example#open", "/\\taken.example#open", "/\t/taken.example#open", "https://taken.example#open"]
+)
+def test_no_link_leads_to_another_machine(address):
+    """A browser takes a second slash, also one turned round, for the beginning of a machine's name."""
+    shown = table(arrow(pa.table({"open": [address]})), json.dumps({"open": {"type_config": {"type": "link"}}}), 0)
+    assert "<a" not in shown
+
+
 def test_values_are_written_as_the_table_will_show_them():
     """Counts in groups of three, money with its sign, times to the second, nothing where there is nothing; hidden columns not at all."""
     rows = pa.table(
