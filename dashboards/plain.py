@@ -3,7 +3,7 @@
 It is made from the messages that the program would get. Nothing of it can be used yet but its links: fields and buttons are drawn as
 they will stand, a chart as the room that it will take, a long table as the rows that are seen without scrolling.
 
-Invariant: every text of a message is escaped, whatever Markdown it may hold; only bold, colours and icons are read from it, and only
+Invariant: every text of a message is escaped, whatever Markdown it may hold; only bold, slanted and coloured text and icons are read from it, and only
 where Streamlit reads Markdown too.
 """
 
@@ -28,6 +28,7 @@ _USEFUL = frozenset({"dataframe", "table", "metric", "vega_lite_chart", "alert",
 _ALERTS = ("", "error", "warning", "info", "success")
 _HEADINGS = frozenset({"h1", "h2", "h3"})
 _CHART_PIXELS = 220
+_ICON = '<i class="icon"></i>'
 
 
 @dataclass
@@ -123,11 +124,12 @@ def _block(node: Node, block: Block) -> str:
 
 
 def marked(text: str) -> str:
-    """A text in which Streamlit reads Markdown, as HTML: escaped first, then what is bold or coloured; icons are left out."""
+    """A text in which Streamlit reads Markdown, as HTML: escaped first, then what is bold, slanted or coloured; an icon is the room that it takes."""
     found = escape(text)
-    found = re.sub(r":material/[a-z0-9_]+:", "", found)
+    found = re.sub(r":material/[a-z0-9_]+:", _ICON, found)
     found = re.sub(r":([a-z]+)\[([^\[\]]*)\]", r'<span class="\1">\2</span>', found)
     found = re.sub(r"\*\*([^*\n]+)\*\*", r"<b>\1</b>", found)
+    found = re.sub(r"(?<![*\w])\*([^*\s][^*\n]*)\*(?![*\w])", r"<em>\1</em>", found)
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", found).strip()
 
 
@@ -142,7 +144,8 @@ def _markdown(found: Markdown, _: Element) -> str:
 
 
 def _alert(found: Any, _: Element) -> str:
-    return f'<div class="alert {_ALERTS[found.format]}">{marked(found.body)}</div>'
+    icon = f"{_ICON} " if found.icon else ""
+    return f'<div class="alert {_ALERTS[found.format]}">{icon}<div>{marked(found.body)}</div></div>'
 
 
 def _metric(found: Any, _: Element) -> str:
@@ -163,7 +166,8 @@ def _chart(*_: object) -> str:
 
 
 def _button(found: Any, _: Element) -> str:
-    return f'<span class="button {"bare" if found.type == "tertiary" else ""}">{marked(found.label)}</span>'
+    look = {"tertiary": " bare", "primary": " first"}.get(found.type, "")
+    return f'<span class="button{look}">{f"{_ICON} " if found.icon else ""}{marked(found.label)}</span>'
 
 
 def _field(value: Callable[[Any], str]) -> Callable[[Any, Element], str]:
@@ -194,6 +198,7 @@ _ELEMENTS: Mapping[str, Callable[[Any, Element], str]] = {
     "selectbox": _field(_chosen),
     "text_input": _field(lambda found: str(found.value or found.default or found.placeholder)),
     "text_area": _field(lambda found: str(found.value or found.default or found.placeholder)),
+    "file_uploader": _field(lambda _: "Upload"),
     "number_input": _field(lambda found: f"{found.default:g}"),
     "date_input": _field(lambda found: ", ".join(found.default)),
     "multiselect": _field(lambda found: ", ".join(found.options[each] for each in found.default) or found.placeholder),

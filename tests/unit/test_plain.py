@@ -176,7 +176,8 @@ def test_a_page_is_useful_with_an_answer_beside_its_title():
 
 
 def test_marks_are_those_of_the_pages():
-    """Bold, colours and code; icons are left out."""
-    assert marked(":red[:material/error:] **SLOs** · :red[needs <attention>] `x`") == (
-        '<span class="red"></span> <b>SLOs</b> · <span class="red">needs &lt;attention&gt;</span> <code>x</code>'
+    """Bold, slanted, colours and code; an icon leaves its room, and a star that stands alone is one."""
+    assert marked(":red[:material/error:] **SLOs** · :red[needs <attention>] `x` *Show* 2 * 3 * 4") == (
+        '<span class="red"><i class="icon"></i></span> <b>SLOs</b> · <span class="red">needs &lt;attention&gt;</span> <code>x</code> '
+        "<em>Show</em> 2 * 3 * 4"
     )
