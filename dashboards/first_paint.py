@@ -36,7 +36,7 @@ from dashboards.plain import Node, is_useful, page, tree
 PAGES = frozenset(
     {"overview", "evidence", "audit", "trace", "agents", "slos", "incidents", "retention", "requests", "integrity"}
 )
-"""The pages that are drawn first. The search is not: it would be made, and recorded, twice."""
+"""The pages that are drawn first. The search is not, nor a link to findings: they would be made, and recorded, twice."""
 ENOUGH_SECONDS, LONGEST_SECONDS = 0.3, 5.0
 """How long it takes at most to have all of it, and, where there is nothing useful by then, some; the program shows the rest."""
 _LOOKS_SECONDS = 0.05
@@ -160,6 +160,7 @@ def _opens_page(scope: Message) -> bool:
         and scope["method"] == "GET"
         and scope["path"].removeprefix("/") in PAGES
         and len(scope["query_string"]) <= _MOST_CHARACTERS
+        and b"findings=" not in scope["query_string"]
         and text_of(scope, b"sec-fetch-mode") == "navigate"
         and text_of(scope, b"sec-fetch-dest") == "document"
         and _AHEAD.isdisjoint(name for name, _ in scope["headers"])

@@ -61,12 +61,13 @@ def test_a_page_comes_drawn(drawn):
 
 
 def test_every_page_but_the_search_comes_drawn(drawn):
-    """A search would be made, and recorded, twice; addresses that are no pages are the application's."""
+    """A search, or a framework's findings, would be made, and recorded, twice; addresses that are no pages are the application's."""
     for name in PAGES:
         ask(f"/{name}")
     assert {each[0] for each in drawn} == PAGES
     for path in ("/search", "/", "/static/js/index.js", "/_stcore/health", "/overview/x", "//overview"):
         assert ask(path) == "own page"
+    assert ask("/evidence", query="tenant=acme&findings=shown") == "own page"
 
 
 @pytest.mark.parametrize(
