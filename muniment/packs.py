@@ -111,7 +111,7 @@ def run_packs(context: CommandContext, tenant: str, *, most: int = _MOST_AT_ONCE
     check_tenant(context, tenant)
     lacking = lacking_packs(context, tenant)
     wanted = [each for each in lacking if each.can_be_built]
-    built, failed = _build(context, tenant, wanted[:most])
+    built, failed, tried = _build(context, tenant, wanted, most)
     deleted, held = _forget(context, tenant, context.clock() - context.settings.evidence.keep_days * NANOS_PER_DAY)
     if failed:
         raise failed[0]
@@ -119,17 +119,21 @@ def run_packs(context: CommandContext, tenant: str, *, most: int = _MOST_AT_ONCE
         tuple(built),
         tuple(deleted),
         tuple(held),
-        left=tuple(each.name for each in wanted[most:]),
+        left=tuple(each.name for each in wanted[tried:]),
         lost=tuple(each.name for each in lacking if not each.can_be_built),
-        partial=tuple(each.name for each in wanted[:most] if each.gone),
+        partial=tuple(each.name for each in wanted[:tried] if each.gone),
     )
 
 
 def _build(
-    context: CommandContext, tenant: str, wanted: list[Lacking]
-) -> tuple[list[BuiltPack], list[UnavailableError]]:
-    built, failed = [], []
+    context: CommandContext, tenant: str, wanted: list[Lacking], most: int
+) -> tuple[list[BuiltPack], list[UnavailableError], int]:
+    """Build until there are `most`: those that cannot be built, however many, do not take the others' place. And how many were tried."""
+    built: list[BuiltPack] = []
+    failed: list[UnavailableError] = []
     for each in wanted:
+        if len(built) == most:
+            break
         file = _folder(context, tenant) / each.name
         make_folder(file.parent)
         first, last = each.month.from_unix_nano, each.month.to_unix_nano
@@ -141,7 +145,7 @@ def _build(
             )  # fmt: skip
         except UnavailableError as exc:
             failed.append(exc)
-    return built, failed
+    return built, failed, len(built) + len(failed)
 
 
 def _forget(context: CommandContext, tenant: str, before_unix_nano: int) -> tuple[list[str], list[str]]:
