@@ -1,6 +1,6 @@
 """Which agents are there, who answers for them, what were they seen doing, what was changed, and where did which data go?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import pyarrow as pa
@@ -33,10 +33,11 @@ def show() -> None:
     days = _DAYS[choice("Seen within", list(_DAYS), "seen", default="30 days")]
     with explained(), st.spinner("Reading the registry and what was seen…"):
         registered, seen = desk.agents(viewer, tenant, days)
-    _differences(registered, seen)
+    rows = side_by_side(registered, seen)
+    _differences(registered, seen, rows)
     st.header("Registered, and seen")
     show_rows(
-        side_by_side(registered, seen),
+        rows,
         f"agents-{tenant}",
         empty="No agent is registered, and none was seen in this time. The operator adds them with `muniment agent register` or "
         "`muniment agent import`; choose a longer time above.",
@@ -100,14 +101,14 @@ def _listed(names: object) -> str:
     return ", ".join(map(str, names)) if isinstance(names, list) else ""
 
 
-def _differences(registered: pa.Table, seen: pa.Table) -> None:
-    """Who was seen without being registered, and the other way round."""
+def _differences(registered: pa.Table, seen: pa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Who was seen without being registered, and the other way round; and which of `rows`, an agent each, went beyond a registration."""
     known = {str(row["agent"]) for row in registered.to_pylist()}
     observed = {str(row["agent"]) for row in seen.to_pylist()}
     if unknown := sorted(observed - known):
         st.warning(f"{counted(len(unknown), 'agent')} seen and not registered", icon=":material/person_alert:")
         st.text(", ".join(unknown[:30]))
-    beyond = [row for row in side_by_side(registered, seen) if row["beyond its registration"]]
+    beyond = [row for row in rows if row["beyond its registration"]]
     if beyond:
         st.warning(f"{counted(len(beyond), 'agent')} used what the registration does not allow", icon=":material/rule:")
         st.text("\n".join(f"{row['agent']}: {row['beyond its registration']}"[:_LONGEST] for row in beyond[:30]))

@@ -199,10 +199,14 @@ def _navigation(messages: list[ForwardMsg]) -> Navigation | None:
     return found[-1] if found else None
 
 
+@functools.cache
+def _style() -> str:
+    return _STYLE.read_text("utf-8")
+
+
 def _framed(root: Node, pages: Navigation | None, tenant: str) -> str:
     """The page apart from everything that Streamlit's program styles and looks for, and instead of it while it is drawing."""
-    style = _STYLE.read_text("utf-8")
     return (
-        f'<div id="first-paint"><style>#root {{ visibility: hidden; }}</style><template shadowrootmode="closed"><style>{style}</style>'
+        f'<div id="first-paint"><style>#root {{ visibility: hidden; }}</style><template shadowrootmode="closed"><style>{_style()}</style>'
         f'<div class="page">{page(root, pages, tenant)}</div></template></div>'
     )

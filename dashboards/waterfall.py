@@ -88,7 +88,8 @@ def waterfall(nodes: Sequence[Node], trace: Trace, *, dark: bool) -> alt.LayerCh
         for side, where, align, away, color in _said(dark=dark)
     ]
     layers: list[alt.Chart] = [bars, *said]
-    if points := list(_points(nodes, trace.events, start, per, (low, high))):
+    labels = [str(row["what"]) for row in rows]
+    if points := list(_points(nodes, labels, trace.events, start, per, (low, high))):
         layers.append(_marks(points, y, dark=dark))
     chart: alt.LayerChart = alt.layer(*layers).resolve_scale(color="independent", shape="independent")
     return chart.properties(height=_AXIS_PIXELS + _ROW_PIXELS * len(nodes), description=_described(nodes, trace))
@@ -171,10 +172,14 @@ def _seen(text: str | None) -> str:
 
 
 def _points(
-    nodes: Sequence[Node], loose: Sequence[Event], start: int, per: float, bounds: tuple[float, float]
+    nodes: Sequence[Node],
+    labels: Sequence[str],
+    loose: Sequence[Event],
+    start: int,
+    per: float,
+    bounds: tuple[float, float],
 ) -> Iterator[dict[str, object]]:
-    """Handoffs, approvals and waits, on the bar of the step that recorded them, else on the first."""
-    labels = [row["what"] for row in _bars(nodes, start, per, bounds)]
+    """Handoffs, approvals and waits, on the bar of the step that recorded them, else on the first; `labels` are those of the bars."""
     placed = [(labels[number], event) for number, node in enumerate(nodes) for event in node.events]
     for what, event in [*placed, *((labels[0], event) for event in loose)]:
         kind = next((kind for begin, kind in _MARKS.items() if (event.event_name or "").startswith(begin)), None)

@@ -20,7 +20,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
-from warehouse.delta_reading import open_table, updated
+from warehouse.delta_reading import open_existing, updated
 from warehouse.durable import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, replace_file, sync_file, sync_folder
 from warehouse.errors import ConflictError, CorruptionError, UnavailableError
 from warehouse.locks import locked
@@ -176,11 +176,7 @@ class DeltaStore:
         Raises:
             UnavailableError: the log cannot be read.
         """
-        with self._guard("reading"):
-            handle = open_table(self.folder)
-        if handle is None:
-            raise UnavailableError(f"table {self.table.name}: expected a Delta log in {self.log}, got none")
-        return handle
+        return open_existing(self.folder)
 
     def set_removed_grace(self, seconds: int) -> None:
         """Set for how many seconds a replaced file stays on disk; a commit only where it differs.

@@ -37,6 +37,18 @@ def open_table(folder: Path) -> DeltaTable | None:
         raise UnavailableError(f"table {folder.name}: its Delta log cannot be read: {reason}") from exc
 
 
+def open_existing(folder: Path) -> DeltaTable:
+    """As `open_table`, of a table that must be there.
+
+    Raises:
+        UnavailableError: as there, or no table was made.
+    """
+    handle = open_table(folder)
+    if handle is None:
+        raise UnavailableError(f"table {folder.name}: expected a Delta log in {folder / '_delta_log'}, got none")
+    return handle
+
+
 def updated(handle: DeltaTable, folder: Path) -> DeltaTable:
     """The table at its newest version: the same handle, or another where entries behind the handle's version are gone.
 

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from warehouse.backup.delta_log import live_actions, log_entry
 from warehouse.backup.documents import stored_documents
 from warehouse.clock import Clock
-from warehouse.delta_reading import open_table
+from warehouse.delta_reading import open_existing
 from warehouse.errors import UnavailableError
 from warehouse.lake import Lake
 from warehouse.ledger.checkpoint import Checkpoint, read_unverified
@@ -102,9 +102,7 @@ def take_snapshot(lake: Lake, *, clock: Clock) -> Snapshot:
 
 
 def _list(lake: Lake, name: str) -> _Listed:
-    handle = open_table(lake.table(name))
-    if handle is None:
-        raise UnavailableError(f"table {name}: expected a Delta log in {lake.table(name)}, got none")
+    handle = open_existing(lake.table(name))
     files = live_actions(handle)
     names = pl.col("path").str.extract_groups(_SEGMENT)
     return _Listed(
